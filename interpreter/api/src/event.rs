@@ -1,0 +1,506 @@
+//! What happens in a run. The journal is a file of these records; reports, resume and replay read nothing else.
+//! This is format version 1: fields may be added, never renamed or given another meaning.
+
+use crate::{Change, Diff, Identity, RunId, Span, StreamName, TreeEntry, UnitId};
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+/// The version of the record format written by this program.
+pub const FORMAT: u32 = 1;
+
+/// One line of the journal and of `--format jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Format version.
+    pub v: u32,
+    /// Place in the journal, from 0 without gaps.
+    pub seq: u64,
+    /// When it was written: RFC 3339, UTC, milliseconds.
+    pub time: String,
+    /// The run.
+    pub run: RunId,
+    /// The unit it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<UnitId>,
+    /// That unit's attempt, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// What happened.
+    pub event: Event,
+    /// SHA-256 (hexadecimal) of the line before, without its line feed; 64 zeros in the first line.
+    pub prev: String,
+}
+
+/// A runbook as a run pinned it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunbookRef {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Its title.
+    pub title: String,
+    /// The folder it was read from.
+    pub folder: String,
+    /// SHA-256 over runbook.yaml and hooks.rhai.
+    pub digest: String,
+}
+
+/// A step as reports show it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepInfo {
+    /// Its path of ids.
+    pub path: String,
+    /// Its title; its id when it has none.
+    pub title: String,
+    /// Why it is done.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
+    /// The action it calls; empty for a step with children.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub action: String,
+    /// Cannot be taken back.
+    #[serde(default)]
+    pub irreversible: bool,
+}
+
+/// A host as a run found it in its inventory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HostInfo {
+    /// Inventory name.
+    pub name: String,
+    /// Address.
+    pub address: String,
+    /// Its groups.
+    pub groups: Vec<String>,
+    /// May be replaced by the runbook, so its identity may change.
+    #[serde(default)]
+    pub replaceable: bool,
+}
+
+/// Who answers a gate, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Via {
+    /// At the prompt.
+    Terminal,
+    /// From the answers file.
+    Answers,
+    /// By `keybook approve` from elsewhere.
+    Inbox,
+}
+
+/// An answer to a gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// Run it.
+    Run,
+    /// Leave this unit out.
+    Skip,
+    /// Stop here; the run can be resumed.
+    Stop,
+    /// Take back what was done.
+    RollBack,
+}
+
+/// Why a unit was left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SkipReason {
+    /// `when` was false.
+    When,
+    /// `check` was true: it is already so.
+    AlreadyDone,
+    /// The operator skipped it.
+    Operator,
+    /// The action found nothing to change.
+    NothingToChange,
+}
+
+/// How a run ended, or why it rests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunStatus {
+    /// It is (or was, when killed) under way.
+    Running,
+    /// All steps done, nothing owed.
+    Done,
+    /// `--until` was reached; resumable.
+    PhaseReached,
+    /// A unit failed; resumable.
+    Failed,
+    /// A person must answer; resumable.
+    Waiting,
+    /// A host could not be reached; resumable.
+    Unreachable,
+    /// The operator stopped it; resumable.
+    Stopped,
+    /// A unit's outcome is unknown; a person must decide.
+    Unknown,
+    /// Everything was taken back and verified.
+    RolledBack,
+    /// Not everything could be taken back.
+    RollbackIncomplete,
+}
+
+/// A fault as the journal keeps it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FaultInfo {
+    /// `failed`, `unreachable`, `timed-out` and so on.
+    pub kind: String,
+    /// What was attempted.
+    pub attempted: String,
+    /// Why it did not work.
+    pub cause: String,
+    /// The host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// The place in the runbook.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Span>,
+    /// What is true now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now_true: Option<String>,
+    /// What can be done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hints: Vec<String>,
+}
+
+/// A path that a unit is about to change, and whether anything is there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Touched {
+    /// The path.
+    pub path: String,
+    /// What is there now; `None` when the unit will create it.
+    pub before: Option<TreeEntry>,
+}
+
+/// What happened. The name in `type` is the stable name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", deny_unknown_fields)]
+pub enum Event {
+    /// The first record: everything the run pinned.
+    #[serde(rename = "run.opened")]
+    RunOpened {
+        /// The program's version.
+        keybook: String,
+        /// The runbook.
+        runbook: RunbookRef,
+        /// Inputs; a secret is `{"keyed_hash": …}`.
+        inputs: IndexMap<String, Json>,
+        /// The inventory's `cluster:`.
+        cluster: String,
+        /// SHA-256 of the inventory's meaning (hosts, addresses, groups).
+        inventory_digest: String,
+        /// Where the inventory was read from; the scenario file for a sandbox.
+        inventory: String,
+        /// Its hosts.
+        hosts: Vec<HostInfo>,
+        /// Steps in order, `finally` included.
+        steps: Vec<StepInfo>,
+        /// `user@machine`.
+        operator: String,
+        /// Unattended or guided.
+        unattended: bool,
+        /// The hosts are folders of a sandbox.
+        sandbox: bool,
+        /// `--limit`, when given: only these hosts.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        limit: Vec<String>,
+        /// Salt of the keyed hashes, hexadecimal.
+        salt: String,
+    },
+    /// The run goes on after it stopped or was killed.
+    #[serde(rename = "run.resumed")]
+    RunResumed {
+        /// Who resumed it.
+        operator: String,
+        /// Unattended or guided.
+        unattended: bool,
+        /// Differences the operator accepted.
+        accepted: Vec<String>,
+    },
+    /// A host was reached.
+    #[serde(rename = "host.identified")]
+    HostIdentified {
+        /// Inventory name.
+        host: String,
+        /// Who it is.
+        identity: Identity,
+    },
+    /// A step added a host to the run.
+    #[serde(rename = "host.added")]
+    HostAdded {
+        /// The group.
+        group: String,
+        /// Inventory name.
+        host: String,
+        /// Address.
+        address: String,
+        /// Port, when not the default.
+        port: Option<u16>,
+        /// Login.
+        user: Option<String>,
+        /// Key file on this machine.
+        key: Option<String>,
+        /// The host to jump through.
+        via: Option<String>,
+        /// Commands go through sudo.
+        sudo: bool,
+        /// The host may be replaced.
+        replaceable: bool,
+    },
+    /// One finding of the preflight.
+    #[serde(rename = "preflight.checked")]
+    PreflightChecked {
+        /// The host.
+        host: String,
+        /// What was checked.
+        check: String,
+        /// Whether it holds.
+        ok: bool,
+        /// What was found.
+        detail: String,
+    },
+    /// The lock record is on these hosts.
+    #[serde(rename = "lock.taken")]
+    LockTaken {
+        /// Hosts that hold the record.
+        hosts: Vec<String>,
+    },
+    /// The lock record is gone again.
+    #[serde(rename = "lock.released")]
+    LockReleased {
+        /// Hosts it was removed from.
+        hosts: Vec<String>,
+    },
+    /// Hosts and items of a step are settled for this run.
+    #[serde(rename = "step.pinned")]
+    StepPinned {
+        /// The step's path.
+        step: String,
+        /// Its hosts, in order.
+        hosts: Vec<String>,
+        /// Its `for_each` items, when it has one.
+        items: Option<Vec<Json>>,
+    },
+    /// The facts of this attempt.
+    #[serde(rename = "unit.facts")]
+    UnitFacts {
+        /// By name.
+        facts: IndexMap<String, Json>,
+    },
+    /// The unit was left out.
+    #[serde(rename = "unit.skipped")]
+    UnitSkipped {
+        /// Why.
+        reason: SkipReason,
+        /// The operator's reason, or what the action found.
+        detail: String,
+    },
+    /// What the unit will do.
+    #[serde(rename = "unit.planned")]
+    UnitPlanned {
+        /// Will it change something?
+        change: Change,
+        /// What it does.
+        lines: Vec<String>,
+        /// Files it changes.
+        diffs: Vec<Diff>,
+    },
+    /// Something changed between plan and gate answer; the gate is asked again.
+    #[serde(rename = "unit.plan_changed")]
+    UnitPlanChanged {
+        /// What changed.
+        detail: String,
+    },
+    /// A gate is shown.
+    #[serde(rename = "gate.asked")]
+    GateAsked {
+        /// The question.
+        question: String,
+        /// The unit cannot be taken back.
+        irreversible: bool,
+    },
+    /// A gate was answered.
+    #[serde(rename = "gate.answered")]
+    GateAnswered {
+        /// The answer.
+        answer: Answer,
+        /// Who gave it.
+        by: String,
+        /// How.
+        via: Via,
+        /// The reason given, for a skip.
+        why: String,
+    },
+    /// The effect may happen from here on.
+    #[serde(rename = "unit.intent")]
+    UnitIntent {
+        /// The action; empty for a step with children.
+        action: String,
+        /// Its arguments, secrets redacted.
+        args: IndexMap<String, Json>,
+        /// SHA-256 of the arguments.
+        args_digest: String,
+        /// What reconcile and undo need.
+        memo: Json,
+        /// Paths it will change.
+        touches: Vec<Touched>,
+    },
+    /// Originals are safe on the host.
+    #[serde(rename = "backup.taken")]
+    BackupTaken {
+        /// The host.
+        host: String,
+        /// Where the copies are.
+        store: String,
+        /// What was asked to be kept.
+        paths: Vec<String>,
+        /// What was there.
+        entries: Vec<TreeEntry>,
+    },
+    /// A line of output.
+    #[serde(rename = "unit.output")]
+    UnitOutput {
+        /// Which stream.
+        stream: StreamName,
+        /// The line, secrets redacted, cut at 4096 characters.
+        line: String,
+    },
+    /// Something for the operator.
+    #[serde(rename = "unit.note")]
+    UnitNote {
+        /// The text.
+        text: String,
+    },
+    /// The action finished; `expect` and trust come next.
+    #[serde(rename = "unit.applied")]
+    UnitApplied {
+        /// Its result.
+        result: Json,
+        /// Whether anything changed.
+        changed: bool,
+    },
+    /// It did not work; it will be tried again.
+    #[serde(rename = "unit.retried")]
+    UnitRetried {
+        /// Why.
+        cause: String,
+        /// Which try failed, from 1.
+        attempt: u32,
+        /// How many tries there are.
+        of: u32,
+        /// Milliseconds until the next.
+        delay_ms: u64,
+    },
+    /// It worked.
+    #[serde(rename = "unit.done")]
+    UnitDone {
+        /// Its result.
+        result: Json,
+        /// Whether anything changed.
+        changed: bool,
+        /// The state of the touched paths now.
+        wrote: Vec<Touched>,
+        /// Milliseconds from intent to here.
+        took_ms: u64,
+    },
+    /// It did not work; what it did of its effect is not taken back by this.
+    #[serde(rename = "unit.failed")]
+    UnitFailed {
+        /// Why.
+        fault: FaultInfo,
+        /// True when nothing was changed yet.
+        before_effect: bool,
+        /// Milliseconds from intent to here.
+        took_ms: u64,
+    },
+    /// What became of an interrupted attempt.
+    #[serde(rename = "unit.reconciled")]
+    UnitReconciled {
+        /// `done`, `not-done` or `unknown`.
+        verdict: String,
+        /// How that is known, or why not.
+        reason: String,
+        /// Who decided: `action` or a person.
+        by: String,
+        /// The result, when done.
+        result: Json,
+    },
+    /// A restart (or the like) is owed.
+    #[serde(rename = "obligation.raised")]
+    ObligationRaised {
+        /// Its name.
+        what: String,
+        /// The host that owes it.
+        host: String,
+    },
+    /// It was paid.
+    #[serde(rename = "obligation.settled")]
+    ObligationSettled {
+        /// Its name.
+        what: String,
+        /// The host that owed it.
+        host: String,
+    },
+    /// Trust was checked after a step.
+    #[serde(rename = "trust.checked")]
+    TrustChecked {
+        /// The edges: server, client, verdict, how known.
+        edges: Vec<Json>,
+    },
+    /// `finally` begins.
+    #[serde(rename = "finally.started")]
+    FinallyStarted {},
+    /// Taking back begins.
+    #[serde(rename = "rollback.started")]
+    RollbackStarted {
+        /// Who asked.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// One unit is about to be taken back.
+    #[serde(rename = "unit.undo_intent")]
+    UnitUndoIntent {
+        /// `undo`, `restore` or `nothing`.
+        how: String,
+        /// The paths concerned.
+        paths: Vec<String>,
+    },
+    /// One unit was taken back.
+    #[serde(rename = "unit.undone")]
+    UnitUndone {
+        /// `undo`, `restore` or `nothing`.
+        how: String,
+    },
+    /// One unit could not be taken back.
+    #[serde(rename = "unit.undo_failed")]
+    UnitUndoFailed {
+        /// Why.
+        fault: FaultInfo,
+    },
+    /// Files were compared with their originals.
+    #[serde(rename = "rollback.verified")]
+    RollbackVerified {
+        /// How many paths were compared.
+        compared: u64,
+        /// Those that differ, `host:path: how`.
+        differing: Vec<String>,
+    },
+    /// The run rests or ended.
+    #[serde(rename = "run.ended")]
+    RunEnded {
+        /// How.
+        status: RunStatus,
+        /// The process's exit code.
+        exit: i32,
+        /// Why, for people.
+        reason: String,
+        /// Obligations still owed, `what@host`.
+        owed: Vec<String>,
+    },
+}

@@ -1,0 +1,66 @@
+# shellcheck shell=bash
+# What the lab's commands have in common: messages, the options of a lab, and whether a recorded
+# process is still the one that was recorded. Sourced, never run.
+
+parts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+export parts
+
+die() {
+  echo "lab: $*" >&2
+  exit 1
+}
+
+# Sets dir to the lab's absolute path. A path goes into YAML, mount options and host files unquoted.
+lab_dir() {
+  dir=$(realpath -m -- "$1")
+  [[ $dir =~ ^/[A-Za-z0-9_./@+-]+$ ]] || die "the lab's path may hold only letters, digits and _ . / @ + - : $dir"
+  [[ $dir != / ]] || die "not in /"
+}
+
+# Reads the options that `up` saved and derives names, addresses and endpoints from them.
+lab_load() {
+  [[ -f $dir/options ]] || die "no lab in $dir (run up first)"
+  # shellcheck source=/dev/null
+  source "$dir/options"
+  masters=() addresses=() endpoints=() names=()
+  local i
+  for ((i = 0; i < NODES; i++)); do
+    masters+=("jiujiu-tdh-$((10 + i))")
+    addresses+=("127.66.$INDEX.$((10 + i))")
+    endpoints+=("https://127.66.$INDEX.$((10 + i)):4001")
+  done
+  names=("${masters[@]}")
+  [[ $MANAGER != separate ]] || names+=(manager)
+}
+
+address_of() {
+  if [[ $1 == manager ]]; then echo "127.66.$INDEX.20"; else echo "127.66.$INDEX.${1##*-}"; fi
+}
+
+# "pid start-time" of a process; the start time tells a reused pid apart. A zombie counts as gone.
+# Builtins only: node-boot uses it, as the only process that may read its own /proc/self.
+process_identity() {
+  local stat rest fields
+  read -r stat <"/proc/$1/stat" || return 1
+  rest=${stat##*) }
+  read -ra fields <<<"$rest"
+  [[ ${fields[0]} != Z ]] || return 1
+  echo "${stat%% *} ${fields[19]}"
+}
+
+# Is the process recorded in this file alive? Sets recorded_pid.
+recorded_alive() {
+  local record now
+  recorded_pid=
+  [[ -s $1 ]] || return 1
+  read -r record <"$1"
+  now=$(process_identity "${record%% *}" 2>/dev/null) || return 1
+  [[ $now == "$record" ]] || return 1
+  recorded_pid=${record%% *}
+}
+
+join() {
+  local IFS=$1
+  shift
+  echo "$*"
+}
