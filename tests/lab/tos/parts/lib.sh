@@ -49,6 +49,7 @@ process_identity() {
 }
 
 # Is the process recorded in this file alive? Sets recorded_pid.
+# shellcheck disable=SC2034  # the caller reads it
 recorded_alive() {
   local record now
   recorded_pid=
@@ -57,6 +58,16 @@ recorded_alive() {
   now=$(process_identity "${record%% *}" 2>/dev/null) || return 1
   [[ $now == "$record" ]] || return 1
   recorded_pid=${record%% *}
+}
+
+# Closes every open file but the standard ones, so that nodes, which outlive their starter, hold no pipe that
+# somebody waits on. For a subshell that is about to exec.
+close_inherited() {
+  local fd
+  for fd in "/proc/$BASHPID/fd/"*; do
+    fd=${fd##*/}
+    ((fd <= 2 || fd == 255)) || exec {fd}>&-
+  done
 }
 
 join() {
