@@ -429,6 +429,9 @@ pub enum Event {
         by: String,
         /// The result, when done.
         result: Json,
+        /// The state of the touched paths now, when done.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        wrote: Vec<Touched>,
     },
     /// A restart (or the like) is owed.
     #[serde(rename = "obligation.raised")]

@@ -29,6 +29,7 @@ pub use redact::Redactor;
 pub use secret::Secret;
 pub use span::{Located, SourceText, Span};
 pub use target::{
-    Cancel, Command, Exit, FileKind, Owner, Receipt, Stat, Stream, StreamName, Target, TreeEntry, Write,
+    Cancel, Command, Exit, FileKind, Owner, Receipt, Stat, Stream, StreamName, Survey, Target, TreeEntry,
+    Write,
 };
 pub use value::{Map, Value};

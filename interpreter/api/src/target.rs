@@ -225,6 +225,26 @@ impl Write {
     }
 }
 
+/// What a host has, for the preflight.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// The user id that commands run as.
+    pub uid: u32,
+    /// Free space in MiB where `/var/lib/keybook` is or will be.
+    pub free_mib: u64,
+    /// Each program asked for, with its place; `None` when it is not there.
+    pub tools: Vec<(String, Option<String>)>,
+}
+
+/// One round trip: user id, free space, where each program is.
+const SURVEY: &str = r#"
+d=/var/lib/keybook
+while [ ! -d "$d" ]; do d=${d%/*}; [ -n "$d" ] || d=/; done
+id -u
+df -Pm "$d" | awk 'NR == 2 { print $4 }'
+for tool in "$@"; do command -v "$tool" || echo; done
+"#;
+
 /// A connected host. All paths are absolute. Every fault names the host.
 ///
 /// File writes are atomic: a temporary file whose name begins with a dot, in the same directory, synced, then
@@ -284,6 +304,24 @@ pub trait Target: Send + Sync {
     /// Puts a preserved copy of one file or link in the place of `to`, atomically, with all its attributes;
     /// for a directory: makes it when missing and sets its attributes, without its content.
     async fn replace(&self, from: &str, to: &str) -> Result<(), Fault>;
+
+    /// Looks at what the host has. Changes nothing.
+    async fn survey(&self, tools: &[String]) -> Result<Survey, Fault> {
+        let command = Command::shell(SURVEY).args(tools.to_vec()).timeout(Duration::from_secs(30));
+        let exit = self.exec(command, &|_, _| {}).await?;
+        let out = exit.out();
+        let mut lines = out.lines().map(str::trim);
+        let uid = lines.next().and_then(|line| line.parse().ok());
+        let free_mib = lines.next().and_then(|line| line.parse().ok());
+        let (Some(uid), Some(free_mib)) = (uid, free_mib) else {
+            let answer = format!("its answer makes no sense: {} {}", out.trim(), exit.err().trim());
+            return Err(Fault::failed("look at what the host has", answer)
+                .on(self.name())
+                .hint("the host needs a POSIX shell, id, df and awk"));
+        };
+        let mut place = || lines.next().filter(|line| !line.is_empty()).map(str::to_owned);
+        Ok(Survey { uid, free_mib, tools: tools.iter().map(|tool| (tool.clone(), place())).collect() })
+    }
 
     /// Opens a TCP connection as seen from the host.
     async fn open(&self, host: &str, port: u16, timeout: Duration) -> Result<Box<dyn Stream>, Fault>;

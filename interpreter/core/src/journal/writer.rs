@@ -1,0 +1,159 @@
+//! The one writer of a run's journal.
+
+use super::{format, reader};
+use jiff::{Timestamp, Unit};
+use keybook_api::{Event, Fault, Record, RunId, UnitId, event::FORMAT};
+use rustix::fs::{FallocateFlags, fallocate, fdatasync};
+use std::{
+    fs::{File, OpenOptions},
+    io::{Seek, SeekFrom, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+/// Space kept allocated beyond the end, so that an outcome can still be written on a full disk.
+const RESERVE: u64 = 1 << 20;
+
+/// Appends records. Every append that must be durable is synced before it returns.
+pub struct Writer {
+    file: File,
+    path: PathBuf,
+    run: RunId,
+    head: String,
+    seq: u64,
+    end: u64,
+    reserved: u64,
+    broken: bool,
+}
+
+impl Writer {
+    /// Begins a journal that must not exist yet, and syncs its directory.
+    pub fn create(path: &Path, run: &RunId) -> Result<Self, Fault> {
+        let attempted = format!("create the journal {}", path.display());
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(|error| Fault::failed(&attempted, error).now("nothing was started"))?;
+        sync_parent(path).map_err(|error| Fault::failed(&attempted, error).now("nothing was started"))?;
+        let mut writer = Self {
+            file,
+            path: path.to_owned(),
+            run: run.clone(),
+            head: format::GENESIS.to_owned(),
+            seq: 0,
+            end: 0,
+            reserved: 0,
+            broken: false,
+        };
+        writer.reserve()?;
+        Ok(writer)
+    }
+
+    /// Goes on with a journal that was read; a torn tail is cut.
+    pub fn append_to(path: &Path, journal: &reader::Journal) -> Result<Self, Fault> {
+        let attempted = format!("go on with the journal {}", path.display());
+        let failed = |error: std::io::Error| Fault::failed(&attempted, error).now("nothing was started");
+        let run = journal
+            .records
+            .first()
+            .map(|record| record.run.clone())
+            .ok_or_else(|| Fault::failed(&attempted, "it is empty").now("nothing was started"))?;
+        let mut file = OpenOptions::new().write(true).open(path).map_err(failed)?;
+        file.set_len(journal.valid_bytes).map_err(failed)?;
+        file.seek(SeekFrom::End(0)).map_err(failed)?;
+        file.sync_all().map_err(failed)?;
+        let mut writer = Self {
+            file,
+            path: path.to_owned(),
+            run,
+            head: journal.head.clone(),
+            seq: journal.records.len() as u64,
+            end: journal.valid_bytes,
+            reserved: journal.valid_bytes,
+            broken: false,
+        };
+        writer.reserve()?;
+        Ok(writer)
+    }
+
+    /// The hash of the last line: the chain's head.
+    pub fn head(&self) -> &str {
+        &self.head
+    }
+
+    /// Writes one record; synced to the disk when `durable`.
+    pub fn append(
+        &mut self,
+        unit: Option<UnitId>,
+        attempt: Option<u32>,
+        event: Event,
+        durable: bool,
+    ) -> Result<Record, Fault> {
+        if self.broken {
+            return Err(self.fault("an earlier write failed"));
+        }
+        let record = Record {
+            v: FORMAT,
+            seq: self.seq,
+            time: now_text(),
+            run: self.run.clone(),
+            unit,
+            attempt,
+            event,
+            prev: self.head.clone(),
+        };
+        let line = format::encode(&record).map_err(|error| self.fault(error))?;
+        self.write_line(&line, durable).inspect_err(|_| self.broken = true)?;
+        self.head = format::sha256_hex(line.as_bytes());
+        self.seq += 1;
+        Ok(record)
+    }
+
+    fn write_line(&mut self, line: &str, durable: bool) -> Result<(), Fault> {
+        let mut bytes = Vec::with_capacity(line.len() + 1);
+        bytes.extend_from_slice(line.as_bytes());
+        bytes.push(b'\n');
+        self.file.write_all(&bytes).map_err(|error| self.fault(error))?;
+        self.end += bytes.len() as u64;
+        if durable {
+            fdatasync(&self.file).map_err(|error| self.fault(error))?;
+        }
+        if self.end + RESERVE / 2 > self.reserved {
+            self.reserve()?;
+        }
+        Ok(())
+    }
+
+    /// Allocates ahead without changing the file's size. File systems that cannot are left alone.
+    fn reserve(&mut self) -> Result<(), Fault> {
+        match fallocate(&self.file, FallocateFlags::KEEP_SIZE, self.end, RESERVE) {
+            Ok(()) => self.reserved = self.end + RESERVE,
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => self.reserved = u64::MAX,
+            Err(error) => return Err(self.fault(error)),
+        }
+        Ok(())
+    }
+
+    fn fault(&self, why: impl std::fmt::Display) -> Fault {
+        Fault::failed(format!("write the journal {}", self.path.display()), why)
+            .now("the run stopped; the units recorded so far stand, and what was under way is reconciled on resume")
+            .hint("make room or writable what is full or read-only, then resume")
+    }
+}
+
+/// RFC 3339 in UTC with milliseconds.
+pub fn now_text() -> String {
+    let now = Timestamp::now();
+    let rounded = now.round(Unit::Millisecond).unwrap_or(now);
+    format!("{rounded:.3}")
+}
+
+/// Syncs the directory that holds a path, so that a new name survives a crash.
+pub fn sync_parent(path: &Path) -> std::io::Result<()> {
+    match path.parent() {
+        Some(parent) => File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
+}

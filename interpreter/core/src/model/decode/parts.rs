@@ -1,0 +1,248 @@
+//! The keys of a step besides its work.
+
+use super::{
+    Call, Decoder, Diagnostic, Effect, Gate, IndexMap, Located, MapReader, Node, NodeValue, Order, Owes,
+    Problems, Retry, Show, Step, Work, read, strings, suggest,
+};
+use std::time::Duration;
+
+/// The nodes of a step's keys, asked for so that none of them counts as unknown.
+pub(super) struct StepNodes<'n> {
+    title: Option<&'n Node>,
+    why: Option<&'n Node>,
+    pub(super) hosts: Option<&'n Node>,
+    when: Option<&'n Node>,
+    for_each: Option<&'n Node>,
+    order: Option<&'n Node>,
+    batch: Option<&'n Node>,
+    max_failures: Option<&'n Node>,
+    facts: Option<&'n Node>,
+    check: Option<&'n Node>,
+    expect: Option<&'n Node>,
+    pub(super) register: Option<&'n Node>,
+    retry: Option<&'n Node>,
+    timeout: Option<&'n Node>,
+    gate: Option<&'n Node>,
+    backup: Option<&'n Node>,
+    undo: Option<&'n Node>,
+    irreversible: Option<&'n Node>,
+    atomic: Option<&'n Node>,
+    owes: Option<&'n Node>,
+    settles: Option<&'n Node>,
+    phase: Option<&'n Node>,
+    tags: Option<&'n Node>,
+    secret: Option<&'n Node>,
+}
+
+impl<'n> StepNodes<'n> {
+    pub(super) fn take(map: &mut MapReader<'n>) -> Self {
+        Self {
+            title: map.optional("title"),
+            why: map.optional("why"),
+            hosts: map.optional("hosts"),
+            when: map.optional("when"),
+            for_each: map.optional("for_each"),
+            order: map.optional("order"),
+            batch: map.optional("batch"),
+            max_failures: map.optional("max_failures"),
+            facts: map.optional("facts"),
+            check: map.optional("check"),
+            expect: map.optional("expect"),
+            register: map.optional("register"),
+            retry: map.optional("retry"),
+            timeout: map.optional("timeout"),
+            gate: map.optional("gate"),
+            backup: map.optional("backup"),
+            undo: map.optional("undo"),
+            irreversible: map.optional("irreversible"),
+            atomic: map.optional("atomic"),
+            owes: map.optional("owes"),
+            settles: map.optional("settles"),
+            phase: map.optional("phase"),
+            tags: map.optional("tags"),
+            secret: map.optional("secret"),
+        }
+    }
+
+    pub(super) fn titles(&self, problems: &mut Problems) -> (String, String) {
+        let mut text = |node: Option<&Node>| node.and_then(|n| read::string(n, problems)).unwrap_or_default();
+        (text(self.title), text(self.why))
+    }
+}
+
+impl Decoder<'_> {
+    /// Everything of a step but its id, titles, hosts, register and work.
+    pub(super) fn shell(&mut self, nodes: &StepNodes<'_>, id: &Located<String>, phases: &[String]) -> Step {
+        let problems = &mut self.problems;
+        let timeout = nodes.timeout.and_then(|n| read::duration(n, problems));
+        let atomic = nodes.atomic.and_then(|n| read::bool(n, problems)).unwrap_or(false);
+        let secret = nodes.secret.and_then(|n| read::bool(n, problems)).unwrap_or(false);
+        let tags = nodes.tags.map(|n| strings(n, problems)).unwrap_or_default();
+        let irreversible = nodes.irreversible.and_then(|n| read::string(n, problems));
+        let phase = nodes.phase.and_then(|n| read_phase(n, phases, problems));
+        let settles = nodes
+            .settles
+            .and_then(|n| Some(Located::new(read::identifier(n, "obligation", problems)?, n.span.clone())));
+        let order = read_order(nodes, problems);
+        Step {
+            id: id.clone(),
+            title: String::new(),
+            why: String::new(),
+            hosts: None,
+            when: nodes.when.and_then(|n| self.expr(n, &[])),
+            for_each: nodes.for_each.and_then(|n| self.expr(n, &[])),
+            order,
+            facts: nodes.facts.map(|n| self.facts(n)).unwrap_or_default(),
+            check: nodes.check.and_then(|n| self.expr(n, &["facts"])),
+            expect: nodes.expect.map(|n| self.expects(n)).unwrap_or_default(),
+            register: None,
+            retry: nodes.retry.and_then(|n| self.retry(n)),
+            timeout,
+            gate: nodes.gate.and_then(|n| self.gate(n)),
+            backup: nodes.backup.map(|n| self.backups(n)).unwrap_or_default(),
+            undo: nodes.undo.and_then(|n| self.single_call(n, "`undo`", &["facts", "result"])),
+            irreversible,
+            atomic,
+            owes: nodes.owes.and_then(|n| self.owes(n)),
+            settles,
+            phase,
+            tags,
+            secret,
+            work: Work::Steps(Vec::new()),
+            span: id.span.clone(),
+        }
+    }
+
+    fn facts(&mut self, node: &Node) -> IndexMap<String, Call> {
+        let mut facts = IndexMap::new();
+        for (key, value) in self.entries(node, "`facts`") {
+            let Some(call) = self.single_call(value, "a fact", &[]) else { continue };
+            if let Some(action) = self.registry.get(&call.action)
+                && action.spec().effect != Effect::Reads
+            {
+                let message = format!("`{}` is not read-only, so it cannot be a fact", call.action);
+                self.problems.push(Diagnostic::error("fact-changes", message, call.span.clone()));
+            }
+            facts.insert(key.name.clone(), call);
+        }
+        facts
+    }
+
+    /// A map with one action as its only key.
+    fn single_call(&mut self, node: &Node, what: &str, more: &[&str]) -> Option<Call> {
+        let entries = MapReader::new(node, what, &mut self.problems)?.rest();
+        match entries.as_slice() {
+            [(key, value)] => self.call(key, value, more),
+            _ => {
+                let message = format!("{what} is exactly one action with its arguments");
+                self.problems.push(Diagnostic::error("one-action", message, node.span.clone()));
+                None
+            }
+        }
+    }
+
+    fn expects(&mut self, node: &Node) -> Vec<keybook_script::Expr> {
+        let nodes: Vec<&Node> = match &node.value {
+            NodeValue::List(list) => list.iter().collect(),
+            _ => vec![node],
+        };
+        nodes.into_iter().filter_map(|n| self.expr(n, &["facts", "result"])).collect()
+    }
+
+    fn retry(&mut self, node: &Node) -> Option<Retry> {
+        let mut map = MapReader::new(node, "`retry`", &mut self.problems)?;
+        let times = map.required("times", &mut self.problems);
+        let delay = map.optional("delay");
+        let until = map.optional("until");
+        map.finish(&mut self.problems);
+        let times = read::int(times?, 1..=1_000_000, &mut self.problems)?;
+        Some(Retry {
+            times: u32::try_from(times).unwrap_or(u32::MAX),
+            delay: delay
+                .and_then(|n| read::duration(n, &mut self.problems))
+                .unwrap_or(Duration::from_secs(1)),
+            until: until.and_then(|n| self.expr(n, &["facts", "result"])),
+        })
+    }
+
+    fn gate(&mut self, node: &Node) -> Option<Gate> {
+        let mut map = MapReader::new(node, "`gate`", &mut self.problems)?;
+        let ask = map.required("ask", &mut self.problems);
+        let show = map.optional("show");
+        map.finish(&mut self.problems);
+        let text = read::text(ask?, &mut self.problems)?.clone();
+        let ask = self.template(&text, &["facts"])?;
+        let mut shown = Vec::new();
+        for item in show.and_then(|n| read::list(n, &mut self.problems)).unwrap_or_default() {
+            match read::enum_word(
+                item,
+                &["diff", "facts", "trust"],
+                "something a gate shows",
+                &mut self.problems,
+            ) {
+                Some("facts") => shown.push(Show::Facts),
+                Some("trust") => shown.push(Show::Trust),
+                Some(_) => shown.push(Show::Diff),
+                None => {}
+            }
+        }
+        Some(Gate { ask, show: shown, span: node.span.clone() })
+    }
+
+    fn backups(&mut self, node: &Node) -> Vec<super::Dynamic> {
+        let nodes: Vec<&Node> = match &node.value {
+            NodeValue::List(list) => list.iter().collect(),
+            _ => vec![node],
+        };
+        nodes.into_iter().filter_map(|n| self.dynamic(n, &["facts"])).collect()
+    }
+
+    fn owes(&mut self, node: &Node) -> Option<Owes> {
+        let mut map = MapReader::new(node, "`owes`", &mut self.problems)?;
+        let what = map.required("what", &mut self.problems);
+        let on = map.optional("on");
+        map.finish(&mut self.problems);
+        let what = what?;
+        let name = read::identifier(what, "obligation", &mut self.problems)?;
+        let on = on.and_then(|n| {
+            let group = read::string(n, &mut self.problems)?;
+            self.known_group(&group, n);
+            Some(Located::new(group, n.span.clone()))
+        });
+        Some(Owes { what: Located::new(name, what.span.clone()), on })
+    }
+}
+
+fn read_phase(node: &Node, phases: &[String], problems: &mut Problems) -> Option<String> {
+    let phase = read::string(node, problems)?;
+    if !phases.contains(&phase) {
+        let mut problem =
+            Diagnostic::error("unknown-phase", format!("no phase `{phase}` is declared"), node.span.clone());
+        problem.help = suggest(&phase, phases.iter().map(String::as_str));
+        problems.push(problem);
+    }
+    Some(phase)
+}
+
+fn read_order(nodes: &StepNodes<'_>, problems: &mut Problems) -> Order {
+    let word = nodes.order.and_then(|n| read::enum_word(n, &["serial", "parallel"], "an order", problems));
+    let mut number = |node: Option<&Node>| {
+        node.and_then(|n| read::int(n, 0..=1_000_000, problems))
+            .and_then(|n| usize::try_from(n).ok())
+            .unwrap_or(0)
+    };
+    let (batch, max_failures) = (number(nodes.batch), number(nodes.max_failures));
+    match word {
+        Some("parallel") => Order::Parallel { batch, max_failures },
+        _ => {
+            for node in [nodes.batch, nodes.max_failures].into_iter().flatten() {
+                problems.push(Diagnostic::error(
+                    "order",
+                    "`batch` and `max_failures` go with `order: parallel`",
+                    node.span.clone(),
+                ));
+            }
+            Order::Serial
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Reads a runbook's folder.
+
+use super::{Runbook, decode::Decoder};
+use crate::journal::format::sha256_hex;
+use keybook_api::{Diagnostic, Fault, Registry, SourceText};
+use keybook_script::ScriptHost;
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// A runbook that was read without an error.
+pub struct Loaded {
+    /// The runbook.
+    pub runbook: Runbook,
+    /// Compiles and evaluates its expressions; knows hooks.rhai.
+    pub script: Arc<ScriptHost>,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// SHA-256 over runbook.yaml and hooks.rhai.
+    pub digest: String,
+    /// Warnings.
+    pub warnings: Vec<Diagnostic>,
+    /// What was read, by the name used in spans.
+    pub sources: HashMap<String, String>,
+}
+
+/// Why a runbook cannot be run.
+pub enum LoadError {
+    /// The folder or a file in it cannot be read.
+    Fault(Fault),
+    /// What is in it is wrong.
+    Invalid {
+        /// Every problem.
+        problems: Vec<Diagnostic>,
+        /// What was read, for showing lines.
+        sources: HashMap<String, String>,
+    },
+}
+
+/// Reads `folder/runbook.yaml` and `folder/hooks.rhai`. Spans name the files as `shown/…`.
+pub fn load(
+    folder: &Path,
+    shown: &str,
+    registry: &Registry,
+    script: &ScriptHost,
+) -> Result<Loaded, LoadError> {
+    let file = format!("{}/runbook.yaml", shown.trim_end_matches('/'));
+    let text = read_text(&folder.join("runbook.yaml"))
+        .map_err(|error| LoadError::Fault(not_readable(&file, folder, &error)))?;
+    let mut sources = HashMap::from([(file.clone(), text.clone())]);
+    let mut script = script.clone();
+    let mut problems = Vec::new();
+    let mut digest = text.clone();
+    let hooks_path = folder.join("hooks.rhai");
+    if hooks_path.exists() {
+        let hooks_file = format!("{}/hooks.rhai", shown.trim_end_matches('/'));
+        let hooks_text = read_text(&hooks_path)
+            .map_err(|error| LoadError::Fault(Fault::usage(format!("read {hooks_file}"), error)))?;
+        match script.hooks(&SourceText::verbatim(&hooks_text, hooks_file.as_str(), 1, 1)) {
+            Ok(hooks) => script = script.with_hooks(&hooks),
+            Err(found) => problems.extend(found),
+        }
+        digest.push('\0');
+        digest.push_str(&hooks_text);
+        sources.insert(hooks_file, hooks_text);
+    }
+    let runbook = match keybook_source::parse(&file, &text) {
+        Err(found) => {
+            problems.extend(found);
+            None
+        }
+        Ok(root) => {
+            let mut decoder = Decoder::new(registry, &script);
+            let runbook = decoder.runbook(&root);
+            problems.extend(decoder.problems.into_vec());
+            runbook
+        }
+    };
+    let (errors, warnings): (Vec<_>, Vec<_>) =
+        problems.into_iter().partition(|problem| problem.severity == keybook_api::Severity::Error);
+    match runbook {
+        Some(runbook) if errors.is_empty() => Ok(Loaded {
+            runbook,
+            script: Arc::new(script),
+            folder: folder.to_owned(),
+            digest: sha256_hex(digest.as_bytes()),
+            warnings,
+            sources,
+        }),
+        _ => Err(LoadError::Invalid { problems: errors.into_iter().chain(warnings).collect(), sources }),
+    }
+}
+
+fn read_text(path: &Path) -> Result<String, String> {
+    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+    String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
+}
+
+fn not_readable(file: &str, folder: &Path, error: &str) -> Fault {
+    let fault = Fault::usage(format!("read {file}"), error).now("nothing was started");
+    if folder.is_file() {
+        fault.hint("a runbook is named by its folder, not by its file")
+    } else {
+        fault.hint("name the folder that holds runbook.yaml")
+    }
+}

@@ -1,0 +1,103 @@
+//! The language, version 1, as plain structs. [`decode`] makes them from located YAML, with strict keys and
+//! every problem reported; expressions are compiled there, so that a loaded runbook has none that cannot parse.
+
+pub mod answers;
+pub mod decode;
+pub mod hosts;
+pub mod input;
+pub mod inventory;
+pub mod load;
+pub mod step;
+pub mod values;
+
+pub use answers::Answers;
+pub use hosts::{HostChoice, HostNeed, Pick};
+pub use input::{Input, InputKind};
+pub use inventory::Inventory;
+pub use load::{Loaded, load};
+pub use step::{Call, Gate, Order, Owes, Retry, Show, Step, Work};
+pub use values::{Args, Dynamic};
+
+use indexmap::IndexMap;
+use keybook_api::Located;
+
+/// The language version this program reads.
+pub const LANGUAGE: i64 = 1;
+
+/// A whole runbook.
+#[derive(Clone, Debug)]
+pub struct Runbook {
+    /// Its name: lower-case letters, digits, `-`, `_`.
+    pub name: Located<String>,
+    /// Its version.
+    pub version: String,
+    /// What it does, one line.
+    pub title: String,
+    /// Actions families it was written for, from `requires.actions`.
+    pub requires: Vec<Located<String>>,
+    /// What the operator gives it.
+    pub inputs: IndexMap<String, Input>,
+    /// Which hosts it needs, by group.
+    pub hosts: IndexMap<String, HostNeed>,
+    /// Names of phases in order, for `--until`.
+    pub phases: Vec<String>,
+    /// The steps.
+    pub steps: Vec<Step>,
+    /// Steps for success, failure and stop.
+    pub finally: Vec<Step>,
+}
+
+impl Runbook {
+    /// Every step with its path of ids, parents before children; `finally` last, under `finally`.
+    pub fn walk(&self) -> Vec<(String, &Step)> {
+        fn add<'r>(list: &mut Vec<(String, &'r Step)>, prefix: &str, steps: &'r [Step]) {
+            for step in steps {
+                let path = if prefix.is_empty() {
+                    step.id.value.clone()
+                } else {
+                    format!("{prefix}/{}", step.id.value)
+                };
+                list.push((path.clone(), step));
+                if let Work::Steps(children) = &step.work {
+                    add(list, &path, children);
+                }
+            }
+        }
+        let mut list = Vec::new();
+        add(&mut list, "", &self.steps);
+        add(&mut list, "finally", &self.finally);
+        list
+    }
+
+    /// The step at a path of ids, as units name it (`finally-2/x` and `rollback/…/x` included).
+    pub fn step_at(&self, path: &str) -> Option<&Step> {
+        let known = self.walk();
+        let plain = canonical(path);
+        known.into_iter().find(|(at, _)| *at == plain).map(|(_, step)| step)
+    }
+}
+
+/// The path of a step in the runbook behind a unit's path: `finally-2/x` is `finally/x`, and
+/// `rollback/install/bounce/stop` (the settling of `install`'s obligation) is `bounce/stop`.
+pub fn canonical(path: &str) -> String {
+    if let Some(rest) = path.strip_prefix("rollback/") {
+        // The part after the restored step's name, which has no slash of its own here (slashes become `.`).
+        return rest.split_once('/').map_or_else(String::new, |(_, settling)| canonical(settling));
+    }
+    match path.split_once('/') {
+        Some((first, rest)) if first.starts_with("finally-") => format!("finally/{rest}"),
+        _ => path.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::canonical;
+
+    #[test]
+    fn unit_paths_lead_back_to_their_step() {
+        assert_eq!(canonical("a/b"), "a/b");
+        assert_eq!(canonical("finally-3/b/c"), "finally/b/c");
+        assert_eq!(canonical("rollback/install.put/bounce/stop"), "bounce/stop");
+    }
+}

@@ -1,0 +1,327 @@
+//! The part of an attempt that may change the world: intent, backup, apply, expect, outcome.
+
+use super::{
+    machine::UnitState,
+    session::{Session, sleep},
+    stop::Stop,
+    unit::{Attempt, Ready, digest, millis},
+};
+use crate::{
+    backup,
+    model::{Call, Work},
+};
+use indexmap::IndexMap;
+use keybook_api::{
+    Applied, Args, Cancel, Effect, Event, Fault, FaultKind, Target, TreeEntry, event::Touched,
+};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// How long an action may take to come back after it was told that its time ran out.
+const GRACE: Duration = Duration::from_secs(20);
+
+impl Attempt<'_> {
+    /// Everything from the intent on.
+    pub(super) async fn effect(mut self, ready: Ready, begun: Instant) -> Result<(), Stop> {
+        let kept = self.intend(&ready).await;
+        if let Err(fault) = kept {
+            return Err(self.fail_safely(fault, begun));
+        }
+        let Work::Action(call) = &self.step.work else {
+            // The children are carried out by the walk, which then finishes this unit.
+            return Ok(());
+        };
+        let effect = self.effect_of(call)?;
+        let outcome = self.apply_with_retries(call, &ready).await;
+        let outcome = match outcome {
+            Ok(applied) => self.check_expectations(applied),
+            Err(fault) => Err(fault),
+        };
+        match outcome {
+            Ok(applied) => self.finish(&ready, applied, begun).await,
+            Err(fault) => {
+                // A call that only reads, or only waits, has no effect to be in doubt about.
+                let harmless = effect != Effect::Changes && self.state() != UnitState::Applied;
+                Err(self.fail(fault, harmless, begun))
+            }
+        }
+    }
+
+    fn fail_safely(&self, fault: Fault, begun: Instant) -> Stop {
+        let begun_effect = !matches!(
+            self.state(),
+            UnitState::Planned | UnitState::Approved | UnitState::Intended | UnitState::Kept
+        );
+        self.fail(fault, !begun_effect, begun)
+    }
+
+    /// Obligations, intent, backup: all on disk before the effect.
+    async fn intend(&self, ready: &Ready) -> Result<(), Fault> {
+        let touches = touched(&ready.target, &ready.plan.touches).await?;
+        if let Some(owes) = &self.step.owes
+            && self.owes_here(owes.on.as_ref().map(|group| group.value.as_str()))
+        {
+            let raised =
+                Event::ObligationRaised { what: owes.what.value.clone(), host: self.unit.host.clone() };
+            self.session.log.run(raised)?;
+        }
+        let shown: IndexMap<String, serde_json::Value> = if self.step.secret {
+            IndexMap::new()
+        } else {
+            ready.args.0.iter().map(|(name, value)| (name.clone(), value.to_json())).collect()
+        };
+        self.write(Event::UnitIntent {
+            action: self.step.action().to_owned(),
+            args: shown,
+            args_digest: digest(&ready.args),
+            memo: ready.plan.memo.to_json(),
+            touches: touches.clone(),
+        })?;
+        let wanted = self.backup_paths(&touches)?;
+        let known = self.session.log.state(|state| state.backups.clone());
+        let store = format!("{}/backup/{}", self.session.state_dir(), self.receipt_name());
+        if let Some(taken) = backup::take(&ready.target, &self.unit.host, &store, &wanted, &known).await? {
+            self.write(taken)?;
+        }
+        Ok(())
+    }
+
+    fn receipt_name(&self) -> String {
+        keybook_api::ReceiptId {
+            run: self.session.id.clone(),
+            unit: self.unit.clone(),
+            attempt: self.number,
+            ordinal: 0,
+        }
+        .file_name()
+    }
+
+    fn owes_here(&self, group: Option<&str>) -> bool {
+        group.is_none_or(|group| {
+            self.session.hosts.groups().get(group).is_some_and(|g| g.contains(&self.unit.host))
+        })
+    }
+
+    /// The declared paths, then every touched path that exists.
+    fn backup_paths(&self, touches: &[Touched]) -> Result<Vec<String>, Fault> {
+        let mut paths = Vec::new();
+        for declared in &self.step.backup {
+            let value = declared.render(&self.session.script, &self.scope)?;
+            let checked = Args([("backup".to_owned(), value)].into_iter().collect());
+            paths.push(checked.path("backup").map_err(|fault| fault.at(&self.step.span))?.to_owned());
+        }
+        let staging = format!("{}/", self.session.state_dir());
+        for touch in
+            touches.iter().filter(|touch| touch.before.is_some() && !touch.path.starts_with(&staging))
+        {
+            if !paths.contains(&touch.path) {
+                paths.push(touch.path.clone());
+            }
+        }
+        Ok(paths)
+    }
+
+    async fn apply_with_retries(&mut self, call: &Call, ready: &Ready) -> Result<Applied, Fault> {
+        let tries = self.step.retry.as_ref().map_or(1, |retry| retry.times);
+        let delay = self.step.retry.as_ref().map_or(Duration::ZERO, |retry| retry.delay);
+        let mut ordinal = 0;
+        for attempt in 1..=tries {
+            let outcome = self.apply_once(call, ready, &mut ordinal).await;
+            let cause = match outcome {
+                Ok(applied) => match self.until(&applied)? {
+                    true => return Ok(applied),
+                    false => Fault::failed(
+                        format!("reach what `until` asks for in {}", self.unit),
+                        format!("it is not so after {attempt} of {tries} tries"),
+                    ),
+                },
+                // Nobody knows what happened: that is not tried again.
+                Err(fault) if self.in_doubt(call, &fault) || fault.kind == FaultKind::Stopped => {
+                    return Err(fault);
+                }
+                Err(fault) => fault,
+            };
+            if attempt == tries {
+                return Err(cause);
+            }
+            let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+            self.write(Event::UnitRetried { cause: cause.to_string(), attempt, of: tries, delay_ms })?;
+            if !sleep(delay, &self.cancel).await {
+                return Err(Fault::new(
+                    FaultKind::Stopped,
+                    format!("try {} again", self.unit),
+                    "the run was stopped",
+                ));
+            }
+        }
+        Err(Fault::failed(format!("carry out {}", self.unit), "no try is allowed"))
+    }
+
+    fn in_doubt(&self, call: &Call, fault: &Fault) -> bool {
+        let doubtful =
+            matches!(fault.kind, FaultKind::Unreachable | FaultKind::TimedOut | FaultKind::Unknown);
+        doubtful && self.effect_of(call).is_ok_and(|effect| effect == Effect::Changes)
+    }
+
+    async fn apply_once(&self, call: &Call, ready: &Ready, ordinal: &mut u32) -> Result<Applied, Fault> {
+        let cancel = self.cancel.child_token();
+        let mut ctx =
+            self.session.ctx(Arc::clone(&ready.target), &self.unit, self.number, true, cancel.clone());
+        *ctx.ordinal.get_mut() = *ordinal;
+        let action = match self.action(call) {
+            Ok(action) => action,
+            Err(Stop::Fault(fault)) => return Err(fault),
+            Err(other) => return Err(Fault::failed("find the action", other.reason())),
+        };
+        let work = action.apply(&ctx, &ready.args);
+        let outcome = match self.step.timeout {
+            None => work.await,
+            Some(limit) => bounded(work, limit, &cancel).await,
+        };
+        *ordinal = ctx.ordinal.load(std::sync::atomic::Ordering::SeqCst);
+        let applied = outcome.map_err(|fault| fault.at(&call.span))?;
+        Session::learn(&self.session.redactor, &applied.value);
+        self.add_hosts(&applied)?;
+        self.write(Event::UnitApplied { result: applied.value.to_json(), changed: applied.changed })?;
+        Ok(applied)
+    }
+
+    fn add_hosts(&self, applied: &Applied) -> Result<(), Fault> {
+        for (group, spec) in &applied.add_hosts {
+            let added = Event::HostAdded {
+                group: group.clone(),
+                host: spec.name.clone(),
+                address: spec.address.clone(),
+                port: spec.port,
+                user: spec.user.clone(),
+                key: spec.key.as_ref().map(|path| path.display().to_string()),
+                via: spec.via.as_ref().map(|via| via.name.clone()),
+                sudo: spec.sudo,
+                replaceable: spec.replaceable,
+            };
+            self.session.log.run(added)?;
+            self.session.hosts.add(group, spec.clone());
+        }
+        Ok(())
+    }
+
+    fn until(&mut self, applied: &Applied) -> Result<bool, Fault> {
+        self.scope.insert("result".to_owned(), applied.value.clone());
+        match self.step.retry.as_ref().and_then(|retry| retry.until.as_ref()) {
+            None => Ok(true),
+            Some(until) => self.truth(until, "until").map_err(into_fault),
+        }
+    }
+
+    fn check_expectations(&mut self, applied: Applied) -> Result<Applied, Fault> {
+        self.scope.insert("result".to_owned(), applied.value.clone());
+        for expect in &self.step.expect {
+            if !self.truth(expect, "expect").map_err(into_fault)? {
+                return Err(Fault::failed(
+                    format!("find what `{}` expects", self.unit),
+                    format!("`{}` is false", expect.text().as_str().trim()),
+                )
+                .at(&expect.text().whole())
+                .hint("the result is in `keybook show`; mend the cause, then resume, or roll back"));
+            }
+        }
+        Ok(applied)
+    }
+
+    async fn finish(&self, ready: &Ready, applied: Applied, begun: Instant) -> Result<(), Stop> {
+        let wrote = touched(&ready.target, &ready.plan.touches).await;
+        let wrote = match wrote {
+            Ok(wrote) => wrote,
+            Err(fault) => return Err(self.fail(fault, false, begun)),
+        };
+        if applied.value.has_secret() {
+            let mut live = self.session.live.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            live.insert(self.unit.clone(), applied.value.clone());
+        }
+        self.write(Event::UnitDone {
+            result: applied.value.to_json(),
+            changed: applied.changed,
+            wrote,
+            took_ms: millis(begun),
+        })?;
+        self.settle()?;
+        Ok(())
+    }
+
+    /// The obligation of this host is paid.
+    pub(super) fn settle(&self) -> Result<(), Fault> {
+        let Some(settles) = &self.step.settles else { return Ok(()) };
+        let debt = (settles.value.clone(), self.unit.host.clone());
+        if self.session.log.state(|state| state.owed.contains(&debt)) {
+            self.session.log.run(Event::ObligationSettled { what: debt.0, host: debt.1 })?;
+        }
+        Ok(())
+    }
+
+    /// Ends a step with steps whose children are all through.
+    pub(super) fn finish_parent(&self, begun: Instant) -> Result<(), Stop> {
+        if self.state() != UnitState::Applied {
+            self.write(Event::UnitApplied { result: serde_json::Value::Null, changed: true })?;
+        }
+        self.write(Event::UnitDone {
+            result: serde_json::Value::Null,
+            changed: true,
+            wrote: Vec::new(),
+            took_ms: millis(begun),
+        })?;
+        self.settle()?;
+        Ok(())
+    }
+}
+
+fn into_fault(stop: Stop) -> Fault {
+    match stop {
+        Stop::Fault(fault) => fault,
+        other => Fault::failed("evaluate an expression", other.reason()),
+    }
+}
+
+/// Ends an action whose time ran out, and waits for it to come back.
+async fn bounded<T>(
+    work: impl Future<Output = Result<T, Fault>>,
+    limit: Duration,
+    cancel: &Cancel,
+) -> Result<T, Fault> {
+    tokio::pin!(work);
+    let late = || {
+        Fault::new(
+            FaultKind::TimedOut,
+            "finish in time",
+            format!("it took longer than {}", keybook_api::duration::format(limit)),
+        )
+    };
+    tokio::select! {
+        outcome = &mut work => return outcome,
+        () = tokio::time::sleep(limit) => cancel.cancel(),
+    }
+    match tokio::time::timeout(GRACE, work).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(fault)) if fault.kind == FaultKind::Stopped => {
+            Err(late().now("what was running on the host was ended"))
+        }
+        Ok(Err(fault)) => Err(fault),
+        Err(_) => Err(late().now("it did not react to being ended")),
+    }
+}
+
+/// What is at each of the paths now.
+pub(super) async fn touched(target: &Arc<dyn Target>, paths: &[String]) -> Result<Vec<Touched>, Fault> {
+    if paths.is_empty() {
+        return Ok(Vec::new());
+    }
+    let tree: Vec<TreeEntry> = target.tree(paths).await?;
+    Ok(paths
+        .iter()
+        .map(|path| Touched {
+            path: path.clone(),
+            before: tree.iter().find(|entry| entry.path == *path).cloned(),
+        })
+        .collect())
+}

@@ -1,0 +1,366 @@
+//! Begins, resumes and takes back runs: the three ways into the machine.
+
+use super::{
+    hosts::Hosts,
+    log::{Log, Watcher},
+    machine::RunState,
+    person::Person,
+    session::{Options, Session},
+    state::State,
+    stop::{Stop, exit_code},
+    walk::Place,
+};
+use crate::{
+    journal::{reader::Journal, writer::Writer},
+    model::{Answers, Inventory, Loaded},
+};
+use keybook_api::{
+    Cancel, Connector, Event, Fault, FaultKind, Map, Redactor, Registry, RunId,
+    event::{HostInfo, RunStatus, RunbookRef, StepInfo},
+};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+};
+
+/// Everything a run is made from.
+pub struct Setup {
+    /// Its id.
+    pub id: RunId,
+    /// The runbook.
+    pub loaded: Loaded,
+    /// The hosts.
+    pub inventory: Inventory,
+    /// Where the inventory came from, for the journal.
+    pub inventory_file: String,
+    /// The inputs, defaults filled in.
+    pub inputs: Map,
+    /// The actions.
+    pub registry: Registry,
+    /// Reaches hosts.
+    pub connector: Arc<dyn Connector>,
+    /// Answers questions.
+    pub person: Arc<dyn Person>,
+    /// Answers given beforehand.
+    pub answers: Answers,
+    /// How it is carried out.
+    pub options: Options,
+    /// `--limit`.
+    pub limit: Vec<String>,
+    /// Watches the records.
+    pub watchers: Vec<Arc<dyn Watcher>>,
+    /// Knows the secrets.
+    pub redactor: Arc<Redactor>,
+    /// The first Ctrl-C.
+    pub cancel: Cancel,
+    /// This program's version.
+    pub version: String,
+    /// Salt of the keyed hashes of secret inputs, hexadecimal.
+    pub salt: String,
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// How.
+    pub status: RunStatus,
+    /// The process's exit code.
+    pub exit: i32,
+    /// What went wrong, where something did.
+    pub fault: Option<Fault>,
+    /// Why, for people.
+    pub reason: String,
+    /// The journal's head.
+    pub head: String,
+    /// Obligations owed, `what@host`.
+    pub owed: Vec<String>,
+    /// Moves of the tables that were taken.
+    pub state: State,
+}
+
+/// Begins a run: its journal must not exist yet.
+pub async fn start(setup: Setup, journal: &Path) -> Result<Outcome, Fault> {
+    let writer = Writer::create(journal, &setup.id)?;
+    let opened = opened(&setup);
+    let holder = setup.person.name();
+    let cluster = setup.inventory.cluster.clone();
+    let session = session(setup, writer, State::default())?;
+    session.log.run(opened)?;
+    let outcome = match begin(&session, &cluster, &holder).await {
+        Ok(()) => forward(&session, &cluster).await,
+        Err(stop) => rest(&session, stop).await,
+    };
+    close(session, outcome).await
+}
+
+/// Goes on with a run. `accepted` are the differences that the operator agreed to.
+pub async fn resume(
+    setup: Setup,
+    path: &Path,
+    journal: &Journal,
+    accepted: Vec<String>,
+) -> Result<Outcome, Fault> {
+    let (state, writer) = reopen(path, journal)?;
+    check_resumable(&state, &setup.id)?;
+    let (was_locked, interrupted) = (!state.locked.is_empty(), state.interrupted);
+    let cluster = setup.inventory.cluster.clone();
+    let (holder, unattended) = (setup.person.name(), setup.options.unattended);
+    let session = session(setup, writer, state)?;
+    session.log.run(Event::RunResumed { operator: holder.clone(), unattended, accepted })?;
+    let outcome = match come_back(&session, &cluster, &holder, was_locked, interrupted).await {
+        Ok(()) => forward(&session, &cluster).await,
+        Err(stop) => rest(&session, stop).await,
+    };
+    close(session, outcome).await
+}
+
+/// Takes a run back.
+pub async fn roll_back(setup: Setup, path: &Path, journal: &Journal, reason: &str) -> Result<Outcome, Fault> {
+    let (state, writer) = reopen(path, journal)?;
+    if matches!(state.run, RunState::Done | RunState::RolledBack) {
+        let how = if state.run == RunState::Done {
+            "it is done, and its locks are given back"
+        } else {
+            "it is rolled back already"
+        };
+        return Err(Fault::usage(format!("roll back run {}", setup.id), how)
+            .hint("the originals are in its backup folder on the hosts"));
+    }
+    let interrupted = state.interrupted;
+    let cluster = setup.inventory.cluster.clone();
+    let session = session(setup, writer, state)?;
+    let outcome = backward(&session, &cluster, &session.person.name(), reason, interrupted).await;
+    close(session, outcome).await
+}
+
+fn reopen(path: &Path, journal: &Journal) -> Result<(State, Writer), Fault> {
+    let state = State::replay(&journal.records).map_err(|why| {
+        Fault::failed(format!("replay the journal {}", path.display()), why).now("nothing was changed")
+    })?;
+    Ok((state, Writer::append_to(path, journal)?))
+}
+
+fn check_resumable(state: &State, id: &RunId) -> Result<(), Fault> {
+    let refuse = |why: &str, hint: String| {
+        Err(Fault::usage(format!("resume run {id}"), why).now("nothing was changed").hint(hint))
+    };
+    match state.run {
+        RunState::Done => refuse("it is done", format!("`keybook show {id}` shows it")),
+        RunState::RolledBack => refuse("it was rolled back", "begin a new run".to_owned()),
+        RunState::RollingBack | RunState::Incomplete => {
+            refuse("it is being rolled back", format!("go on with `keybook rollback {id}`"))
+        }
+        RunState::Opened | RunState::Running | RunState::Resting => Ok(()),
+    }
+}
+
+/// A session that only looks: for plans.
+pub fn look(setup: Setup, journal: &Path) -> Result<Arc<Session>, Fault> {
+    let writer = Writer::create(journal, &setup.id)?;
+    session(setup, writer, State::default())
+}
+
+fn session(setup: Setup, writer: Writer, state: State) -> Result<Arc<Session>, Fault> {
+    let added = state.added.clone();
+    let log = Arc::new(Log::new(writer, state, setup.watchers, Arc::clone(&setup.redactor)));
+    let hosts = Hosts::new(setup.inventory, setup.connector, Arc::clone(&log), setup.limit);
+    added.iter().for_each(|event| hosts.add_from(event));
+    Session::learn(&setup.redactor, &keybook_api::Value::Map(setup.inputs.clone()));
+    let registers = Session::registers_of(&setup.loaded.runbook);
+    Ok(Arc::new(Session {
+        id: setup.id,
+        runbook: Arc::new(setup.loaded.runbook),
+        script: setup.loaded.script,
+        inputs: setup.inputs,
+        registry: setup.registry,
+        hosts: Arc::new(hosts),
+        log,
+        person: setup.person,
+        answers: setup.answers,
+        options: setup.options,
+        cancel: setup.cancel,
+        redactor: setup.redactor,
+        registers,
+        live: Mutex::default(),
+    }))
+}
+
+/// Preflight and lock.
+async fn begin(session: &Arc<Session>, cluster: &str, holder: &str) -> Result<(), Stop> {
+    session.check_groups()?;
+    session.preflight(true).await?;
+    session.lock(cluster, holder).await
+}
+
+/// Before steps go on: hosts, lock, `finally` after a kill, and what was under way.
+async fn come_back(
+    session: &Arc<Session>,
+    cluster: &str,
+    holder: &str,
+    was_locked: bool,
+    interrupted: bool,
+) -> Result<(), Stop> {
+    session.check_groups()?;
+    session.preflight(true).await?;
+    session.lock(cluster, holder).await?;
+    session.reconcile_all(true).await?;
+    if interrupted && was_locked {
+        finally(session).await?;
+    }
+    Ok(())
+}
+
+async fn forward(session: &Arc<Session>, cluster: &str) -> (RunStatus, Option<Stop>) {
+    let walked = session.walk(&session.runbook.steps, &Place::default()).await;
+    if let Err(Stop::RollBack(by)) = &walked {
+        return backward(session, cluster, by, "asked for at a gate", false).await;
+    }
+    let ended = finally(session).await;
+    let outcome = match (walked, ended) {
+        (Ok(()), Ok(())) => check_owed(session),
+        (Err(first), Err(second)) => Err(first.worse(second)),
+        (Err(stop), Ok(())) | (Ok(()), Err(stop)) => Err(stop),
+    };
+    let outcome = match outcome {
+        Ok(()) => session.unlock(cluster).await,
+        Err(stop) => Err(stop),
+    };
+    match outcome {
+        Ok(()) => (RunStatus::Done, None),
+        Err(stop) => rest(session, stop).await,
+    }
+}
+
+async fn backward(
+    session: &Arc<Session>,
+    cluster: &str,
+    by: &str,
+    reason: &str,
+    interrupted: bool,
+) -> (RunStatus, Option<Stop>) {
+    let outcome = take_back(session, cluster, by, reason, interrupted).await;
+    match outcome {
+        Ok(()) => (RunStatus::RolledBack, None),
+        Err(stop @ Stop::Fault(_)) if stop.status() == RunStatus::Unknown => (RunStatus::Unknown, Some(stop)),
+        Err(stop) => (RunStatus::RollbackIncomplete, Some(stop)),
+    }
+}
+
+async fn take_back(
+    session: &Arc<Session>,
+    cluster: &str,
+    by: &str,
+    reason: &str,
+    interrupted: bool,
+) -> Result<(), Stop> {
+    session.log.run(Event::RollbackStarted { by: by.to_owned(), reason: reason.to_owned() })?;
+    // A run that never held the lock never began a step.
+    if session.log.state(|state| state.locked.is_empty()) {
+        return Ok(());
+    }
+    session.lock(cluster, by).await?;
+    if interrupted {
+        session.reconcile_all(false).await?;
+        finally(session).await?;
+    }
+    session.take_back().await?;
+    finally(session).await?;
+    session.unlock(cluster).await
+}
+
+async fn rest(_session: &Arc<Session>, stop: Stop) -> (RunStatus, Option<Stop>) {
+    (stop.status(), Some(stop))
+}
+
+/// The `finally` steps, each round under a name of its own. A stop waits for them.
+async fn finally(session: &Arc<Session>) -> Result<(), Stop> {
+    if session.runbook.finally.is_empty() || session.log.state(|state| state.locked.is_empty()) {
+        return Ok(());
+    }
+    session.log.run(Event::FinallyStarted {})?;
+    let round = session.log.state(|state| state.finally_rounds);
+    let place = Place { prefix: format!("finally-{round}"), atomic: true, ..Place::default() };
+    session.walk(&session.runbook.finally, &place).await
+}
+
+fn check_owed(session: &Arc<Session>) -> Result<(), Stop> {
+    let owed = owed(session);
+    if owed.is_empty() {
+        return Ok(());
+    }
+    Err(Fault::failed("end the run", format!("this is still owed: {}", owed.join(", ")))
+        .now("every step is done, but not every host was restarted")
+        .hint("the runbook has to settle it: see `settles` in the book")
+        .into())
+}
+
+fn owed(session: &Arc<Session>) -> Vec<String> {
+    session.log.state(|state| state.owed.iter().map(|(what, host)| format!("{what}@{host}")).collect())
+}
+
+/// Writes the last record and lets go of the hosts.
+async fn close(session: Arc<Session>, outcome: (RunStatus, Option<Stop>)) -> Result<Outcome, Fault> {
+    let (status, stop) = outcome;
+    let fault = match &stop {
+        Some(Stop::Fault(fault)) => Some(fault.clone()),
+        _ => None,
+    };
+    let exit = match &fault {
+        Some(fault) if fault.kind == FaultKind::Locked => 7,
+        Some(fault) if fault.kind == FaultKind::Usage && status == RunStatus::Failed => 2,
+        _ => exit_code(status),
+    };
+    let reason = stop.as_ref().map(Stop::reason).unwrap_or_default();
+    let owed = owed(&session);
+    let ended = Event::RunEnded { status, exit, reason: reason.clone(), owed: owed.clone() };
+    let written = session.log.run(ended);
+    session.hosts.close().await;
+    written?;
+    Ok(Outcome {
+        status,
+        exit,
+        fault,
+        reason,
+        head: session.log.head(),
+        owed,
+        state: session.log.state(State::clone),
+    })
+}
+
+fn opened(setup: &Setup) -> Event {
+    let runbook = &setup.loaded.runbook;
+    let steps = runbook.walk().into_iter().map(|(path, step)| StepInfo {
+        path,
+        title: step.title.clone(),
+        why: step.why.clone(),
+        action: step.action().to_owned(),
+        irreversible: step.irreversible.is_some(),
+    });
+    let hosts = setup.inventory.hosts.iter().map(|(name, spec)| HostInfo {
+        name: name.clone(),
+        address: spec.address.clone(),
+        groups: setup.inventory.groups_of(name),
+        replaceable: spec.replaceable,
+    });
+    Event::RunOpened {
+        keybook: setup.version.clone(),
+        runbook: RunbookRef {
+            name: runbook.name.value.clone(),
+            version: runbook.version.clone(),
+            title: runbook.title.clone(),
+            folder: setup.loaded.folder.display().to_string(),
+            digest: setup.loaded.digest.clone(),
+        },
+        inputs: super::drift::journaled_inputs(&setup.inputs, &setup.salt),
+        cluster: setup.inventory.cluster.clone(),
+        inventory_digest: setup.inventory.digest(),
+        inventory: setup.inventory_file.clone(),
+        hosts: hosts.collect(),
+        steps: steps.collect(),
+        operator: setup.person.name(),
+        unattended: setup.options.unattended,
+        sandbox: setup.options.sandbox,
+        limit: setup.limit.clone(),
+        salt: setup.salt.clone(),
+    }
+}

@@ -1,0 +1,80 @@
+//! Gates. They fail closed: only an explicit yes for this unit lets it go on.
+
+use super::{person::Card, stop::Stop, unit::Attempt, unit::unanswered};
+use crate::model::Show;
+use keybook_api::{
+    Event, Fault, Plan, Value,
+    event::{Answer, Via},
+};
+
+impl Attempt<'_> {
+    /// Asks the gate. `None`: go on. `Some(why)`: leave the unit out.
+    pub(super) async fn ask(&self, plan: &Plan, changed: Option<String>) -> Result<Option<String>, Stop> {
+        let question = self.question()?;
+        let irreversible = self.step.irreversible.clone().unwrap_or_default();
+        self.write(Event::GateAsked { question: question.clone(), irreversible: !irreversible.is_empty() })?;
+        let card = self.card(question.clone(), irreversible, plan, changed);
+        let reply = match self.given(&card) {
+            Some(reply) => Some(reply),
+            None => self.session.person.gate(&card).await,
+        };
+        let Some(reply) = reply else { return Err(unanswered(&self.unit, &question).into()) };
+        self.write(Event::GateAnswered {
+            answer: reply.answer,
+            by: reply.by.clone(),
+            via: reply.via,
+            why: reply.why.clone(),
+        })?;
+        match reply.answer {
+            Answer::Run => Ok(None),
+            Answer::Skip => Ok(Some(reply.why)),
+            Answer::Stop => Err(Stop::Operator(reply.by)),
+            Answer::RollBack => Err(Stop::RollBack(reply.by)),
+        }
+    }
+
+    fn question(&self) -> Result<String, Stop> {
+        let Some(gate) = &self.step.gate else {
+            return Ok(format!("Carry out \"{}\" on {}?", self.step.title, self.unit.host));
+        };
+        let asked =
+            self.session.script.render(&gate.ask, &self.scope).map_err(|error| {
+                Fault::failed("evaluate the gate's question", &error.message).at(&error.span)
+            })?;
+        Ok(asked.to_string())
+    }
+
+    fn card(&self, question: String, irreversible: String, plan: &Plan, changed: Option<String>) -> Card {
+        let show_facts = self.step.gate.as_ref().is_some_and(|gate| gate.show.contains(&Show::Facts));
+        Card {
+            unit: self.unit.clone(),
+            title: self.step.title.clone(),
+            why: self.step.why.clone(),
+            question,
+            irreversible,
+            plan: plan.clone(),
+            inside: self.step.children().iter().map(|child| child.title.clone()).collect(),
+            facts: show_facts
+                .then(|| self.scope.get("facts").map_or(serde_json::Value::Null, Value::to_json)),
+            changed,
+        }
+    }
+
+    /// The answer given beforehand. In a rollback the answer of the step itself counts for its settling again.
+    fn given(&self, card: &Card) -> Option<super::person::Reply> {
+        let own = self.unit.to_string();
+        let plain = own.replacen(&self.unit.step, &crate::model::canonical(&self.unit.step), 1);
+        let wildcards = card.irreversible.is_empty();
+        let given = self
+            .session
+            .answers
+            .get(&own, wildcards)
+            .or_else(|| self.session.answers.get(&plain, wildcards))?;
+        Some(super::person::Reply {
+            answer: given.answer,
+            by: format!("the answers file ({})", given.span),
+            via: Via::Answers,
+            why: given.why.clone(),
+        })
+    }
+}

@@ -1,0 +1,120 @@
+//! One run a cluster: a lock record on every host, with holder, run and time, kept while the run rests.
+
+use super::{session::STATE_ROOT, session::Session, stop::Stop};
+use keybook_api::{Event, Fault, FaultKind, Secret, Target, Write};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// What a lock record says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockRecord {
+    /// The run.
+    pub run: String,
+    /// The cluster.
+    pub cluster: String,
+    /// `user@machine` that began the run.
+    pub holder: String,
+    /// When: RFC 3339, UTC.
+    pub since: String,
+}
+
+/// Where the record of a cluster is.
+pub fn lock_path(cluster: &str) -> String {
+    format!("{STATE_ROOT}/lock-{cluster}.json")
+}
+
+/// The record on a host; `None` when there is none.
+pub async fn read(target: &Arc<dyn Target>, cluster: &str) -> Result<Option<LockRecord>, Fault> {
+    let path = lock_path(cluster);
+    if target.stat(&path).await?.is_none() {
+        return Ok(None);
+    }
+    let bytes = target.read(&path, 64 * 1024).await?;
+    let record = serde_json::from_slice(bytes.expose()).map_err(|error| {
+        Fault::failed(format!("read the lock record {path}"), error)
+            .on(target.name())
+            .hint("look at it; when no run holds the cluster, `keybook unlock` removes it")
+    })?;
+    Ok(Some(record))
+}
+
+impl Session {
+    /// Takes the lock on every host, all or none. Hosts that hold it for this run already are fine.
+    pub async fn lock(&self, cluster: &str, holder: &str) -> Result<(), Stop> {
+        let record = LockRecord {
+            run: self.id.to_string(),
+            cluster: cluster.to_owned(),
+            holder: holder.to_owned(),
+            since: crate::journal::writer::now_text(),
+        };
+        let mut taken: Vec<String> = Vec::new();
+        for host in self.all_hosts() {
+            let outcome = self.lock_host(&host, cluster, &record).await;
+            match outcome {
+                Ok(true) => taken.push(host),
+                Ok(false) => {}
+                Err(fault) => {
+                    for host in &taken {
+                        self.unlock_host(host, cluster).await?;
+                    }
+                    return Err(fault.into());
+                }
+            }
+        }
+        self.log.run(Event::LockTaken { hosts: taken })?;
+        Ok(())
+    }
+
+    /// True when the record was written now, false when this run held it already.
+    async fn lock_host(&self, host: &str, cluster: &str, record: &LockRecord) -> Result<bool, Fault> {
+        let target = self.hosts.get(host).await?;
+        let path = lock_path(cluster);
+        target.make_dir(STATE_ROOT, 0o700).await?;
+        target.make_dir(&self.state_dir(), 0o700).await?;
+        target.make_dir(&format!("{}/staging", self.state_dir()), 0o700).await?;
+        if let Some(other) = read(&target, cluster).await? {
+            return if other.run == record.run { Ok(false) } else { Err(locked(host, cluster, &other)) };
+        }
+        let content = serde_json::to_vec_pretty(record)
+            .map_err(|error| Fault::failed("write the lock record", error))?;
+        let write = Write { content: Secret::new(content), mode: Some(0o600), owner: None, create_new: true };
+        if let Err(fault) = target.write(&path, write).await {
+            // Somebody was faster between the look and the write.
+            return match read(&target, cluster).await? {
+                Some(other) if other.run != record.run => Err(locked(host, cluster, &other)),
+                _ => Err(fault),
+            };
+        }
+        Ok(true)
+    }
+
+    async fn unlock_host(&self, host: &str, cluster: &str) -> Result<(), Fault> {
+        let target = self.hosts.get(host).await?;
+        match read(&target, cluster).await? {
+            Some(record) if record.run == self.id.as_str() => target.remove(&lock_path(cluster)).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives the lock back on every host.
+    pub async fn unlock(&self, cluster: &str) -> Result<(), Stop> {
+        let hosts: Vec<String> = self.log.state(|state| state.locked.iter().cloned().collect());
+        for host in &hosts {
+            self.unlock_host(host, cluster).await?;
+        }
+        self.log.run(Event::LockReleased { hosts })?;
+        Ok(())
+    }
+}
+
+fn locked(host: &str, cluster: &str, other: &LockRecord) -> Fault {
+    Fault::new(
+        FaultKind::Locked,
+        format!("lock the cluster {cluster}"),
+        format!("run {} of {} holds it since {}", other.run, other.holder, other.since),
+    )
+    .on(host)
+    .now("nothing was started on any host")
+    .hint(format!("go on with that run (`keybook resume {0}` or `keybook rollback {0}`)", other.run))
+    .hint("when its journal is lost and you know that nothing is under way, `keybook unlock`")
+}

@@ -1,0 +1,20 @@
+//! Carrying a runbook out.
+
+pub mod drift;
+mod effect;
+pub mod engine;
+mod gate;
+pub mod hosts;
+pub mod lock;
+pub mod log;
+pub mod machine;
+pub mod person;
+pub mod preflight;
+mod reconcile;
+mod rollback;
+mod scope;
+pub mod session;
+pub mod state;
+pub mod stop;
+mod unit;
+mod walk;

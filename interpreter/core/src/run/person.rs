@@ -1,0 +1,90 @@
+//! The person (or answers file) behind a run. The engine asks; it never prompts by itself.
+
+use async_trait::async_trait;
+use keybook_api::{
+    Plan, UnitId,
+    event::{Answer, Via},
+};
+use serde_json::Value as Json;
+
+/// What is asked before a unit's effect.
+#[derive(Clone, Debug)]
+pub struct Card {
+    /// The unit.
+    pub unit: UnitId,
+    /// Its step's title.
+    pub title: String,
+    /// Why the step is done.
+    pub why: String,
+    /// The question; a plain one for `--step` without a gate.
+    pub question: String,
+    /// Why the step cannot be taken back; empty when it can. Then a word has to be typed.
+    pub irreversible: String,
+    /// What it will do.
+    pub plan: Plan,
+    /// Titles of the steps inside, for a step with steps.
+    pub inside: Vec<String>,
+    /// The facts, when the gate shows them.
+    pub facts: Option<Json>,
+    /// The plan changed since it was last shown: what changed.
+    pub changed: Option<String>,
+}
+
+/// What is asked about a unit whose outcome nobody recorded.
+#[derive(Clone, Debug)]
+pub struct Doubt {
+    /// The unit.
+    pub unit: UnitId,
+    /// Its step's title.
+    pub title: String,
+    /// What it was going to do.
+    pub lines: Vec<String>,
+    /// Why it cannot be told.
+    pub reason: String,
+}
+
+/// What is asked about a file that is no longer what the run wrote.
+#[derive(Clone, Debug)]
+pub struct Conflict {
+    /// The host.
+    pub host: String,
+    /// The file.
+    pub path: String,
+    /// What is there, against what was expected.
+    pub detail: String,
+}
+
+/// An answer to a [`Card`].
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// What to do.
+    pub answer: Answer,
+    /// Who said so.
+    pub by: String,
+    /// How.
+    pub via: Via,
+    /// The reason for a skip.
+    pub why: String,
+}
+
+/// An answer to a [`Doubt`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It had happened.
+    Done,
+    /// It had not happened.
+    NotDone,
+}
+
+/// Answers questions. No answer (no terminal, end of file, time-out) is `None`, and never means yes.
+#[async_trait]
+pub trait Person: Send + Sync {
+    /// A gate.
+    async fn gate(&self, card: &Card) -> Option<Reply>;
+    /// An unknown outcome.
+    async fn doubt(&self, doubt: &Doubt) -> Option<Verdict>;
+    /// A changed file before a restore: `Some(true)` to overwrite it.
+    async fn conflict(&self, conflict: &Conflict) -> Option<bool>;
+    /// Who answers, for the journal: `user@machine`.
+    fn name(&self) -> String;
+}

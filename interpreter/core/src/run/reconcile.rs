@@ -1,0 +1,154 @@
+//! What became of units that were under way when the run was interrupted.
+
+use super::{
+    effect::touched,
+    person::{Doubt, Verdict},
+    session::{Session, sleep},
+    stop::Stop,
+    unit::{Attempt, digest},
+};
+use crate::model::Work;
+use keybook_api::{Cancel, Ctx, Event, Fault, Reconcile, UnitId, Value};
+use serde_json::Value as Json;
+use std::{sync::Arc, time::Duration};
+
+/// How often, and how long apart, a host that was just lost is looked for.
+const SOON: (u32, Duration) = (3, Duration::from_secs(2));
+
+impl Session {
+    /// Decides for every unit in flight. Those that nobody can decide stay unknown; with `ask`, a person is
+    /// asked about them first.
+    pub async fn reconcile_all(self: &Arc<Self>, ask: bool) -> Result<(), Stop> {
+        let flying: Vec<UnitId> = self.log.state(|state| {
+            state.units.iter().filter(|(_, unit)| unit.state.in_flight()).map(|(id, _)| id.clone()).collect()
+        });
+        for unit in flying {
+            self.reconcile_one(&unit, ask).await?;
+        }
+        Ok(())
+    }
+
+    /// Right after a host was lost: perhaps it is back already.
+    pub(super) async fn reconcile_soon(self: &Arc<Self>, unit: &UnitId) -> Result<(), Stop> {
+        for _ in 0..SOON.0 {
+            if !sleep(SOON.1, &self.cancel).await {
+                return Ok(());
+            }
+            if self.hosts.get(&unit.host).await.is_ok() {
+                return self.reconcile_one(unit, false).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn reconcile_one(self: &Arc<Self>, unit: &UnitId, ask: bool) -> Result<(), Stop> {
+        let Some(step) = self.runbook.step_at(&unit.step) else {
+            return Err(
+                Fault::usage(format!("reconcile {unit}"), "the runbook has no such step any more").into()
+            );
+        };
+        let Work::Action(call) = &step.work else { return Ok(()) };
+        let attempt = Attempt::resumed(self, step, unit.clone(), self.item_of(unit), Cancel::new());
+        let intent = self.log.state(|state| state.unit(unit).and_then(|known| known.intent.clone()));
+        let Some(intent) = intent else { return Ok(()) };
+        let target = self.hosts.get(&unit.host).await?;
+        let args = attempt.args(call)?;
+        let verdict = if digest(&args) == intent.args_digest {
+            let ctx = self.session_ctx(&attempt, Arc::clone(&target));
+            attempt
+                .action(call)?
+                .reconcile(&ctx, &args, &intent.memo)
+                .await
+                .map_err(|fault| fault.at(&call.span))?
+        } else {
+            Reconcile::Unknown("its arguments are other ones than those it was begun with".to_owned())
+        };
+        let verdict = self.confirm(attempt, verdict)?;
+        let attempt = Attempt::resumed(self, step, unit.clone(), self.item_of(unit), Cancel::new());
+        let (verdict, reason, by, result) = match verdict {
+            Reconcile::Done(value) => {
+                ("done", "found on the host".to_owned(), "action".to_owned(), value.to_json())
+            }
+            Reconcile::NotDone => {
+                ("not-done", "found on the host".to_owned(), "action".to_owned(), Json::Null)
+            }
+            Reconcile::Unknown(reason) => self.ask_about(unit, &reason, ask).await,
+        };
+        let paths: Vec<String> = intent.touches.iter().map(|touch| touch.path.clone()).collect();
+        let wrote = if verdict == "done" { touched(&target, &paths).await? } else { Vec::new() };
+        attempt.write(Event::UnitReconciled { verdict: verdict.to_owned(), reason, by, result, wrote })?;
+        if verdict == "done" {
+            attempt.settle()?;
+        }
+        Ok(())
+    }
+
+    fn session_ctx(self: &Arc<Self>, attempt: &Attempt<'_>, target: Arc<dyn keybook_api::Target>) -> Ctx {
+        self.ctx(target, &attempt.unit, attempt.number, false, Cancel::new())
+    }
+
+    /// An effect that happened must also have worked.
+    fn confirm(&self, mut attempt: Attempt<'_>, verdict: Reconcile) -> Result<Reconcile, Stop> {
+        let Reconcile::Done(value) = verdict else { return Ok(verdict) };
+        attempt.scope.insert("result".to_owned(), value.clone());
+        for expect in &attempt.step.expect {
+            let source = expect.text().as_str().trim().to_owned();
+            match attempt.truth(expect, "expect") {
+                Ok(true) => {}
+                Ok(false) => {
+                    return Ok(Reconcile::Unknown(format!("it happened, but `{source}` is not true of it")));
+                }
+                Err(stop) => {
+                    let why = stop.reason();
+                    return Ok(Reconcile::Unknown(format!(
+                        "it happened, but `{source}` cannot be checked: {why}"
+                    )));
+                }
+            }
+        }
+        Ok(Reconcile::Done(value))
+    }
+
+    async fn ask_about(
+        &self,
+        unit: &UnitId,
+        reason: &str,
+        ask: bool,
+    ) -> (&'static str, String, String, Json) {
+        let step = self.runbook.step_at(&unit.step);
+        let doubt = Doubt {
+            unit: unit.clone(),
+            title: step.map_or_else(String::new, |step| step.title.clone()),
+            lines: Vec::new(),
+            reason: reason.to_owned(),
+        };
+        let verdict = if ask { self.person.doubt(&doubt).await } else { None };
+        let by = self.person.name();
+        match verdict {
+            Some(Verdict::Done) => ("done", reason.to_owned(), by, Json::Null),
+            Some(Verdict::NotDone) => ("not-done", reason.to_owned(), by, Json::Null),
+            None => ("unknown", reason.to_owned(), "action".to_owned(), Json::Null),
+        }
+    }
+
+    /// The item of a unit, from the list that was pinned.
+    pub(super) fn item_of(&self, unit: &UnitId) -> Value {
+        let Some(name) = &unit.item else { return Value::Null };
+        self.log.state(|state| {
+            for (key, (_, items)) in &state.pins {
+                let Some((path, rest)) = key.split_once('@') else { continue };
+                let Some((host, outer)) = rest.split_once('#') else { continue };
+                let fits =
+                    unit.host == host && (unit.step == path || unit.step.starts_with(&format!("{path}/")));
+                let found = items.iter().flatten().map(Value::from_json).find(|value| {
+                    let plain = value.get("id").or_else(|| value.get("name")).unwrap_or(value).to_string();
+                    format!("{outer}{plain}") == *name
+                });
+                if let (true, Some(found)) = (fits, found) {
+                    return found;
+                }
+            }
+            Value::Null
+        })
+    }
+}

@@ -1,0 +1,125 @@
+//! What expressions see.
+
+use super::{hosts::Hosts, session::Session};
+use crate::model::canonical;
+use keybook_api::{Map, UnitId, Value, value::map};
+use serde_json::Value as Json;
+
+impl Session {
+    /// The variables of a unit: inputs, host, item, hosts, groups, run, by_host and registered results.
+    pub fn scope(&self, unit: &UnitId, item: &Value) -> Map {
+        let mut scope = self.base_scope(&self.hosts);
+        scope.insert("host".to_owned(), self.hosts.as_value(&unit.host));
+        scope.insert("item".to_owned(), item.clone());
+        let mut by_host = Map::new();
+        for (name, path) in &self.registers {
+            let results = self.results_of(path, unit);
+            if let Some(value) = pick(&results, unit) {
+                scope.insert(name.clone(), value);
+            }
+            by_host.insert(name.clone(), Value::Map(spread(results)));
+        }
+        scope.insert("by_host".to_owned(), Value::Map(by_host));
+        scope
+    }
+
+    fn base_scope(&self, hosts: &Hosts) -> Map {
+        let groups =
+            hosts.groups().into_iter().map(|(name, members)| (name, members.into())).collect::<Map>();
+        let run = map([
+            ("id", self.id.as_str().into()),
+            ("state_dir", self.state_dir().into()),
+            ("staging", format!("{}/staging", self.state_dir()).into()),
+            ("sandbox", self.options.sandbox.into()),
+        ]);
+        map([
+            ("inputs", Value::Map(self.inputs.clone())),
+            ("hosts", hosts.all_as_value()),
+            ("groups", Value::Map(groups)),
+            ("run", Value::Map(run)),
+        ])
+    }
+
+    /// The finished results of a step, by host and item. Inside `finally` and rollback the unit's own round counts.
+    fn results_of(&self, path: &str, asking: &UnitId) -> Vec<(UnitId, Value)> {
+        let round =
+            asking.step.strip_suffix(&canonical(&asking.step).replacen("finally/", "", 1)).unwrap_or("");
+        self.log.state(|state| {
+            let mut found: Vec<(UnitId, Value)> = Vec::new();
+            for (id, record) in &state.units {
+                let plain = id.step == path;
+                let in_round = !round.is_empty() && id.step.starts_with(round) && canonical(&id.step) == path;
+                if (plain || in_round) && record.state == super::machine::UnitState::Done {
+                    found.retain(|(other, _)| other.host != id.host || other.item != id.item);
+                    found.push((id.clone(), self.result_of(id, &record.result)));
+                }
+            }
+            found
+        })
+    }
+
+    /// The result as the action gave it (secrets included) in this process; from the journal otherwise.
+    fn result_of(&self, id: &UnitId, journaled: &Json) -> Value {
+        let live = self.live.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        live.get(id).cloned().unwrap_or_else(|| Value::from_json(journaled))
+    }
+}
+
+/// The value for this host and item; else that of the only host.
+fn pick(results: &[(UnitId, Value)], unit: &UnitId) -> Option<Value> {
+    let own: Vec<_> = results.iter().filter(|(id, _)| id.host == unit.host).cloned().collect();
+    let exact = own.iter().find(|(id, _)| id.item == unit.item);
+    let single = |list: &[(UnitId, Value)]| match list {
+        [(id, value)] if id.item.is_none() => Some(value.clone()),
+        _ => None,
+    };
+    if let Some((_, value)) = exact {
+        return Some(value.clone());
+    }
+    if !own.is_empty() {
+        return single(&own).or_else(|| spread(own).into_values().next());
+    }
+    single(results).or_else(|| {
+        let hosts = spread(results.to_vec());
+        if hosts.len() == 1 { hosts.into_values().next() } else { None }
+    })
+}
+
+/// Host → value, or host → item → value for a step with `for_each`.
+fn spread(results: Vec<(UnitId, Value)>) -> Map {
+    let mut hosts = Map::new();
+    for (id, value) in results {
+        match id.item {
+            None => {
+                hosts.insert(id.host, value);
+            }
+            Some(item) => {
+                let entry = hosts.entry(id.host).or_insert_with(|| Value::Map(Map::new()));
+                if let Value::Map(items) = entry {
+                    items.insert(item, value);
+                }
+            }
+        }
+    }
+    hosts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unit(text: &str) -> UnitId {
+        UnitId::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_result_is_found_by_host_then_as_the_only_one() {
+        let two = vec![(unit("s@a"), Value::Int(1)), (unit("s@b"), Value::Int(2))];
+        assert_eq!(pick(&two, &unit("t@b")), Some(Value::Int(2)));
+        assert_eq!(pick(&two, &unit("t@c")), None, "two hosts have one, and neither is this host");
+        assert_eq!(pick(&two[..1], &unit("t@c")), Some(Value::Int(1)));
+        let looped = vec![(unit("s@a#x"), Value::Int(1)), (unit("s@a#y"), Value::Int(2))];
+        assert_eq!(pick(&looped, &unit("t@a#y")), Some(Value::Int(2)));
+        assert_eq!(pick(&looped, &unit("t@a")).unwrap().get("x"), Some(&Value::Int(1)));
+    }
+}

@@ -1,0 +1,156 @@
+//! Everything one run shares: runbook, inputs, hosts, log, person.
+
+use super::{hosts::Hosts, log::Log, person::Person};
+use crate::model::{Answers, Runbook};
+use indexmap::IndexMap;
+use keybook_api::{
+    Cancel, Ctx, HostAccess, Map, Redactor, Registry, RunId, Sink, StreamName, Target, UnitId, Value,
+};
+use keybook_script::ScriptHost;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, atomic::AtomicU32},
+    time::Duration,
+};
+
+/// Where a run keeps its things on a host: `STATE_ROOT/<run>`.
+pub const STATE_ROOT: &str = "/var/lib/keybook";
+
+/// The longest line of output that is journaled, in characters.
+const LONGEST_LINE: usize = 4096;
+
+/// How a run is to be carried out.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Nobody is at a terminal: answers come from the file or the inbox.
+    pub unattended: bool,
+    /// Ask before every changing step, gate or not.
+    pub ask_each: bool,
+    /// Stop after this phase.
+    pub until: Option<String>,
+    /// Override for steps with `order: parallel` whose batch is 0.
+    pub parallel: usize,
+    /// The hosts are folders.
+    pub sandbox: bool,
+}
+
+/// One run under way.
+pub struct Session {
+    /// Its id.
+    pub id: RunId,
+    /// The runbook.
+    pub runbook: Arc<Runbook>,
+    /// Evaluates its expressions.
+    pub script: Arc<ScriptHost>,
+    /// Its inputs.
+    pub inputs: Map,
+    /// The actions.
+    pub registry: Registry,
+    /// Its hosts.
+    pub hosts: Arc<Hosts>,
+    /// Its log.
+    pub log: Arc<Log>,
+    /// Who answers.
+    pub person: Arc<dyn Person>,
+    /// Answers given beforehand.
+    pub answers: Answers,
+    /// How it is carried out.
+    pub options: Options,
+    /// Cancelled by the first Ctrl-C.
+    pub cancel: Cancel,
+    /// Knows every secret of the run.
+    pub redactor: Arc<Redactor>,
+    /// Registered names: name → step path.
+    pub registers: IndexMap<String, String>,
+    /// Results of this process as the actions gave them.
+    pub live: Mutex<HashMap<UnitId, Value>>,
+}
+
+impl Session {
+    /// The run's folder on a host.
+    pub fn state_dir(&self) -> String {
+        format!("{STATE_ROOT}/{}", self.id)
+    }
+
+    /// What an action call gets.
+    pub fn ctx(
+        self: &Arc<Self>,
+        target: Arc<dyn Target>,
+        unit: &UnitId,
+        attempt: u32,
+        may_change: bool,
+        cancel: Cancel,
+    ) -> Ctx {
+        Ctx {
+            target,
+            hosts: Arc::clone(&self.hosts) as Arc<dyn HostAccess>,
+            run: self.id.clone(),
+            unit: unit.clone(),
+            attempt,
+            state_dir: self.state_dir(),
+            may_change,
+            cancel,
+            sink: Arc::new(UnitSink {
+                session: Arc::clone(self),
+                unit: unit.clone(),
+                attempt,
+                quiet: !may_change,
+            }),
+            now: jiff::Timestamp::now().as_second(),
+            ordinal: AtomicU32::new(0),
+        }
+    }
+
+    /// Registered names with the paths of their steps.
+    pub fn registers_of(runbook: &Runbook) -> IndexMap<String, String> {
+        let named =
+            |(path, step): (String, &crate::model::Step)| Some((step.register.as_ref()?.value.clone(), path));
+        runbook.walk().into_iter().filter_map(named).collect()
+    }
+
+    /// Remembers every secret inside a value.
+    pub fn learn(redactor: &Redactor, value: &Value) {
+        match value {
+            Value::Secret(secret) => redactor.add(secret),
+            Value::List(list) => list.iter().for_each(|item| Self::learn(redactor, item)),
+            Value::Map(map) => map.values().for_each(|item| Self::learn(redactor, item)),
+            _ => {}
+        }
+    }
+}
+
+/// Sleeps, unless cancelled first; false when cancelled.
+pub async fn sleep(duration: Duration, cancel: &Cancel) -> bool {
+    tokio::select! {
+        () = cancel.cancelled() => false,
+        () = tokio::time::sleep(duration) => true,
+    }
+}
+
+struct UnitSink {
+    session: Arc<Session>,
+    unit: UnitId,
+    attempt: u32,
+    quiet: bool,
+}
+
+impl Sink for UnitSink {
+    fn line(&self, stream: StreamName, line: &str) {
+        if self.quiet {
+            return;
+        }
+        let line: String = line.chars().take(LONGEST_LINE).collect();
+        // A journal that cannot be written is found at the next durable record; output alone does not stop a run.
+        let _ =
+            self.session.log.unit(&self.unit, self.attempt, keybook_api::Event::UnitOutput { stream, line });
+    }
+
+    fn progress(&self, text: &str) {
+        self.session.log.progress(&self.unit, text);
+    }
+
+    fn note(&self, text: &str) {
+        let note = keybook_api::Event::UnitNote { text: text.to_owned() };
+        let _ = self.session.log.unit(&self.unit, self.attempt, note);
+    }
+}

@@ -1,0 +1,94 @@
+//! Why a run comes to rest before its end.
+
+use keybook_api::{Fault, FaultKind, event::RunStatus};
+
+/// Why steps are no longer carried out.
+#[derive(Clone, Debug)]
+pub enum Stop {
+    /// Something went wrong.
+    Fault(Fault),
+    /// The operator said stop.
+    Operator(String),
+    /// The operator said: take it back.
+    RollBack(String),
+    /// `--until` was reached.
+    Phase(String),
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl Stop {
+    /// How urgent a status is where several hold: unknown, incomplete, unreachable, failed.
+    fn weight(&self) -> u8 {
+        match self.status() {
+            RunStatus::Unknown => 5,
+            RunStatus::RollbackIncomplete => 4,
+            RunStatus::Unreachable => 3,
+            RunStatus::Failed => 2,
+            _ => 1,
+        }
+    }
+
+    /// The worse of two.
+    #[must_use]
+    pub fn worse(self, other: Self) -> Self {
+        if other.weight() > self.weight() { other } else { self }
+    }
+
+    /// How the run rests.
+    pub fn status(&self) -> RunStatus {
+        match self {
+            Self::Fault(fault) => match fault.kind {
+                FaultKind::Unknown => RunStatus::Unknown,
+                FaultKind::Waiting => RunStatus::Waiting,
+                FaultKind::Unreachable => RunStatus::Unreachable,
+                FaultKind::Stopped => RunStatus::Stopped,
+                _ => RunStatus::Failed,
+            },
+            Self::Operator(_) | Self::RollBack(_) => RunStatus::Stopped,
+            Self::Phase(_) => RunStatus::PhaseReached,
+        }
+    }
+
+    /// Why, for people.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Fault(fault) => fault.to_string(),
+            Self::Operator(by) => format!("stopped by {by}"),
+            Self::RollBack(by) => format!("{by} asked to roll back"),
+            Self::Phase(phase) => format!("the phase {phase} is reached"),
+        }
+    }
+}
+
+/// The exit code of a status; the book lists them.
+pub fn exit_code(status: RunStatus) -> i32 {
+    match status {
+        RunStatus::Done | RunStatus::PhaseReached => 0,
+        RunStatus::Running | RunStatus::Failed => 1,
+        RunStatus::Waiting => 3,
+        RunStatus::Unreachable => 4,
+        RunStatus::RolledBack => 5,
+        RunStatus::RollbackIncomplete => 6,
+        RunStatus::Stopped => 8,
+        RunStatus::Unknown => 9,
+    }
+}
+
+/// The words of fault kinds in journals.
+pub fn kind_word(kind: FaultKind) -> &'static str {
+    match kind {
+        FaultKind::Failed => "failed",
+        FaultKind::Usage => "usage",
+        FaultKind::Waiting => "waiting",
+        FaultKind::Unreachable => "unreachable",
+        FaultKind::Locked => "locked",
+        FaultKind::Stopped => "stopped",
+        FaultKind::TimedOut => "timed-out",
+        FaultKind::Unknown => "unknown",
+    }
+}

@@ -1,0 +1,304 @@
+//! One attempt of one unit, in its order: when, facts, check, plan, gate, re-read, intent, backup, apply,
+//! expect, outcome.
+
+use super::{
+    machine::UnitState,
+    session::Session,
+    stop::{Stop, kind_word},
+};
+use crate::{
+    journal::format::sha256_hex,
+    model::{Call, Step, Work},
+};
+use indexmap::IndexMap;
+use keybook_api::{
+    Args, Cancel, Change, Effect, Event, Fault, FaultKind, Map, Plan, Target, UnitId, Value,
+    event::{FaultInfo, SkipReason},
+};
+use keybook_script::Expr;
+use std::{sync::Arc, time::Instant};
+
+/// One unit on its way through an attempt.
+pub(super) struct Attempt<'s> {
+    pub session: &'s Arc<Session>,
+    pub step: &'s Step,
+    pub unit: UnitId,
+    pub item: Value,
+    pub number: u32,
+    /// Cancelled by a stop; inside `atomic` never.
+    pub cancel: Cancel,
+    pub scope: Map,
+}
+
+/// What is left to do after the preparations.
+pub(super) enum Prepared {
+    /// The unit was left out.
+    LeftOut,
+    /// It is to be applied.
+    Go(Box<Ready>),
+}
+
+/// A unit that passed its gate.
+pub(super) struct Ready {
+    pub target: Arc<dyn Target>,
+    pub args: Args,
+    pub plan: Plan,
+}
+
+impl<'s> Attempt<'s> {
+    /// Begins the next attempt of a unit.
+    pub fn new(session: &'s Arc<Session>, step: &'s Step, unit: UnitId, item: Value, cancel: Cancel) -> Self {
+        let number = session.log.state(|state| state.unit(&unit).map_or(0, |known| known.attempt)) + 1;
+        let scope = session.scope(&unit, &item);
+        Self { session, step, unit, item, number, cancel, scope }
+    }
+
+    /// Goes on with an attempt that is in the journal already.
+    pub fn resumed(
+        session: &'s Arc<Session>,
+        step: &'s Step,
+        unit: UnitId,
+        item: Value,
+        cancel: Cancel,
+    ) -> Self {
+        let mut attempt = Self::new(session, step, unit, item, cancel);
+        attempt.number -= 1;
+        let facts = session.log.state(|state| state.unit(&attempt.unit).map(|known| known.facts.clone()));
+        attempt.scope.insert("facts".to_owned(), facts.map_or(Value::Null, |facts| Value::from_json(&facts)));
+        attempt
+    }
+
+    /// Writes a record of this attempt.
+    pub fn write(&self, event: Event) -> Result<(), Fault> {
+        self.session.log.unit(&self.unit, self.number, event)
+    }
+
+    /// Carries the unit out. Ok when it is done or was left out.
+    pub async fn carry_out(mut self) -> Result<(), Stop> {
+        let begun = Instant::now();
+        match self.prepare_or_fail(begun).await? {
+            Prepared::LeftOut => Ok(()),
+            Prepared::Go(ready) => self.effect(*ready, begun).await,
+        }
+    }
+
+    /// Everything before the intent; a fault is recorded. A gate that nobody answered is no failure.
+    pub async fn prepare_or_fail(&mut self, begun: Instant) -> Result<Prepared, Stop> {
+        match self.prepare().await {
+            Err(Stop::Fault(fault)) if fault.kind != FaultKind::Waiting => Err(self.fail(fault, true, begun)),
+            other => other,
+        }
+    }
+
+    /// Records a failure and makes the stop of it.
+    pub fn fail(&self, fault: Fault, before_effect: bool, begun: Instant) -> Stop {
+        let fault = if self.unit.host == super::hosts::LOCAL { fault } else { fault.on(&self.unit.host) };
+        let fault = fault.at(&self.step.span);
+        let event = Event::UnitFailed { fault: info(&fault), before_effect, took_ms: millis(begun) };
+        match self.write(event) {
+            Ok(()) => Stop::Fault(fault),
+            Err(journal) => Stop::Fault(journal),
+        }
+    }
+
+    async fn prepare(&mut self) -> Result<Prepared, Stop> {
+        if let Some(when) = &self.step.when
+            && !self.truth(when, "when")?
+        {
+            return self.leave_out(SkipReason::When, "its condition is false");
+        }
+        let target = self.session.hosts.get(&self.unit.host).await?;
+        let facts = self.facts(&target).await?;
+        self.scope.insert("facts".to_owned(), Value::Map(facts));
+        if let Some(check) = &self.step.check
+            && self.truth(check, "check")?
+        {
+            return self.leave_out(SkipReason::AlreadyDone, "its check says that it is so already");
+        }
+        let Work::Action(call) = &self.step.work else { return self.prepare_parent(target).await };
+        let args = self.args(call)?;
+        self.settle_plan(call, target, args).await
+    }
+
+    /// A step with steps: only its gate is asked; what happens inside has plans of its own.
+    async fn prepare_parent(&mut self, target: Arc<dyn Target>) -> Result<Prepared, Stop> {
+        let plan = Plan::will(self.step.children().iter().map(|child| child.title.clone()));
+        self.write(planned(&plan))?;
+        if self.step.gate.is_some()
+            && let Some(skip) = self.ask(&plan, None).await?
+        {
+            return self.leave_out(SkipReason::Operator, &skip);
+        }
+        Ok(Prepared::Go(Box::new(Ready { target, args: Args::default(), plan })))
+    }
+
+    /// Plan, gate, re-read: until the plan that was approved is the plan that is true.
+    async fn settle_plan(
+        &mut self,
+        call: &Call,
+        target: Arc<dyn Target>,
+        args: Args,
+    ) -> Result<Prepared, Stop> {
+        let effect = self.effect_of(call)?;
+        let mut changed: Option<String> = None;
+        for _ in 0..5 {
+            let plan = self.describe(call, &target, &args).await?;
+            self.write(planned(&plan))?;
+            let changing = effect == Effect::Changes && plan.change != Change::Wont;
+            let gated = self.step.gate.is_some() || (self.session.options.ask_each && changing);
+            if plan.change == Change::Wont && effect == Effect::Changes && self.may_leave_out() {
+                let detail = plan.lines.join("; ");
+                return self.leave_out(SkipReason::NothingToChange, &detail);
+            }
+            if !gated || (plan.change == Change::Wont && effect == Effect::Changes) {
+                return Ok(Prepared::Go(Box::new(Ready { target, args, plan })));
+            }
+            if let Some(skip) = self.ask(&plan, changed.take()).await? {
+                return self.leave_out(SkipReason::Operator, &skip);
+            }
+            let again = self.describe(call, &target, &args).await?;
+            let Some(difference) = difference(&plan, &again) else {
+                return Ok(Prepared::Go(Box::new(Ready { target, args, plan: again })));
+            };
+            self.write(Event::UnitPlanChanged { detail: difference.clone() })?;
+            changed = Some(difference);
+        }
+        Err(Fault::failed(
+            format!("settle the plan of {}", self.unit),
+            "it changed each time it was approved",
+        )
+        .now("nothing was changed")
+        .hint("find out who else works on this host")
+        .into())
+    }
+
+    /// A unit whose result nobody needs is left out when there is nothing to change.
+    fn may_leave_out(&self) -> bool {
+        self.step.register.is_none() && self.step.expect.is_empty()
+    }
+
+    fn leave_out(&self, reason: SkipReason, detail: &str) -> Result<Prepared, Stop> {
+        self.write(Event::UnitSkipped { reason, detail: detail.to_owned() })?;
+        Ok(Prepared::LeftOut)
+    }
+
+    async fn facts(&self, target: &Arc<dyn Target>) -> Result<Map, Stop> {
+        let mut facts = Map::new();
+        for (name, call) in &self.step.facts {
+            let args = self.args(call)?;
+            let action = self.action(call)?;
+            let ctx =
+                self.session.ctx(Arc::clone(target), &self.unit, self.number, false, self.cancel.clone());
+            let applied = action.apply(&ctx, &args).await.map_err(|fault| fault.at(&call.span))?;
+            Session::learn(&self.session.redactor, &applied.value);
+            facts.insert(name.clone(), applied.value);
+        }
+        let json: IndexMap<_, _> =
+            facts.iter().map(|(name, value)| (name.clone(), value.to_json())).collect();
+        self.write(Event::UnitFacts { facts: json })?;
+        Ok(facts)
+    }
+
+    async fn describe(&self, call: &Call, target: &Arc<dyn Target>, args: &Args) -> Result<Plan, Stop> {
+        let ctx = self.session.ctx(Arc::clone(target), &self.unit, self.number, false, self.cancel.clone());
+        let plan = self.action(call)?.describe(&ctx, args).await.map_err(|fault| fault.at(&call.span))?;
+        Ok(if self.step.secret { hide(plan) } else { plan })
+    }
+
+    /// The rendered and checked arguments of a call.
+    pub fn args(&self, call: &Call) -> Result<Args, Stop> {
+        let rendered = call.args.render(&self.session.script, &self.scope)?;
+        Session::learn(&self.session.redactor, &Value::Map(rendered.clone()));
+        let action = self.action(call)?;
+        keybook_api::action::check_args(action.spec(), &rendered).map_err(|fault| fault.at(&call.span))?;
+        Ok(Args(rendered))
+    }
+
+    /// The action of a call.
+    pub fn action(&self, call: &Call) -> Result<Arc<dyn keybook_api::Action>, Stop> {
+        let found = self.session.registry.get(&call.action).cloned();
+        found.ok_or_else(|| {
+            Stop::Fault(
+                Fault::usage(format!("use `{}`", call.action), "there is no such action").at(&call.span),
+            )
+        })
+    }
+
+    pub fn effect_of(&self, call: &Call) -> Result<Effect, Stop> {
+        Ok(self.action(call)?.spec().effect)
+    }
+
+    /// An expression that must be true or false.
+    pub fn truth(&self, expr: &Expr, what: &str) -> Result<bool, Stop> {
+        let value =
+            self.session.script.eval(expr, &self.scope).map_err(|error| {
+                Fault::failed(format!("evaluate `{what}`"), &error.message).at(&error.span)
+            })?;
+        value.as_bool().ok_or_else(|| {
+            Stop::Fault(Fault::failed(
+                format!("evaluate `{what}`"),
+                format!("expected true or false, got {}", value.type_name()),
+            ))
+        })
+    }
+
+    /// Where the unit stands now.
+    pub fn state(&self) -> UnitState {
+        self.session.log.state(|state| state.unit_state(&self.unit))
+    }
+}
+
+/// The journal form of a fault.
+pub fn info(fault: &Fault) -> FaultInfo {
+    FaultInfo {
+        kind: kind_word(fault.kind).to_owned(),
+        attempted: fault.attempted.clone(),
+        cause: fault.cause.clone(),
+        host: fault.host.clone(),
+        at: fault.at.clone(),
+        now_true: fault.now_true.clone(),
+        hints: fault.hints.clone(),
+    }
+}
+
+/// Whole milliseconds since then.
+pub fn millis(begun: Instant) -> u64 {
+    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A digest of rendered arguments; secrets count only as being there.
+pub fn digest(args: &Args) -> String {
+    sha256_hex(Value::Map(args.0.clone()).to_json().to_string().as_bytes())
+}
+
+fn planned(plan: &Plan) -> Event {
+    Event::UnitPlanned { change: plan.change.clone(), lines: plan.lines.clone(), diffs: plan.diffs.clone() }
+}
+
+fn hide(plan: Plan) -> Plan {
+    Plan { lines: vec!["(not shown: the step is secret)".to_owned()], diffs: Vec::new(), ..plan }
+}
+
+/// What is different between two plans; `None` when they are the same.
+fn difference(approved: &Plan, now: &Plan) -> Option<String> {
+    if approved.change != now.change {
+        return Some("whether it changes anything".to_owned());
+    }
+    let of = |plan: &Plan, path: &str| plan.diffs.iter().find(|diff| diff.path == path).cloned();
+    for diff in approved.diffs.iter().chain(&now.diffs) {
+        if of(approved, &diff.path) != of(now, &diff.path) {
+            return Some(format!("{} changed meanwhile", diff.path));
+        }
+    }
+    if approved.lines != now.lines {
+        return Some("what it does".to_owned());
+    }
+    (approved.basis != now.basis).then(|| "what it reads was changed meanwhile".to_owned())
+}
+
+/// A stop that a fault of kind `Waiting` means: nobody answered.
+pub fn unanswered(unit: &UnitId, question: &str) -> Fault {
+    Fault::new(FaultKind::Waiting, format!("pass the gate of {unit}"), format!("nobody answered: {question}"))
+        .now("the unit was not begun")
+        .hint(format!("answer it in the answers file under `{unit}`, or with `keybook approve`, then resume"))
+}

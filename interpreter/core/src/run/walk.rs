@@ -1,0 +1,289 @@
+//! Carries steps out in their order: hosts one after the other or several at once, items, children.
+
+use super::{
+    hosts::LOCAL,
+    machine::UnitState,
+    session::Session,
+    stop::Stop,
+    unit::{Attempt, Prepared},
+};
+use crate::model::{Order, Step, Work};
+use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use keybook_api::{Cancel, Event, Fault, FaultKind, UnitId, Value};
+use std::{sync::Arc, time::Instant};
+
+/// Where in the tree a step is carried out.
+#[derive(Clone, Default)]
+pub struct Place {
+    /// The path of the enclosing steps.
+    pub prefix: String,
+    /// The host of the enclosing step.
+    pub host: Option<String>,
+    /// The item of the enclosing step.
+    pub item: Value,
+    /// Its text, as units name it.
+    pub item_name: Option<String>,
+    /// A stop waits.
+    pub atomic: bool,
+    /// Only these hosts (a rollback's settling).
+    pub only: Option<Vec<String>>,
+}
+
+impl Place {
+    fn path(&self, step: &Step) -> String {
+        if self.prefix.is_empty() {
+            step.id.value.clone()
+        } else {
+            format!("{}/{}", self.prefix, step.id.value)
+        }
+    }
+}
+
+impl Session {
+    /// All steps of a list, one after the other.
+    pub fn walk<'w>(
+        self: &'w Arc<Self>,
+        steps: &'w [Step],
+        place: &'w Place,
+    ) -> BoxFuture<'w, Result<(), Stop>> {
+        Box::pin(async move {
+            for step in steps {
+                self.check_phase(step)?;
+                self.step(step, place).await?;
+            }
+            Ok(())
+        })
+    }
+
+    /// `--until`: does this step belong to a later phase?
+    fn check_phase(&self, step: &Step) -> Result<(), Stop> {
+        let (Some(until), Some(phase)) = (&self.options.until, &step.phase) else { return Ok(()) };
+        let at = |name: &String| self.runbook.phases.iter().position(|phase| phase == name);
+        if at(phase) > at(until) { Err(Stop::Phase(until.clone())) } else { Ok(()) }
+    }
+
+    /// One step on all its hosts.
+    pub async fn step(self: &Arc<Self>, step: &Step, place: &Place) -> Result<(), Stop> {
+        let path = place.path(step);
+        if let Some(host) = &place.host {
+            return self.on_host(step, &path, host, place).await;
+        }
+        let hosts = self.hosts_of(step, &path, place)?;
+        match step.order {
+            Order::Serial => {
+                for host in &hosts {
+                    self.on_host(step, &path, host, place).await?;
+                }
+                Ok(())
+            }
+            Order::Parallel { batch, max_failures } => {
+                self.in_parallel(step, &path, &hosts, place, batch, max_failures).await
+            }
+        }
+    }
+
+    /// The hosts of a step, settled once a run.
+    fn hosts_of(&self, step: &Step, path: &str, place: &Place) -> Result<Vec<String>, Stop> {
+        if let Some((hosts, _)) = self.log.state(|state| state.pins.get(path).cloned()) {
+            return Ok(hosts);
+        }
+        let mut hosts = match &step.hosts {
+            None => vec![LOCAL.to_owned()],
+            Some(choice) => choice.resolve(&self.hosts.groups()).map_err(|why| {
+                Fault::failed(format!("choose the hosts of {path}"), why)
+                    .at(&choice.span)
+                    .now("the step was not begun")
+                    .hint("an empty selection never passes: check the inventory's groups and --limit")
+            })?,
+        };
+        if let (Some(only), Some(_)) = (&place.only, &step.hosts) {
+            hosts.retain(|host| only.contains(host));
+        }
+        self.log.run(Event::StepPinned { step: path.to_owned(), hosts: hosts.clone(), items: None })?;
+        Ok(hosts)
+    }
+
+    async fn in_parallel(
+        self: &Arc<Self>,
+        step: &Step,
+        path: &str,
+        hosts: &[String],
+        place: &Place,
+        batch: usize,
+        max_failures: usize,
+    ) -> Result<(), Stop> {
+        let batch =
+            [batch, self.options.parallel, hosts.len()].into_iter().find(|size| *size > 0).unwrap_or(1);
+        let mut waiting = hosts.iter();
+        let mut running = FuturesUnordered::new();
+        let mut failures: Vec<Stop> = Vec::new();
+        loop {
+            while running.len() < batch && failures.len() <= max_failures {
+                let Some(host) = waiting.next() else { break };
+                running.push(self.on_host(step, path, host, place));
+            }
+            match running.next().await {
+                None => break,
+                Some(Ok(())) => {}
+                Some(Err(stop)) => failures.push(stop),
+            }
+        }
+        // Tolerated failures only decide how many hosts still begin: a step with a failed host is not done.
+        failures.into_iter().reduce(Stop::worse).map_or(Ok(()), Err)
+    }
+
+    /// One step on one host: its items, one after the other.
+    async fn on_host(
+        self: &Arc<Self>,
+        step: &Step,
+        path: &str,
+        host: &str,
+        place: &Place,
+    ) -> Result<(), Stop> {
+        let Some(items) = self.items(step, path, host, place)? else {
+            return self.unit(step, path, host, place.item.clone(), place.item_name.clone(), place).await;
+        };
+        for (item, name) in items {
+            self.unit(step, path, host, item, Some(name), place).await?;
+        }
+        Ok(())
+    }
+
+    /// The items of `for_each` on this host, pinned in the journal.
+    fn items(
+        &self,
+        step: &Step,
+        path: &str,
+        host: &str,
+        place: &Place,
+    ) -> Result<Option<Vec<(Value, String)>>, Stop> {
+        let Some(for_each) = &step.for_each else { return Ok(None) };
+        let outer = place.item_name.as_deref().map_or_else(String::new, |name| format!("{name}/"));
+        let key = format!("{path}@{host}#{outer}");
+        let pinned = self.log.state(|state| state.pins.get(&key).and_then(|(_, items)| items.clone()));
+        let values: Vec<Value> = match pinned {
+            Some(items) => items.iter().map(Value::from_json).collect(),
+            None => {
+                let asking =
+                    UnitId { step: path.to_owned(), host: host.to_owned(), item: place.item_name.clone() };
+                let scope = self.scope(&asking, &place.item);
+                let value = self.script.eval(for_each, &scope).map_err(|error| {
+                    Fault::failed("evaluate `for_each`", &error.message).on(host).at(&error.span)
+                })?;
+                let list = value.as_list().map(<[Value]>::to_vec).unwrap_or_default();
+                if list.is_empty() {
+                    return Err(Fault::failed(format!("loop over the items of {path}"), "there is none")
+                        .on(host)
+                        .at(&for_each.text().whole())
+                        .now("the step was not begun")
+                        .hint(
+                            "an empty selection never passes: guard the step with `when` where that is right",
+                        )
+                        .into());
+                }
+                let items = Some(list.iter().map(Value::to_json).collect());
+                self.log.run(Event::StepPinned { step: key, hosts: vec![host.to_owned()], items })?;
+                list
+            }
+        };
+        Ok(Some(
+            values
+                .into_iter()
+                .map(|value| (value.clone(), format!("{outer}{}", item_name(&value))))
+                .collect(),
+        ))
+    }
+
+    async fn unit(
+        self: &Arc<Self>,
+        step: &Step,
+        path: &str,
+        host: &str,
+        item: Value,
+        item_name: Option<String>,
+        place: &Place,
+    ) -> Result<(), Stop> {
+        let unit = UnitId { step: path.to_owned(), host: host.to_owned(), item: item_name.clone() };
+        let state = self.log.state(|state| state.unit_state(&unit));
+        if state.settled() {
+            return Ok(());
+        }
+        let atomic = place.atomic || step.atomic;
+        if !place.atomic && self.cancel.is_cancelled() {
+            return Err(Stop::Operator(self.person.name()));
+        }
+        let cancel = if atomic { Cancel::new() } else { self.cancel.clone() };
+        match &step.work {
+            Work::Steps(children) => {
+                let inside = Place {
+                    prefix: path.to_owned(),
+                    host: (step.hosts.is_some() || place.host.is_some()).then(|| host.to_owned()),
+                    item: item.clone(),
+                    item_name,
+                    atomic,
+                    only: place.only.clone(),
+                };
+                self.parent(step, unit, item, cancel, children, &inside).await
+            }
+            Work::Action(_) if state.in_flight() => Err(doubtful(&unit).into()),
+            Work::Action(_) => self.leaf(Attempt::new(self, step, unit, item, cancel)).await,
+        }
+    }
+
+    /// A unit with an action. When its host was lost, its outcome is looked for once more right away.
+    async fn leaf(self: &Arc<Self>, attempt: Attempt<'_>) -> Result<(), Stop> {
+        let unit = attempt.unit.clone();
+        let outcome = attempt.carry_out().await;
+        if outcome.is_err() && self.log.state(|state| state.unit_state(&unit)) == UnitState::Unknown {
+            self.reconcile_soon(&unit).await?;
+            if self.log.state(|state| state.unit_state(&unit)) == UnitState::Done {
+                return Ok(());
+            }
+            if self.log.state(|state| state.unit_state(&unit)) == UnitState::Unknown {
+                return Err(doubtful(&unit).into());
+            }
+        }
+        outcome
+    }
+
+    async fn parent(
+        self: &Arc<Self>,
+        step: &Step,
+        unit: UnitId,
+        item: Value,
+        cancel: Cancel,
+        children: &[Step],
+        inside: &Place,
+    ) -> Result<(), Stop> {
+        let begun = Instant::now();
+        if self.log.state(|state| state.unit_state(&unit)).in_flight() {
+            self.walk(children, inside).await?;
+            return Attempt::resumed(self, step, unit, item, cancel).finish_parent(begun);
+        }
+        let mut attempt = Attempt::new(self, step, unit.clone(), item.clone(), cancel.clone());
+        let ready = match attempt.prepare_or_fail(begun).await? {
+            Prepared::LeftOut => return Ok(()),
+            Prepared::Go(ready) => ready,
+        };
+        attempt.effect(*ready, begun).await?;
+        self.walk(children, inside).await?;
+        Attempt::resumed(self, step, unit, item, cancel).finish_parent(begun)
+    }
+}
+
+fn item_name(value: &Value) -> String {
+    match value.get("id").or_else(|| value.get("name")) {
+        Some(name) => name.to_string(),
+        None => value.to_string(),
+    }
+}
+
+fn doubtful(unit: &UnitId) -> Fault {
+    Fault::new(
+        FaultKind::Unknown,
+        format!("go on past {unit}"),
+        "it was under way when the run was interrupted, and nobody can tell whether it happened",
+    )
+    .now("it was not done again")
+    .hint("look at the host, then `keybook resume` asks you what happened; or roll back")
+}
