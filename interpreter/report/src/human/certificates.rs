@@ -1,0 +1,48 @@
+//! Certificates before and after, as text.
+
+use crate::{
+    page::{Page, Tone},
+    summary::{CertificateSummary, RunSummary, Sighting},
+    time,
+};
+
+pub(super) fn write(page: &mut Page, run: &RunSummary) {
+    if run.certificates.is_empty() {
+        return;
+    }
+    page.heading("Certificates");
+    for certificate in &run.certificates {
+        page.hang("  ", &format!("{} {}", certificate.host, certificate.place), Tone::Plain);
+        for (name, sighting) in sightings(certificate) {
+            let tone = if sighting.not_after_unix < run.moment() { Tone::Bad } else { Tone::Plain };
+            let print: String = sighting.sha256.chars().take(8).collect();
+            let text = format!("{}, sha256 {print}", validity(sighting, run.moment()));
+            page.hang(&format!("    {name:<10}"), &text, tone);
+        }
+        if certificate.taken_back {
+            page.hang(&format!("    {:<10}", ""), "then put back by the rollback", Tone::Warn);
+        }
+    }
+}
+
+/// What there is to show: one sighting when nothing changed, else before and after.
+pub(crate) fn sightings(certificate: &CertificateSummary) -> Vec<(&'static str, &Sighting)> {
+    match (certificate.changed(), certificate.created) {
+        (true, _) => vec![("before", &certificate.first), ("after", &certificate.last)],
+        (false, true) => vec![("new", &certificate.last)],
+        (false, false) => vec![("unchanged", &certificate.last)],
+    }
+}
+
+/// `2018-01-12 to 2023-01-09, expired for 1 day`, seen from `moment`.
+pub(crate) fn validity(sighting: &Sighting, moment: i64) -> String {
+    let dates = format!("{} to {}", time::day(sighting.not_before_unix), time::day(sighting.not_after_unix));
+    let distance = time::distance(moment, sighting.not_after_unix);
+    if sighting.not_after_unix < moment {
+        format!("{dates}, expired for {distance}")
+    } else if sighting.not_before_unix > moment {
+        format!("{dates}, not valid yet")
+    } else {
+        format!("{dates}, {distance} left")
+    }
+}

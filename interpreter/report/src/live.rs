@@ -1,0 +1,270 @@
+//! What a run is doing, line by line, for a stream that nobody answers on: logs of pipelines, or a terminal
+//! beside a prompt.
+
+use crate::{
+    card,
+    fault::write_fault,
+    human,
+    page::{Page, Tone},
+    summary::UnitStatus,
+    text, time,
+};
+use indexmap::IndexMap;
+use keybook_api::{
+    Change, Event, Record, StreamName, UnitId,
+    event::{RunStatus, SkipReason},
+};
+use std::io::{self, Write};
+
+/// Only failures, gates and the end.
+pub const QUIET: u8 = 0;
+/// Also what begins, ends and is left out.
+pub const NORMAL: u8 = 1;
+/// Also output, backups, hosts, locks and obligations.
+pub const VERBOSE: u8 = 2;
+/// Also facts, plans and trust.
+pub const ALL: u8 = 3;
+
+/// Turns records into lines. Give it every record of the run from the first on, also those of a run that is
+/// resumed, so that it knows the steps' titles; [`LiveText::learn`] takes a record in without a line.
+#[derive(Debug)]
+pub struct LiveText {
+    verbosity: u8,
+    color: bool,
+    width: usize,
+    sandbox: bool,
+    titles: IndexMap<String, String>,
+}
+
+impl LiveText {
+    /// `verbosity` from [`QUIET`] to [`ALL`]; `width` in columns (at least [`crate::text::NARROWEST`]).
+    pub fn new(verbosity: u8, color: bool, width: usize) -> Self {
+        Self { verbosity, color, width, sandbox: false, titles: IndexMap::new() }
+    }
+
+    /// Remembers what later lines need.
+    pub fn learn(&mut self, record: &Record) {
+        if let Event::RunOpened { sandbox, steps, .. } = &record.event {
+            self.sandbox = *sandbox;
+            self.titles = steps.iter().map(|step| (step.path.clone(), step.title.clone())).collect();
+        }
+    }
+
+    /// The record's lines, each ending with a line feed; empty when this verbosity leaves the record out.
+    pub fn text(&mut self, record: &Record) -> String {
+        self.learn(record);
+        let mut page = Page::new(self.width, self.color);
+        if let Some((level, tone, text)) = self.entry(record)
+            && level <= self.verbosity
+        {
+            let sandbox = if self.sandbox { "[SANDBOX] " } else { "" };
+            page.hang(&format!("{} {sandbox}", time::clock(&record.time)), &text, tone);
+            self.add_details(&mut page, record);
+        }
+        page.finish()
+    }
+
+    /// Writes the record's lines in one piece.
+    pub fn write(&mut self, record: &Record, out: &mut dyn Write) -> io::Result<()> {
+        out.write_all(self.text(record).as_bytes())
+    }
+
+    /// From which verbosity on, in which tone, which text.
+    fn entry(&self, record: &Record) -> Option<(u8, Tone, String)> {
+        match &record.unit {
+            Some(unit) => {
+                let (level, tone, text) = unit_entry(&record.event).or_else(|| run_entry(&record.event))?;
+                Some((level, tone, format!("{}: {text}", self.unit_name(unit))))
+            }
+            None => run_entry(&record.event),
+        }
+    }
+
+    /// `node-1: Install the new files [etcd.pem]`.
+    fn unit_name(&self, unit: &UnitId) -> String {
+        let title = self.titles.get(&unit.step).unwrap_or(&unit.step);
+        match &unit.item {
+            Some(item) => format!("{}: {title} [{item}]", unit.host),
+            None => format!("{}: {title}", unit.host),
+        }
+    }
+
+    fn add_details(&self, page: &mut Page, record: &Record) {
+        match &record.event {
+            Event::UnitFailed { fault, .. } | Event::UnitUndoFailed { fault } => {
+                write_fault(page, "  ", fault)
+            }
+            Event::UnitPlanned { lines, diffs, .. } => {
+                lines.iter().for_each(|line| page.hang("    ", line, Tone::Plain));
+                diffs.iter().for_each(|diff| card::write_diff(page, diff));
+            }
+            Event::UnitFacts { facts } => {
+                for (name, fact) in facts {
+                    page.hang(&format!("    {name}: "), &fact.to_string(), Tone::Dim);
+                }
+            }
+            Event::TrustChecked { edges } => {
+                edges.iter().for_each(|edge| page.hang("    ", &human::edge_text(edge), Tone::Dim));
+            }
+            Event::RollbackVerified { differing, .. } => {
+                differing.iter().for_each(|path| page.hang("    - ", path, Tone::Bad));
+            }
+            Event::RunEnded { owed, .. } => {
+                owed.iter().for_each(|owed| page.hang("    still owed: ", owed, Tone::Warn));
+            }
+            _ => {}
+        }
+    }
+}
+
+type Entry = Option<(u8, Tone, String)>;
+
+fn unit_entry(event: &Event) -> Entry {
+    let (level, tone, text) = match event {
+        Event::UnitFacts { facts } => (ALL, Tone::Dim, text::count(facts.len(), "fact", "facts")),
+        Event::UnitSkipped { reason, detail } => (NORMAL, Tone::Dim, skipped(*reason, detail)),
+        Event::UnitPlanned { change, .. } => (ALL, Tone::Plain, planned(change)),
+        Event::UnitPlanChanged { detail } => {
+            (NORMAL, Tone::Warn, format!("changed after the plan: {detail}"))
+        }
+        Event::GateAsked { question, irreversible } => {
+            let last = if *irreversible { " (IRREVERSIBLE)" } else { "" };
+            (QUIET, Tone::Strong, format!("gate{last}: {question}"))
+        }
+        Event::GateAnswered { answer, by, via, why } => {
+            let why = if why.is_empty() { String::new() } else { format!(" ({why})") };
+            let answer = human::answer_words(*answer);
+            (QUIET, Tone::Strong, format!("answered {answer} by {by} {}{why}", human::via_words(*via)))
+        }
+        Event::UnitIntent { action, .. } if action.is_empty() => return None,
+        Event::UnitIntent { action, .. } => (NORMAL, Tone::Plain, format!("begins ({action})")),
+        Event::BackupTaken { store, entries, .. } => {
+            let entries = text::count(entries.len(), "entry", "entries");
+            (VERBOSE, Tone::Dim, format!("backup of {entries} in {store}"))
+        }
+        Event::UnitOutput { stream, line } => {
+            let lead = if *stream == StreamName::Stderr { "! " } else { "| " };
+            (VERBOSE, Tone::Dim, format!("{lead}{line}"))
+        }
+        Event::UnitNote { text } => (NORMAL, Tone::Plain, format!("note: {text}")),
+        Event::UnitRetried { cause, attempt, of, delay_ms } => {
+            let delay = time::took(*delay_ms);
+            (NORMAL, Tone::Warn, format!("try {attempt} of {of} failed, again in {delay}: {cause}"))
+        }
+        other => return outcome_entry(other),
+    };
+    Some((level, tone, text))
+}
+
+fn outcome_entry(event: &Event) -> Entry {
+    let (level, tone, text) = match event {
+        Event::UnitDone { changed, took_ms, .. } => {
+            let changed = if *changed { "changed" } else { "no change" };
+            (NORMAL, Tone::Good, format!("done, {changed}, {}", time::took(*took_ms)))
+        }
+        Event::UnitFailed { before_effect: true, .. } => {
+            (QUIET, Tone::Bad, "failed before anything was changed".to_owned())
+        }
+        Event::UnitFailed { took_ms, .. } => {
+            (QUIET, Tone::Bad, format!("failed after {}", time::took(*took_ms)))
+        }
+        Event::UnitReconciled { verdict, reason, by, .. } => {
+            let tone = if verdict == "unknown" { Tone::Bad } else { Tone::Plain };
+            let level = if verdict == "unknown" { QUIET } else { NORMAL };
+            (level, tone, format!("was interrupted, found {verdict} (decided by {by}): {reason}"))
+        }
+        Event::UnitUndoIntent { how, .. } => (VERBOSE, Tone::Plain, format!("is being taken back ({how})")),
+        Event::UnitUndone { how } => (NORMAL, Tone::Good, format!("{} ({how})", UnitStatus::Undone.words())),
+        Event::UnitUndoFailed { .. } => (QUIET, Tone::Bad, "could not be taken back".to_owned()),
+        _ => return None,
+    };
+    Some((level, tone, text))
+}
+
+fn skipped(reason: SkipReason, detail: &str) -> String {
+    let words = human::skip_words(reason);
+    if detail.is_empty() { format!("skipped, {words}") } else { format!("skipped, {words}: {detail}") }
+}
+
+fn planned(change: &Change) -> String {
+    match change {
+        Change::Will => "plan: will change".to_owned(),
+        Change::Wont => "plan: will not change anything".to_owned(),
+        Change::CannotKnow(reason) => format!("plan: cannot know beforehand: {reason}"),
+    }
+}
+
+fn run_entry(event: &Event) -> Entry {
+    let (level, tone, text) = match event {
+        Event::RunOpened { runbook, cluster, operator, hosts, .. } => {
+            let hosts = text::count(hosts.len(), "host", "hosts");
+            let text = format!("{} {} on {cluster}, {hosts}, by {operator}", runbook.name, runbook.version);
+            (NORMAL, Tone::Strong, text)
+        }
+        Event::RunResumed { operator, accepted, .. } => {
+            let accepted = if accepted.is_empty() {
+                String::new()
+            } else {
+                format!("; accepted: {}", accepted.join("; "))
+            };
+            (NORMAL, Tone::Strong, format!("resumed by {operator}{accepted}"))
+        }
+        Event::FinallyStarted {} => (NORMAL, Tone::Plain, "the closing steps begin".to_owned()),
+        Event::RollbackStarted { by, reason } => {
+            (QUIET, Tone::Strong, format!("rollback, asked by {by}: {reason}"))
+        }
+        Event::RollbackVerified { compared, differing } if differing.is_empty() => {
+            (NORMAL, Tone::Good, format!("rollback verified: {compared} paths equal their originals"))
+        }
+        Event::RollbackVerified { compared, differing } => {
+            let text =
+                format!("rollback: {} of {compared} paths differ from their originals", differing.len());
+            (QUIET, Tone::Bad, text)
+        }
+        Event::RunEnded { status, exit, reason, .. } => {
+            (QUIET, human::tone(*status), ended(*status, *exit, reason))
+        }
+        other => return host_entry(other),
+    };
+    Some((level, tone, text))
+}
+
+fn host_entry(event: &Event) -> Entry {
+    let (level, tone, text) = match event {
+        Event::HostIdentified { host, identity } => {
+            (VERBOSE, Tone::Dim, format!("{host}: reached ({}, {})", identity.transport, identity.hostname))
+        }
+        Event::HostAdded { group, host, address, .. } => {
+            (NORMAL, Tone::Plain, format!("{host}: added to {group} ({address})"))
+        }
+        Event::PreflightChecked { host, check, ok: true, detail } => {
+            (VERBOSE, Tone::Dim, format!("{host}: preflight: {check}: {detail}"))
+        }
+        Event::PreflightChecked { host, check, ok: false, detail } => {
+            (QUIET, Tone::Bad, format!("{host}: preflight failed: {check}: {detail}"))
+        }
+        Event::LockTaken { hosts } => (VERBOSE, Tone::Dim, format!("lock taken on {}", hosts.join(", "))),
+        Event::LockReleased { hosts } => {
+            (VERBOSE, Tone::Dim, format!("lock released on {}", hosts.join(", ")))
+        }
+        Event::StepPinned { step, hosts, items } => {
+            let items = items
+                .as_ref()
+                .map_or_else(String::new, |items| format!(", {}", text::count(items.len(), "item", "items")));
+            (ALL, Tone::Dim, format!("{step}: for {}{items}", hosts.join(", ")))
+        }
+        Event::ObligationRaised { what, host } => (VERBOSE, Tone::Plain, format!("{host} owes {what}")),
+        Event::ObligationSettled { what, host } => (VERBOSE, Tone::Plain, format!("{host} paid {what}")),
+        Event::TrustChecked { edges } => {
+            (ALL, Tone::Plain, format!("trust: {}", text::count(edges.len(), "edge", "edges")))
+        }
+        _ => return None,
+    };
+    Some((level, tone, text))
+}
+
+fn ended(status: RunStatus, exit: i32, reason: &str) -> String {
+    let words = crate::next::words(status);
+    let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    format!("{words} (exit {exit}){reason}")
+}

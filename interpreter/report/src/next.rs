@@ -1,0 +1,57 @@
+//! How to go on from each state of a run.
+
+use keybook_api::{RunId, event::RunStatus};
+
+/// The state in words.
+pub(crate) fn words(status: RunStatus) -> &'static str {
+    match status {
+        RunStatus::Running => "running or killed",
+        RunStatus::Done => "done",
+        RunStatus::PhaseReached => "phase reached",
+        RunStatus::Failed => "failed",
+        RunStatus::Waiting => "waiting for a person",
+        RunStatus::Unreachable => "host unreachable",
+        RunStatus::Stopped => "stopped by the operator",
+        RunStatus::Unknown => "outcome unknown",
+        RunStatus::RolledBack => "rolled back",
+        RunStatus::RollbackIncomplete => "rollback incomplete",
+    }
+}
+
+/// What the operator can do: a command (may be empty) and what it does.
+pub(crate) fn steps(status: RunStatus, run: &RunId) -> Vec<(String, String)> {
+    let row = |command: &str, what: &str| {
+        let command = if command.is_empty() { String::new() } else { format!("keybook {command} {run}") };
+        (command, what.to_owned())
+    };
+    let rollback = row("rollback", "take back what was done");
+    match status {
+        RunStatus::Running => vec![
+            row("", "Only when no keybook process works on this run any more:"),
+            row("resume", "find out what became of the unit under way, and go on"),
+            rollback,
+        ],
+        RunStatus::Done => vec![rollback],
+        RunStatus::PhaseReached => vec![row("resume", "go on with the next phase"), rollback],
+        RunStatus::Failed => {
+            vec![row("resume", "try again from the failed unit, once its cause is gone"), rollback]
+        }
+        RunStatus::Waiting => vec![
+            row("approve", "answer the open gate from here"),
+            row("resume", "go on and be asked at the terminal"),
+            rollback,
+        ],
+        RunStatus::Unreachable => vec![row("resume", "go on, once the host can be reached"), rollback],
+        RunStatus::Stopped => vec![row("resume", "go on where it stopped"), rollback],
+        RunStatus::Unknown => vec![
+            row("", "Look at the host: did the unit's effect happen?"),
+            row("resume", "say what you found, and go on"),
+            rollback,
+        ],
+        RunStatus::RolledBack => vec![row("", "Nothing is left to do; a new run starts from the beginning.")],
+        RunStatus::RollbackIncomplete => vec![
+            row("", "Look at what could not be taken back, and mend its cause:"),
+            row("rollback", "take back the rest"),
+        ],
+    }
+}

@@ -1,0 +1,210 @@
+//! The model that all reports are made from.
+
+use crate::data::{self, Journal, certificate};
+use keybook_api::{Event, Record, event::RunStatus};
+use keybook_report::{
+    HistoryRow, RunSummary, fault, jsonl,
+    summary::{Mode, UnitStatus},
+};
+use serde_json::json;
+
+pub fn summary(records: &[Record]) -> RunSummary {
+    RunSummary::from_records(records.iter()).unwrap()
+}
+
+fn unit<'a>(run: &'a RunSummary, id: &str) -> &'a keybook_report::summary::UnitSummary {
+    let id = data::unit(id);
+    let step = run.steps.iter().find(|step| step.path == id.step).unwrap();
+    step.units.iter().find(|unit| unit.host == id.host && unit.item == id.item).unwrap()
+}
+
+#[test]
+fn a_run_is_told_by_its_records() {
+    let run = summary(&data::success(3, true));
+    assert_eq!((run.status, run.exit, run.sandbox), (RunStatus::Done, Some(0), true));
+    assert_eq!(run.owed, Vec::<String>::new());
+    let install = unit(&run, "install@node-2");
+    assert_eq!(
+        (install.status, install.changed, install.took_ms),
+        (UnitStatus::Done, Some(true), Some(1_830))
+    );
+    let gate = &install.gates[0];
+    assert_eq!((gate.by.as_str(), gate.answered_at.is_some()), ("anna@bastion", true));
+    assert_eq!(install.backups[0].count, 2);
+    // Gates: 21 s + 10.5 s + 7 s + 9 s with nothing else under way.
+    assert_eq!(run.times.waiting_ms, 47_500);
+    assert_eq!(run.times.total_ms, run.times.working_ms + run.times.waiting_ms + run.times.resting_ms);
+}
+
+#[test]
+fn the_json_form_is_pinned() {
+    let run = summary(&data::failure()).with_head("ee".repeat(32));
+    insta::assert_snapshot!(run.to_json().unwrap());
+}
+
+#[test]
+fn certificates_are_paired_by_host_and_place() {
+    let run = summary(&data::success(2, false));
+    let shown: Vec<_> = run
+        .certificates
+        .iter()
+        .map(|one| (one.host.as_str(), one.place.as_str(), one.created, one.changed(), one.taken_back))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("node-1", "/srv/kubernetes/etcd-ca.pem", false, true, false),
+            ("node-1", "/srv/kubernetes/etcd.pem", false, true, false),
+            ("node-2", "/srv/kubernetes/etcd-ca.pem", false, true, false),
+            ("node-2", "/srv/kubernetes/etcd.pem", false, true, false),
+            ("node-1", "/var/lib/keybook/r/staging/etcd-ca-new.pem", true, false, false),
+        ]
+    );
+    assert!(run.certificates[0].first.seen < run.certificates[0].last.seen);
+}
+
+#[test]
+fn a_bundle_is_not_one_certificate_that_changed() {
+    let mut journal = Journal::open(1, false);
+    let ca = |print| certificate("/etc/ca.pem", "CN=ca", "2020-01-01", "2030-01-01", print);
+    journal.done("look@node-1", 1, 5, json!({"bundle": [ca("a1a1a1a1"), ca("b2b2b2b2")]}));
+    journal.done("look@node-1", 1, 5, json!({"bundle": [ca("a1a1a1a1"), ca("b2b2b2b2")]}));
+    let run = summary(&journal.records);
+    let places: Vec<_> = run.certificates.iter().map(|one| (one.place.as_str(), one.changed())).collect();
+    assert_eq!(places, [("/etc/ca.pem", false), ("/etc/ca.pem (no. 2)", false)]);
+}
+
+#[test]
+fn served_certificates_are_keyed_by_endpoint_and_bad_ones_left_out() {
+    let mut journal = Journal::open(1, false);
+    let mut served = certificate("x", "CN=etcd", "2020-01-01", "2030-01-01", "a1a1a1a1");
+    served.as_object_mut().unwrap().remove("path");
+    let nowhere = served.clone();
+    served["endpoint"] = json!("node-1:4001");
+    let mut undated = served.clone();
+    undated["endpoint"] = json!("node-1:2380");
+    for key in ["not_after", "not_after_unix"] {
+        undated.as_object_mut().unwrap().remove(key);
+    }
+    let mut written = served.clone();
+    written["endpoint"] = json!("node-1:6443");
+    written.as_object_mut().unwrap().remove("not_after_unix");
+    journal.done("look@node-1", 1, 5, json!({"deep": {"er": [[served, nowhere, undated, written]]}}));
+    let run = summary(&journal.records);
+    let places: Vec<_> = run.certificates.iter().map(|one| one.place.as_str()).collect();
+    assert_eq!(places, ["node-1:4001", "node-1:6443"]);
+    assert_eq!(run.certificates[1].last.not_after_unix, 1_893_456_000);
+}
+
+#[test]
+fn every_prefix_of_a_journal_is_told() {
+    for records in [data::success(2, false), data::failure(), data::rolled_back(&[])] {
+        for length in 1..=records.len() {
+            let run = summary(&records[..length]);
+            assert_eq!(run.records, length as u64);
+            assert_eq!(run.ended.is_none(), run.status == RunStatus::Running, "after {length}");
+            assert_eq!(
+                run.times.total_ms,
+                run.times.working_ms + run.times.waiting_ms + run.times.resting_ms
+            );
+            keybook_report::human::render(&run, false, 80);
+            keybook_report::html::render(&run);
+        }
+    }
+    assert_eq!(RunSummary::from_records([].iter()), None);
+    assert_eq!(RunSummary::from_records(data::killed()[1..].iter()), None);
+}
+
+#[test]
+fn a_killed_run_says_so() {
+    let run = summary(&data::killed());
+    assert_eq!((run.status_text.as_str(), run.exit, run.ended.as_deref()), ("running or killed", None, None));
+    assert_eq!(unit(&run, "install@node-2").status, UnitStatus::UnderWay);
+    assert_eq!(run.owed, ["restart-etcd@node-1"]);
+}
+
+#[test]
+fn attempts_start_afresh_and_faults_stay() {
+    let run = summary(&data::failure());
+    let install = unit(&run, "install@node-2");
+    assert_eq!((install.attempts, install.status), (2, UnitStatus::Failed));
+    let faults: Vec<_> = install.faults.iter().map(|one| (one.attempt, one.before_effect)).collect();
+    assert_eq!(faults, [(1, false), (2, true)]);
+    assert_eq!(install.output_lines, 0);
+    assert_eq!(run.operators, ["anna@bastion", "ci@runner"]);
+    assert_eq!((run.mode, run.resumes[0].accepted.len()), (Mode::Unattended, 1));
+    assert_eq!(run.times.resting_ms, 3_600_000);
+}
+
+#[test]
+fn a_rollback_takes_certificates_back() {
+    let run = summary(&data::rolled_back(&[]));
+    assert_eq!(run.rollback.as_ref().unwrap().compared, Some(14));
+    assert_eq!(unit(&run, "install@node-1").status, UnitStatus::Undone);
+    assert_eq!(unit(&run, "install@node-2").status, UnitStatus::NotDone);
+    let back: Vec<_> = run.certificates.iter().map(|one| (one.host.as_str(), one.taken_back)).collect();
+    assert_eq!(
+        back,
+        [("node-1", true), ("node-1", true), ("node-2", false), ("node-2", false), ("node-1", true)]
+    );
+}
+
+#[test]
+fn a_unit_that_cannot_be_taken_back_is_shown_first() {
+    let mut journal = Journal { records: data::killed(), ..Journal::open(1, false) };
+    journal.add(Event::RollbackStarted { by: "anna".into(), reason: String::new() });
+    let id = "install@node-1";
+    journal.unit(id, Event::UnitUndoIntent { how: "restore".into(), paths: vec!["/srv/kubernetes".into()] });
+    assert_eq!(unit(&summary(&journal.records), id).status, UnitStatus::Undoing);
+    journal.unit(id, Event::UnitUndoFailed { fault: data::fault() });
+    let run = summary(&journal.records);
+    assert_eq!(unit(&run, id).status, UnitStatus::UndoFailed);
+    assert!(run.certificates.iter().all(|one| !one.taken_back));
+    let page = keybook_report::html::render(&run);
+    let attention = page.find("id=\"attention\"").unwrap();
+    assert!(page[attention..page.find("id=\"certificates\"").unwrap()].contains("the disk is full"));
+    assert!(keybook_report::human::render(&run, false, 80).contains("undo failed"));
+}
+
+#[test]
+fn work_after_an_end_reopens_the_run() {
+    let mut journal = Journal { records: data::failure(), ..Journal::open(1, false) };
+    journal.add(Event::LockTaken { hosts: Vec::new() });
+    assert_eq!(summary(&journal.records).status, RunStatus::Unreachable);
+    journal.add(Event::RollbackStarted { by: "anna".into(), reason: String::new() });
+    let run = summary(&journal.records);
+    assert_eq!((run.status, run.exit, run.reason.as_str()), (RunStatus::Running, None, ""));
+}
+
+#[test]
+fn the_stream_is_the_journal() {
+    for record in data::failure() {
+        let mut out = Vec::new();
+        jsonl::write(&record, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text.matches('\n').count(), 1);
+        assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record);
+    }
+}
+
+#[test]
+fn history_counts_hosts_and_time() {
+    let row = HistoryRow::from(&summary(&data::success(5, true)));
+    assert_eq!((row.hosts, row.sandbox, row.status), (5, true, RunStatus::Done));
+    let json: serde_json::Value =
+        serde_json::from_str(&keybook_report::history::to_json(&[row]).unwrap()).unwrap();
+    assert_eq!(json["v"], 1);
+    assert_eq!(json["runs"][0]["status"], "done");
+}
+
+#[test]
+fn faults_survive_the_journal() {
+    use keybook_api::FaultKind::*;
+    for kind in [Failed, Usage, Waiting, Unreachable, Locked, Stopped, TimedOut, Unknown] {
+        let before = keybook_api::Fault { kind, ..fault::from_info(&data::fault()) };
+        assert_eq!(fault::from_info(&fault::to_info(&before)), before);
+        assert_eq!(fault::kind_of(fault::kind_word(kind)), kind);
+    }
+    assert_eq!(fault::kind_word(TimedOut), "timed-out");
+    assert_eq!(fault::kind_of("from-the-future"), Failed);
+}
