@@ -1,1 +1,54 @@
-//! Placeholder.
+//! The actions and functions that come with Keybook. One file each: `src/<family>/<verb>.rs`.
+
+#[cfg(test)]
+mod conventions;
+mod etcd;
+mod file;
+mod functions;
+mod host;
+mod note;
+mod sh;
+mod static_pod;
+mod support;
+#[cfg(test)]
+mod testing;
+mod tls;
+mod wait;
+mod x509;
+
+pub use functions::functions;
+use keybook_api::Registry;
+
+/// Every action of the standard library, in the order of the reference.
+pub fn registry() -> Registry {
+    let mut all = Registry::default();
+    all.add(sh::Run);
+    all.add(sh::Read);
+    all.add(file::Read);
+    all.add(file::Stat);
+    all.add(file::Digest);
+    all.add(file::Put);
+    all.add(file::Copy);
+    all.add(file::EditJson);
+    all.add(file::EditYaml);
+    all.add(file::Remove);
+    all.add(file::Move);
+    all.add(file::MakeDir);
+    all.add(x509::Read);
+    all.add(x509::CheckKey);
+    all.add(x509::Verify);
+    all.add(x509::ReissueCa);
+    all.add(x509::IssueLeaf);
+    all.add(x509::Bundle);
+    all.add(tls::Served);
+    all.add(etcd::Health);
+    all.add(etcd::Status);
+    all.add(static_pod::List);
+    all.add(static_pod::Stop);
+    all.add(static_pod::Start);
+    all.add(wait::For);
+    all.add(wait::Port);
+    all.add(note::Write);
+    all.add(host::Add);
+    all
+}

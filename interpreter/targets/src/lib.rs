@@ -1,1 +1,9 @@
-//! Placeholder.
+//! Hosts: this machine, and machines behind SSH. One POSIX layer ([`posix`]) does the work on all of them,
+//! through /bin/sh and GNU tools; what differs is how a shell is started there.
+
+mod connector;
+mod local;
+pub mod posix;
+
+pub use connector::SystemConnector;
+pub use local::LocalShell;

@@ -19,7 +19,7 @@ pub use step::{Call, Gate, Order, Owes, Retry, Show, Step, Work};
 pub use values::{Args, Dynamic};
 
 use indexmap::IndexMap;
-use keybook_api::Located;
+use keybook_api::{Located, event::StepInfo};
 
 /// The language version this program reads.
 pub const LANGUAGE: i64 = 1;
@@ -67,6 +67,25 @@ impl Runbook {
         add(&mut list, "", &self.steps);
         add(&mut list, "finally", &self.finally);
         list
+    }
+
+    /// A step as reports show it.
+    pub fn info(&self, path: &str, step: &Step) -> StepInfo {
+        StepInfo {
+            path: canonical(path),
+            title: step.title.clone(),
+            why: step.why.clone(),
+            action: step.action().to_owned(),
+            irreversible: step.irreversible.is_some(),
+        }
+    }
+
+    /// The place of a step's outermost step among the runbook's, from 1, and their number; `None` in `finally`.
+    pub fn position(&self, path: &str) -> Option<(usize, usize)> {
+        let plain = canonical(path);
+        let outermost = plain.split('/').next()?;
+        let at = self.steps.iter().position(|step| step.id.value == outermost)?;
+        Some((at + 1, self.steps.len()))
     }
 
     /// The step at a path of ids, as units name it (`finally-2/x` and `rollback/…/x` included).

@@ -16,7 +16,7 @@ use crate::{
 };
 use keybook_api::{
     Cancel, Connector, Event, Fault, FaultKind, Map, Redactor, Registry, RunId,
-    event::{HostInfo, RunStatus, RunbookRef, StepInfo},
+    event::{HostInfo, RunStatus, RunbookRef},
 };
 use std::{
     path::Path,
@@ -117,14 +117,9 @@ pub async fn resume(
 /// Takes a run back.
 pub async fn roll_back(setup: Setup, path: &Path, journal: &Journal, reason: &str) -> Result<Outcome, Fault> {
     let (state, writer) = reopen(path, journal)?;
-    if matches!(state.run, RunState::Done | RunState::RolledBack) {
-        let how = if state.run == RunState::Done {
-            "it is done, and its locks are given back"
-        } else {
-            "it is rolled back already"
-        };
-        return Err(Fault::usage(format!("roll back run {}", setup.id), how)
-            .hint("the originals are in its backup folder on the hosts"));
+    if state.run == RunState::RolledBack {
+        return Err(Fault::usage(format!("roll back run {}", setup.id), "it is rolled back already")
+            .now("nothing was changed"));
     }
     let interrupted = state.interrupted;
     let cluster = setup.inventory.cluster.clone();
@@ -254,9 +249,9 @@ async fn take_back(
     interrupted: bool,
 ) -> Result<(), Stop> {
     session.log.run(Event::RollbackStarted { by: by.to_owned(), reason: reason.to_owned() })?;
-    // A run that never held the lock never began a step.
-    if session.log.state(|state| state.locked.is_empty()) {
-        return Ok(());
+    if session.log.state(|state| state.units.is_empty()) {
+        // No step was begun.
+        return session.unlock(cluster).await;
     }
     session.lock(cluster, by).await?;
     if interrupted {
@@ -329,13 +324,7 @@ async fn close(session: Arc<Session>, outcome: (RunStatus, Option<Stop>)) -> Res
 
 fn opened(setup: &Setup) -> Event {
     let runbook = &setup.loaded.runbook;
-    let steps = runbook.walk().into_iter().map(|(path, step)| StepInfo {
-        path,
-        title: step.title.clone(),
-        why: step.why.clone(),
-        action: step.action().to_owned(),
-        irreversible: step.irreversible.is_some(),
-    });
+    let steps = runbook.walk().into_iter().map(|(path, step)| runbook.info(&path, step));
     let hosts = setup.inventory.hosts.iter().map(|(name, spec)| HostInfo {
         name: name.clone(),
         address: spec.address.clone(),

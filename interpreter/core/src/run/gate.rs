@@ -48,12 +48,13 @@ impl Attempt<'_> {
         let show_facts = self.step.gate.as_ref().is_some_and(|gate| gate.show.contains(&Show::Facts));
         Card {
             unit: self.unit.clone(),
-            title: self.step.title.clone(),
-            why: self.step.why.clone(),
+            step: self.session.runbook.info(&self.unit.step, self.step),
+            position: self.session.runbook.position(&self.unit.step),
+            at: self.step.span.clone(),
+            sandbox: self.session.options.sandbox,
             question,
             irreversible,
             plan: plan.clone(),
-            inside: self.step.children().iter().map(|child| child.title.clone()).collect(),
             facts: show_facts
                 .then(|| self.scope.get("facts").map_or(serde_json::Value::Null, Value::to_json)),
             changed,

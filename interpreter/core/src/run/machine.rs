@@ -149,7 +149,20 @@ pub const UNIT_TABLE: &[(UnitState, UnitSignal, UnitState)] = &[
     (S::FailedClean, G::Facts, S::Ready),
     (S::Failed, G::Facts, S::Ready),
     (S::Failed, G::FailClean, S::Failed),
-    // Taking back.
+    // A stop before any effect; then, on resume, it is left out or fails before its facts are read.
+    (S::Asked, G::LeftOut, S::Skipped),
+    (S::Asked, G::FailClean, S::FailedClean),
+    (S::Approved, G::LeftOut, S::Skipped),
+    // Left out by `when` after an effect: nothing remains to be done, but a rollback must look at it.
+    (S::Failed, G::LeftOut, S::Failed),
+    // Taking back. A unit may rest in any state while an earlier attempt of it had an effect.
+    (S::Pending, G::UndoIntent, S::TakingBack),
+    (S::Ready, G::UndoIntent, S::TakingBack),
+    (S::Planned, G::UndoIntent, S::TakingBack),
+    (S::Asked, G::UndoIntent, S::TakingBack),
+    (S::Approved, G::UndoIntent, S::TakingBack),
+    (S::Skipped, G::UndoIntent, S::TakingBack),
+    (S::FailedClean, G::UndoIntent, S::TakingBack),
     (S::Done, G::UndoIntent, S::TakingBack),
     (S::Failed, G::UndoIntent, S::TakingBack),
     (S::Unknown, G::UndoIntent, S::TakingBack),
@@ -219,6 +232,7 @@ pub const RUN_TABLE: &[(RunState, RunSignal, RunState)] = &[
     (R::Running, Q::RollBack, R::RollingBack),
     (R::Resting, Q::Resume, R::Running),
     (R::Resting, Q::RollBack, R::RollingBack),
+    (R::Done, Q::RollBack, R::RollingBack),
     (R::RollingBack, Q::Locked, R::RollingBack),
     (R::RollingBack, Q::Finally, R::RollingBack),
     (R::RollingBack, Q::Rest, R::Incomplete),
@@ -247,12 +261,6 @@ impl UnitState {
     /// Nothing remains to be done for it on the way forward.
     pub fn settled(self) -> bool {
         matches!(self, Self::Done | Self::Skipped)
-    }
-
-    /// It may have changed something that a rollback must look at.
-    pub fn may_have_changed(self) -> bool {
-        matches!(self, Self::Done | Self::Failed | Self::TakingBack | Self::TakeBackFailed)
-            || self.in_flight()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Carrying a runbook out.
 
 pub mod drift;
+pub mod dry;
 mod effect;
 pub mod engine;
 mod gate;

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use keybook_api::{
-    Plan, UnitId,
-    event::{Answer, Via},
+    Plan, Span, UnitId,
+    event::{Answer, StepInfo, Via},
 };
 use serde_json::Value as Json;
 
@@ -12,18 +12,20 @@ use serde_json::Value as Json;
 pub struct Card {
     /// The unit.
     pub unit: UnitId,
-    /// Its step's title.
-    pub title: String,
-    /// Why the step is done.
-    pub why: String,
+    /// Its step.
+    pub step: StepInfo,
+    /// The step's place among the run's steps and their number, from 1.
+    pub position: Option<(usize, usize)>,
+    /// Where the runbook says so.
+    pub at: Span,
+    /// The hosts are folders.
+    pub sandbox: bool,
     /// The question; a plain one for `--step` without a gate.
     pub question: String,
     /// Why the step cannot be taken back; empty when it can. Then a word has to be typed.
     pub irreversible: String,
     /// What it will do.
     pub plan: Plan,
-    /// Titles of the steps inside, for a step with steps.
-    pub inside: Vec<String>,
     /// The facts, when the gate shows them.
     pub facts: Option<Json>,
     /// The plan changed since it was last shown: what changed.

@@ -48,7 +48,7 @@ impl Session {
             );
         };
         let Work::Action(call) = &step.work else { return Ok(()) };
-        let attempt = Attempt::resumed(self, step, unit.clone(), self.item_of(unit), Cancel::new());
+        let attempt = Attempt::resumed(self, step, unit.clone(), &self.item_of(unit), Cancel::new());
         let intent = self.log.state(|state| state.unit(unit).and_then(|known| known.intent.clone()));
         let Some(intent) = intent else { return Ok(()) };
         let target = self.hosts.get(&unit.host).await?;
@@ -64,7 +64,7 @@ impl Session {
             Reconcile::Unknown("its arguments are other ones than those it was begun with".to_owned())
         };
         let verdict = self.confirm(attempt, verdict)?;
-        let attempt = Attempt::resumed(self, step, unit.clone(), self.item_of(unit), Cancel::new());
+        let attempt = Attempt::resumed(self, step, unit.clone(), &self.item_of(unit), Cancel::new());
         let (verdict, reason, by, result) = match verdict {
             Reconcile::Done(value) => {
                 ("done", "found on the host".to_owned(), "action".to_owned(), value.to_json())

@@ -106,7 +106,7 @@ impl Session {
 
     /// Takes one unit back; true when files were restored.
     async fn take_back_unit(self: &Arc<Self>, step: &Step, unit: &UnitId) -> Result<bool, Stop> {
-        let attempt = Attempt::resumed(self, step, unit.clone(), self.item_of(unit), Cancel::new());
+        let attempt = Attempt::resumed(self, step, unit.clone(), &self.item_of(unit), Cancel::new());
         let (how, paths) = self.way_back(step, unit);
         attempt.write(Event::UnitUndoIntent { how: how.to_owned(), paths: paths.clone() })?;
         let outcome = match how {
@@ -114,7 +114,7 @@ impl Session {
             "restore" => self.restore(unit, &paths).await,
             _ => Ok(false),
         };
-        let attempt = Attempt::resumed(self, step, unit.clone(), Value::Null, Cancel::new());
+        let attempt = Attempt::resumed(self, step, unit.clone(), &Value::Null, Cancel::new());
         match outcome {
             Ok(restored) => {
                 attempt.write(Event::UnitUndone { how: how.to_owned() })?;

@@ -23,7 +23,6 @@ pub(super) struct Attempt<'s> {
     pub session: &'s Arc<Session>,
     pub step: &'s Step,
     pub unit: UnitId,
-    pub item: Value,
     pub number: u32,
     /// Cancelled by a stop; inside `atomic` never.
     pub cancel: Cancel,
@@ -47,10 +46,16 @@ pub(super) struct Ready {
 
 impl<'s> Attempt<'s> {
     /// Begins the next attempt of a unit.
-    pub fn new(session: &'s Arc<Session>, step: &'s Step, unit: UnitId, item: Value, cancel: Cancel) -> Self {
+    pub fn new(
+        session: &'s Arc<Session>,
+        step: &'s Step,
+        unit: UnitId,
+        item: &Value,
+        cancel: Cancel,
+    ) -> Self {
         let number = session.log.state(|state| state.unit(&unit).map_or(0, |known| known.attempt)) + 1;
-        let scope = session.scope(&unit, &item);
-        Self { session, step, unit, item, number, cancel, scope }
+        let scope = session.scope(&unit, item);
+        Self { session, step, unit, number, cancel, scope }
     }
 
     /// Goes on with an attempt that is in the journal already.
@@ -120,9 +125,12 @@ impl<'s> Attempt<'s> {
         self.settle_plan(call, target, args).await
     }
 
-    /// A step with steps: only its gate is asked; what happens inside has plans of its own.
+    /// A step with steps: its gate shows what the steps inside would do now.
     async fn prepare_parent(&mut self, target: Arc<dyn Target>) -> Result<Prepared, Stop> {
-        let plan = Plan::will(self.step.children().iter().map(|child| child.title.clone()));
+        let plan = match self.step.gate {
+            Some(_) => self.plan_inside().await,
+            None => Plan::will(self.step.children().iter().map(|child| child.title.clone())),
+        };
         self.write(planned(&plan))?;
         if self.step.gate.is_some()
             && let Some(skip) = self.ask(&plan, None).await?
@@ -182,7 +190,15 @@ impl<'s> Attempt<'s> {
         Ok(Prepared::LeftOut)
     }
 
-    async fn facts(&self, target: &Arc<dyn Target>) -> Result<Map, Stop> {
+    pub(super) async fn facts(&self, target: &Arc<dyn Target>) -> Result<Map, Stop> {
+        let facts = self.read_facts(target).await?;
+        let json: IndexMap<_, _> =
+            facts.iter().map(|(name, value)| (name.clone(), value.to_json())).collect();
+        self.write(Event::UnitFacts { facts: json })?;
+        Ok(facts)
+    }
+
+    pub(super) async fn read_facts(&self, target: &Arc<dyn Target>) -> Result<Map, Stop> {
         let mut facts = Map::new();
         for (name, call) in &self.step.facts {
             let args = self.args(call)?;
@@ -199,7 +215,12 @@ impl<'s> Attempt<'s> {
         Ok(facts)
     }
 
-    async fn describe(&self, call: &Call, target: &Arc<dyn Target>, args: &Args) -> Result<Plan, Stop> {
+    pub(super) async fn describe(
+        &self,
+        call: &Call,
+        target: &Arc<dyn Target>,
+        args: &Args,
+    ) -> Result<Plan, Stop> {
         let ctx = self.session.ctx(Arc::clone(target), &self.unit, self.number, false, self.cancel.clone());
         let plan = self.action(call)?.describe(&ctx, args).await.map_err(|fault| fault.at(&call.span))?;
         Ok(if self.step.secret { hide(plan) } else { plan })
@@ -271,7 +292,7 @@ pub fn digest(args: &Args) -> String {
     sha256_hex(Value::Map(args.0.clone()).to_json().to_string().as_bytes())
 }
 
-fn planned(plan: &Plan) -> Event {
+pub(super) fn planned(plan: &Plan) -> Event {
     Event::UnitPlanned { change: plan.change.clone(), lines: plan.lines.clone(), diffs: plan.diffs.clone() }
 }
 

@@ -226,7 +226,7 @@ impl Session {
                 self.parent(step, unit, item, cancel, children, &inside).await
             }
             Work::Action(_) if state.in_flight() => Err(doubtful(&unit).into()),
-            Work::Action(_) => self.leaf(Attempt::new(self, step, unit, item, cancel)).await,
+            Work::Action(_) => self.leaf(Attempt::new(self, step, unit, &item, cancel)).await,
         }
     }
 
@@ -258,16 +258,16 @@ impl Session {
         let begun = Instant::now();
         if self.log.state(|state| state.unit_state(&unit)).in_flight() {
             self.walk(children, inside).await?;
-            return Attempt::resumed(self, step, unit, item, cancel).finish_parent(begun);
+            return Attempt::resumed(self, step, unit, &item, cancel).finish_parent(begun);
         }
-        let mut attempt = Attempt::new(self, step, unit.clone(), item.clone(), cancel.clone());
+        let mut attempt = Attempt::new(self, step, unit.clone(), &item, cancel.clone());
         let ready = match attempt.prepare_or_fail(begun).await? {
             Prepared::LeftOut => return Ok(()),
             Prepared::Go(ready) => ready,
         };
         attempt.effect(*ready, begun).await?;
         self.walk(children, inside).await?;
-        Attempt::resumed(self, step, unit, item, cancel).finish_parent(begun)
+        Attempt::resumed(self, step, unit, &item, cancel).finish_parent(begun)
     }
 }
 

@@ -36,6 +36,20 @@ pub fn render(run: &RunSummary, color: bool, width: usize) -> String {
     page.finish()
 }
 
+/// How a run ended, in short: what is said when it comes to rest.
+pub fn ending(run: &RunSummary, color: bool, width: usize) -> String {
+    let mut page = Page::new(width, color);
+    header(&mut page, run);
+    let units = || run.steps.iter().flat_map(|step| &step.units);
+    let changed = units().filter(|unit| unit.changed).count();
+    let all = format!("{}, {changed} of them changed something", text::count(units().count(), "unit", "units"));
+    field(&mut page, "units", &all, Tone::Plain);
+    certificates::write(&mut page, run);
+    owed(&mut page, run);
+    go_on(&mut page, run);
+    page.finish()
+}
+
 /// Good, bad, or neither.
 pub(crate) fn tone(status: RunStatus) -> Tone {
     match status {

@@ -1,0 +1,234 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Rotates the certificates of Kubernetes platforms by carrying out runbooks.
+#[derive(Debug, Parser)]
+#[command(name = "keybook", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Verb,
+}
+
+/// Flags that every verb has.
+#[derive(Debug, Args, Clone)]
+pub struct Global {
+    /// How results are printed
+    #[arg(long, value_enum, default_value = "human", global = true)]
+    pub format: Format,
+    /// Show more (twice: even more)
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+    /// Show only what went wrong
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// No colours (the environment variable NO_COLOR says the same)
+    #[arg(long, global = true)]
+    pub no_color: bool,
+}
+
+/// The form of results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Human,
+    /// One JSON document
+    Json,
+    /// One JSON object a line, as things happen
+    Jsonl,
+    /// A self-contained HTML page (show)
+    Html,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Carry a runbook out
+    Run(RunArgs),
+    /// Show what a run would do, and change nothing
+    Plan(PlanArgs),
+    /// Check runbooks without running them
+    Validate(ValidateArgs),
+    /// Go on with a run that stopped or was killed
+    Resume(ResumeArgs),
+    /// Take a run back
+    Rollback(RollbackArgs),
+    /// How a run stands (the latest, when none is named)
+    Status(RunName),
+    /// List the runs on this machine
+    History,
+    /// Report what a run did
+    Show(ShowArgs),
+    /// Check a run's journal: is it whole and unbroken?
+    Verify(VerifyArgs),
+    /// Answer a waiting gate from elsewhere
+    Approve(ApproveArgs),
+    /// Remove the lock record of a run that is lost
+    Unlock(UnlockArgs),
+}
+
+/// Where hosts and inputs come from.
+#[derive(Debug, Args, Clone, Default)]
+pub struct Sources {
+    /// The inventory: which hosts there are
+    #[arg(short, long, value_name = "FILE")]
+    pub inventory: Option<PathBuf>,
+    /// Run in a sandbox: hosts are folders made by scenarios/NAME.yaml (default: `default`)
+    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "default", conflicts_with = "inventory")]
+    pub sandbox: Option<String>,
+    /// An input, or a file of inputs (repeatable)
+    #[arg(short = 'e', long = "input", value_name = "KEY=VALUE|@FILE")]
+    pub inputs: Vec<String>,
+    /// Only these hosts (comma-separated)
+    #[arg(long, value_name = "HOSTS", value_delimiter = ',')]
+    pub limit: Vec<String>,
+}
+
+/// How gates are answered.
+#[derive(Debug, Args, Clone, Default)]
+pub struct Answering {
+    /// Nobody is at the terminal: never prompt; what is not answered stops the run
+    #[arg(long)]
+    pub unattended: bool,
+    /// Answers by unit
+    #[arg(long, value_name = "FILE")]
+    pub answers: Option<PathBuf>,
+    /// Unattended: how long to wait at a gate for `keybook approve`
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = keybook_api::duration::parse)]
+    pub wait: std::time::Duration,
+    /// Ask before every step that changes something, gate or not
+    #[arg(long)]
+    pub step: bool,
+    /// Hosts at once for steps with `order: parallel` that name no batch
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub parallel: usize,
+    /// Stop after this phase
+    #[arg(long, value_name = "PHASE")]
+    pub until: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The runbook's folder
+    pub runbook: PathBuf,
+    #[command(flatten)]
+    pub sources: Sources,
+    #[command(flatten)]
+    pub answering: Answering,
+}
+
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// The runbook's folder
+    pub runbook: PathBuf,
+    #[command(flatten)]
+    pub sources: Sources,
+}
+
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    /// Runbook folders
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct ResumeArgs {
+    /// The run
+    pub run: String,
+    #[command(flatten)]
+    pub answering: Answering,
+    /// Another inventory than the one the run began with
+    #[arg(short, long, value_name = "FILE")]
+    pub inventory: Option<PathBuf>,
+    /// Secret inputs again, or inputs to change (repeatable)
+    #[arg(short = 'e', long = "input", value_name = "KEY=VALUE|@FILE")]
+    pub inputs: Vec<String>,
+    /// Go on although runbook, inputs or inventory changed; the differences are journaled
+    #[arg(long)]
+    pub accept_changes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RollbackArgs {
+    /// The run
+    pub run: String,
+    #[command(flatten)]
+    pub answering: Answering,
+    /// Secret inputs again (repeatable)
+    #[arg(short = 'e', long = "input", value_name = "KEY=VALUE|@FILE")]
+    pub inputs: Vec<String>,
+    /// Why, for the journal
+    #[arg(long, default_value = "asked for on the command line")]
+    pub reason: String,
+}
+
+#[derive(Debug, Args)]
+pub struct RunName {
+    /// The run; the latest when absent
+    pub run: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// The run; the latest when absent
+    pub run: Option<String>,
+    /// Write to this file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The run; the latest when absent
+    pub run: Option<String>,
+    /// The head that was printed when the run ended, kept elsewhere: proves that nothing was rewritten since
+    #[arg(long, value_name = "HASH")]
+    pub head: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct ApproveArgs {
+    /// The run
+    pub run: String,
+    /// The unit whose gate waits: step@host#item
+    pub unit: String,
+    /// The answer
+    #[arg(long, value_enum, default_value = "run")]
+    pub answer: Reply,
+    /// The reason (needed for skip)
+    #[arg(long, default_value = "")]
+    pub why: String,
+}
+
+/// An answer from elsewhere.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Reply {
+    /// Run the unit
+    Run,
+    /// Leave it out
+    Skip,
+    /// Stop the run
+    Stop,
+    /// Roll the run back
+    RollBack,
+}
+
+#[derive(Debug, Args)]
+pub struct UnlockArgs {
+    /// The inventory of the cluster
+    #[arg(short, long, value_name = "FILE")]
+    pub inventory: PathBuf,
+    /// The run whose lock is to go, exactly as the lock record names it
+    #[arg(long, value_name = "RUN")]
+    pub run: String,
+    /// Secret inputs that the inventory's hosts need
+    #[arg(short = 'e', long = "input", value_name = "KEY=VALUE|@FILE")]
+    pub inputs: Vec<String>,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}

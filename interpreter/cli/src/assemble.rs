@@ -1,0 +1,347 @@
+//! Puts a run together: runbook, hosts, inputs, actions, person, watchers.
+
+use crate::{
+    args::{Answering, Format, Sources},
+    error::CliError,
+    inputs::{self, Given},
+    output::Output,
+    people::{guided::Guided, unattended::Unattended},
+    runs::{RunDir, operator},
+    watch::{Human, Jsonl, Screen},
+};
+use keybook_api::{Cancel, Connector, Fault, FaultKind, Map, Record, Redactor, Registry, Value};
+use keybook_core::{
+    model::{self, Answers, Inventory, Loaded, load::LoadError},
+    run::{engine::Setup, log::Watcher, person::Person, session::Options},
+};
+use keybook_script::{Limits, ScriptHost};
+use keybook_source::{Node, Problems};
+use keybook_targets::sandbox::{Sandbox, SandboxConnector, Scenario};
+use std::{
+    collections::HashMap,
+    fs,
+    io::IsTerminal,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// The actions of this program.
+pub fn registry() -> Registry {
+    keybook_stdlib::registry()
+}
+
+/// Reads a runbook's folder.
+pub fn load(folder: &Path, shown: &str) -> Result<Loaded, CliError> {
+    let script = ScriptHost::new(Limits::default(), &keybook_stdlib::functions());
+    model::load(folder, shown, &registry(), &script).map_err(|error| match error {
+        LoadError::Fault(fault) => CliError::Fault(fault),
+        LoadError::Invalid { problems, sources } => CliError::Invalid { problems, sources },
+    })
+}
+
+/// Reads a YAML file.
+pub fn read_yaml(file: &Path) -> Result<(Node, HashMap<String, String>), CliError> {
+    let shown = file.display().to_string();
+    let text = fs::read_to_string(file)
+        .map_err(|error| Fault::usage(format!("read {shown}"), error).now("nothing was started"))?;
+    let sources = HashMap::from([(shown.clone(), text.clone())]);
+    match keybook_source::parse(&shown, &text) {
+        Ok(root) => Ok((root, sources)),
+        Err(problems) => Err(CliError::Invalid { problems, sources }),
+    }
+}
+
+fn decode<T>(file: &Path, decode: impl FnOnce(&Node, &mut Problems) -> Option<T>) -> Result<T, CliError> {
+    let (root, sources) = read_yaml(file)?;
+    let mut problems = Problems::default();
+    match decode(&root, &mut problems) {
+        Some(value) if !problems.errors() => Ok(value),
+        _ => Err(CliError::Invalid { problems: problems.into_vec(), sources }),
+    }
+}
+
+/// Reads an inventory; relative paths in it are relative to its folder, `~/` is the operator's home.
+pub fn inventory(file: &Path) -> Result<Inventory, CliError> {
+    inventory_from(file, file.parent().unwrap_or(Path::new(".")))
+}
+
+/// Reads an inventory whose relative paths are relative to another folder than its own.
+pub fn inventory_from(file: &Path, folder: &Path) -> Result<Inventory, CliError> {
+    let mut inventory = decode(file, Inventory::decode)?;
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let place = |path: &PathBuf| match (path.strip_prefix("~"), &home) {
+        (Ok(rest), Some(home)) => home.join(rest),
+        _ => folder.join(path),
+    };
+    for spec in inventory.hosts.values_mut() {
+        spec.key = spec.key.as_ref().map(place);
+        spec.known_hosts = spec.known_hosts.iter().map(place).collect();
+    }
+    Ok(inventory)
+}
+
+/// Reads an answers file and checks that each of its units can exist in the runbook.
+pub fn answers(file: Option<&Path>, runbook: &model::Runbook) -> Result<Answers, CliError> {
+    let Some(file) = file else { return Ok(Answers::default()) };
+    let answers = decode(file, Answers::decode)?;
+    for (key, span) in answers.keys() {
+        let step = key.split('@').next().unwrap_or(key);
+        if key != model::answers::ROLLBACK && runbook.step_at(step).is_none() {
+            return Err(Fault::usage(
+                format!("use the answers file {}", file.display()),
+                format!("the runbook has no step `{step}`"),
+            )
+            .at(span)
+            .now("nothing was started")
+            .into());
+        }
+    }
+    Ok(answers)
+}
+
+/// Where a run's hosts come from.
+pub enum Hosts {
+    /// An inventory file.
+    Inventory {
+        /// The file.
+        file: PathBuf,
+        /// What it says.
+        inventory: Inventory,
+    },
+    /// A scenario of the runbook.
+    Sandbox {
+        /// The file.
+        file: PathBuf,
+        /// What it says.
+        scenario: Box<Scenario>,
+    },
+}
+
+impl Hosts {
+    /// From the command line: `--sandbox` or `-i`.
+    pub fn find(sources: &Sources, runbook: &Path) -> Result<Self, CliError> {
+        if let Some(name) = &sources.sandbox {
+            return Self::scenario(&runbook.join("scenarios").join(format!("{name}.yaml")));
+        }
+        let Some(file) = &sources.inventory else {
+            return Err(Fault::usage("find the hosts", "no inventory is named")
+                .now("nothing was started")
+                .hint("name one with -i, or try the runbook with --sandbox")
+                .into());
+        };
+        Ok(Self::Inventory { file: file.clone(), inventory: inventory(file)? })
+    }
+
+    /// A scenario file.
+    pub fn scenario(file: &Path) -> Result<Self, CliError> {
+        let shown = file.display().to_string();
+        let text = fs::read_to_string(file).map_err(|error| {
+            Fault::usage(format!("read the scenario {shown}"), error)
+                .now("nothing was started")
+                .hint("the runbook's folder scenarios/ holds those it ships")
+        })?;
+        match Scenario::load(&shown, &text) {
+            Ok(scenario) => Ok(Self::Sandbox { file: file.to_owned(), scenario: Box::new(scenario) }),
+            Err(problems) => Err(CliError::Invalid { problems, sources: HashMap::from([(shown, text)]) }),
+        }
+    }
+
+    /// The file it was read from.
+    pub fn file(&self) -> &Path {
+        match self {
+            Self::Inventory { file, .. } | Self::Sandbox { file, .. } => file,
+        }
+    }
+
+    /// Hosts and groups.
+    pub fn inventory(&self) -> Inventory {
+        match self {
+            Self::Inventory { inventory, .. } => inventory.clone(),
+            Self::Sandbox { scenario, .. } => Inventory {
+                cluster: scenario.cluster.clone(),
+                hosts: scenario.hosts.clone(),
+                groups: scenario.groups.clone(),
+                ..Inventory::default()
+            },
+        }
+    }
+
+    /// Input values that the scenario sets.
+    pub fn inputs(&self) -> Map {
+        match self {
+            Self::Inventory { .. } => Map::new(),
+            Self::Sandbox { scenario, .. } => scenario.inputs.clone(),
+        }
+    }
+
+    /// Is it a sandbox?
+    pub fn is_sandbox(&self) -> bool {
+        matches!(self, Self::Sandbox { .. })
+    }
+
+    /// What reaches the hosts. The sandbox's folder is made when it is not there.
+    pub fn connector(self, folder: &Path, ask: Option<Output>) -> Result<Arc<dyn Connector>, CliError> {
+        match self {
+            Self::Inventory { .. } => Ok(crate::commands::connector(ask)),
+            Self::Sandbox { scenario, .. } => {
+                let sandbox = if folder.exists() {
+                    Sandbox::open(*scenario, folder)?
+                } else {
+                    Sandbox::create(*scenario, folder)?
+                };
+                Ok(Arc::new(SandboxConnector::new(sandbox)))
+            }
+        }
+    }
+}
+
+/// Fills in the passwords and passphrases that the inventory takes from secret inputs.
+pub fn fill_secrets(inventory: &mut Inventory, inputs: &Map) -> Result<(), Fault> {
+    let secret = |name: &Option<String>| match name.as_ref().map(|name| (name, inputs.get(name))) {
+        None => Ok(None),
+        Some((_, Some(Value::Secret(secret)))) => Ok(Some(secret.clone())),
+        Some((name, _)) => {
+            Err(Fault::usage("read the inventory", format!("`{name}` is no secret input of the runbook"))
+                .now("nothing was started"))
+        }
+    };
+    for (host, named) in inventory.secrets.clone() {
+        let (password, passphrase) = (secret(&named.password)?, secret(&named.passphrase)?);
+        if let Some(spec) = inventory.hosts.get_mut(&host) {
+            spec.password = password;
+            spec.passphrase = passphrase;
+        }
+    }
+    Ok(())
+}
+
+/// A person at the terminal, or nobody.
+pub struct Company {
+    /// Who answers.
+    pub person: Arc<dyn Person>,
+    /// Who watches.
+    pub watchers: Vec<Arc<dyn Watcher>>,
+    /// The spinner.
+    pub screen: Arc<Screen>,
+}
+
+/// Guided when a person can be asked, otherwise unattended. A guided run without a terminal is refused.
+pub fn company(
+    run: &RunDir,
+    answering: &Answering,
+    output: &Output,
+    cancel: &Cancel,
+    past: &[Record],
+) -> Result<Company, Fault> {
+    let terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+    if !answering.unattended && !terminal {
+        return Err(Fault::new(FaultKind::Usage, "guide a run", "there is no terminal to ask at")
+            .now("nothing was started")
+            .hint("use --unattended, with --answers FILE for the gates"));
+    }
+    let screen = Screen::new(!answering.unattended && output.format != Format::Jsonl);
+    let (inbox, name) = (run.path.join("inbox"), operator());
+    let person: Arc<dyn Person> = if answering.unattended {
+        Arc::new(Unattended { inbox, wait: answering.wait, cancel: cancel.clone(), name })
+    } else {
+        Arc::new(Guided {
+            inbox,
+            output: output.clone(),
+            screen: Arc::clone(&screen),
+            cancel: cancel.clone(),
+            name,
+        })
+    };
+    let watcher: Arc<dyn Watcher> = if output.format == Format::Jsonl {
+        Arc::new(Jsonl)
+    } else {
+        let human = Human::new(output, Arc::clone(&screen));
+        past.iter().for_each(|record| human.learn(record));
+        Arc::new(human)
+    };
+    Ok(Company { person, watchers: vec![watcher], screen })
+}
+
+/// Everything but what differs between a new run and an old one.
+pub struct Parts {
+    /// The run's folder.
+    pub run: RunDir,
+    /// The runbook.
+    pub loaded: Loaded,
+    /// The hosts.
+    pub hosts: Hosts,
+    /// The inputs.
+    pub inputs: Map,
+    /// `--limit`.
+    pub limit: Vec<String>,
+    /// Salt of keyed hashes.
+    pub salt: String,
+}
+
+/// The engine's setup from its parts.
+pub fn setup(
+    parts: Parts,
+    answering: &Answering,
+    output: &Output,
+    company: &Company,
+    cancel: Cancel,
+) -> Result<Setup, CliError> {
+    let Parts { run, loaded, hosts, inputs, limit, salt } = parts;
+    let mut inventory = hosts.inventory();
+    fill_secrets(&mut inventory, &inputs)?;
+    for host in &limit {
+        if !inventory.hosts.contains_key(host) {
+            return Err(Fault::usage("use --limit", format!("there is no host `{host}`"))
+                .now("nothing was started")
+                .into());
+        }
+    }
+    for (group, need) in &loaded.runbook.hosts {
+        for host in inventory.groups.get(group).into_iter().flatten() {
+            if let Some(spec) = inventory.hosts.get_mut(host) {
+                spec.replaceable |= need.replaceable;
+            }
+        }
+    }
+    if let Some(phase) = &answering.until
+        && !loaded.runbook.phases.contains(phase)
+    {
+        let phases = loaded.runbook.phases.join(", ");
+        return Err(
+            Fault::usage("use --until", format!("there is no phase `{phase}`; there are: {phases}")).into()
+        );
+    }
+    let inventory_file = hosts.file().display().to_string();
+    let sandbox = hosts.is_sandbox();
+    let ask = (!answering.unattended).then(|| output.clone());
+    let connector = hosts.connector(&run.path.join("sandbox"), ask)?;
+    Ok(Setup {
+        id: run.id.clone(),
+        answers: answers(answering.answers.as_deref(), &loaded.runbook)?,
+        loaded,
+        inventory,
+        inventory_file,
+        inputs,
+        registry: registry(),
+        connector,
+        person: Arc::clone(&company.person),
+        options: Options {
+            unattended: answering.unattended,
+            ask_each: answering.step,
+            until: answering.until.clone(),
+            parallel: answering.parallel,
+            sandbox,
+        },
+        limit,
+        watchers: company.watchers.clone(),
+        redactor: Arc::new(Redactor::default()),
+        cancel,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        salt,
+    })
+}
+
+/// Collects inputs; a person is asked when there is one.
+pub fn collect_inputs(loaded: &Loaded, args: &[String], known: &Map, ask: bool) -> Result<Map, CliError> {
+    inputs::collect(&loaded.runbook, &Given { args, known, ask: ask && std::io::stdin().is_terminal() })
+}

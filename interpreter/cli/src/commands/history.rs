@@ -1,0 +1,29 @@
+//! `keybook history`
+
+use super::show::summary_of;
+use crate::{args::Format, error::CliError, output::Output, runs::RunDir};
+use keybook_api::Fault;
+use keybook_report::history::{self, HistoryRow};
+
+/// Lists the runs on this machine, the oldest first. A run whose journal cannot be read is named, not hidden.
+pub fn history(output: &Output) -> Result<i32, CliError> {
+    let mut rows: Vec<HistoryRow> = Vec::new();
+    let mut broken = false;
+    for run in RunDir::all()? {
+        match summary_of(&run) {
+            Ok(summary) => rows.push(HistoryRow::from(&summary)),
+            Err(fault) => {
+                broken = true;
+                output.fault(&fault);
+            }
+        }
+    }
+    match output.format {
+        Format::Json => {
+            let json = history::to_json(&rows).map_err(|error| Fault::failed("write the list", error))?;
+            output.result(&json);
+        }
+        _ => output.result(&history::render(&rows, output.color_out, output.width)),
+    }
+    Ok(i32::from(broken))
+}

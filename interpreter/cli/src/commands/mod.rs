@@ -1,0 +1,79 @@
+//! One file a verb.
+
+mod approve;
+mod finish;
+mod history;
+mod plan;
+mod resume;
+mod rollback;
+mod run;
+mod show;
+mod status;
+mod unlock;
+mod validate;
+mod verify;
+
+use crate::{
+    args::{Cli, Verb},
+    error::CliError,
+    output::Output,
+};
+use async_trait::async_trait;
+use keybook_api::Connector;
+use keybook_targets::{HostKeyPolicy, SystemConnector};
+use std::sync::Arc;
+
+/// Carries a verb out; the number is the exit code.
+pub async fn dispatch(cli: Cli, output: &Output) -> Result<i32, CliError> {
+    match cli.command {
+        Verb::Run(args) => run::run(args, output).await,
+        Verb::Plan(args) => plan::plan(args, output).await,
+        Verb::Validate(args) => validate::validate(&args, output),
+        Verb::Resume(args) => resume::resume(args, output).await,
+        Verb::Rollback(args) => rollback::rollback(args, output).await,
+        Verb::Status(args) => status::status(&args, output),
+        Verb::History => history::history(output),
+        Verb::Show(args) => show::show(&args, output),
+        Verb::Verify(args) => verify::verify(&args, output),
+        Verb::Approve(args) => approve::approve(&args, output),
+        Verb::Unlock(args) => unlock::unlock(args, output).await,
+    }
+}
+
+/// Reaches real hosts. With a terminal, unknown host keys may be accepted there.
+pub fn connector(ask: Option<Output>) -> Arc<dyn Connector> {
+    match ask {
+        None => Arc::new(SystemConnector::new()),
+        Some(output) => {
+            Arc::new(SystemConnector::new().with_policy(Arc::new(AskAboutHostKeys {
+                output,
+                one_at_a_time: tokio::sync::Mutex::new(()),
+            })))
+        }
+    }
+}
+
+/// Shows the fingerprint of a host that is not known yet; only a typed `yes` accepts it.
+struct AskAboutHostKeys {
+    output: Output,
+    one_at_a_time: tokio::sync::Mutex<()>,
+}
+
+#[async_trait]
+impl HostKeyPolicy for AskAboutHostKeys {
+    async fn unknown_host(&self, host: &str, fingerprint: &str) -> bool {
+        let _turn = self.one_at_a_time.lock().await;
+        self.output.say(&format!(
+            "\nThe host key of {host} is not known yet: {fingerprint}\n\
+             Compare it with what the host's console shows (ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub)."
+        ));
+        let asked = tokio::task::spawn_blocking(|| {
+            dialoguer::Input::<String>::new()
+                .with_prompt("Accept this key? Type yes")
+                .allow_empty(true)
+                .interact_on(&console::Term::stderr())
+                .is_ok_and(|typed| typed == "yes")
+        });
+        asked.await.unwrap_or(false)
+    }
+}

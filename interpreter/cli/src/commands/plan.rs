@@ -1,0 +1,129 @@
+//! `keybook plan`
+
+use crate::{
+    args::{Format, PlanArgs},
+    assemble::{self, Hosts, Parts},
+    error::CliError,
+    output::Output,
+    people::unattended::Unattended,
+    runs::{RunDir, operator},
+};
+use keybook_api::{Cancel, Change, Fault, RunId};
+use keybook_core::run::{dry::Planned, engine};
+use keybook_report::{render_diff, text};
+use serde_json::json;
+use std::{sync::Arc, time::Duration};
+
+/// Shows what a run would do. Neither hosts nor the state directory are changed: what has to be kept meanwhile is
+/// in a temporary folder that goes away.
+pub async fn plan(args: PlanArgs, output: &Output) -> Result<i32, CliError> {
+    let shown = args.runbook.display().to_string();
+    let loaded = assemble::load(&args.runbook, &shown)?;
+    output.problems_if_any(&loaded.warnings, &loaded.sources);
+    let hosts = Hosts::find(&args.sources, &args.runbook)?;
+    let sandbox = hosts.is_sandbox();
+    let inputs = assemble::collect_inputs(&loaded, &args.sources.inputs, &hosts.inputs(), true)?;
+    let temporary = tempfile::tempdir().map_err(|error| Fault::failed("make a temporary folder", error))?;
+    let id = RunId::new("plan").ok_or_else(|| Fault::failed("name the plan", "the name is not allowed"))?;
+    let run = RunDir { id, path: temporary.path().to_owned() };
+    let cancel = Cancel::new();
+    let company = assemble::Company {
+        person: Arc::new(Unattended {
+            inbox: run.path.join("inbox"),
+            wait: Duration::ZERO,
+            cancel: cancel.clone(),
+            name: operator(),
+        }),
+        watchers: Vec::new(),
+        screen: crate::watch::Screen::new(false),
+    };
+    let parts =
+        Parts { run: run.clone(), loaded, hosts, inputs, limit: args.sources.limit, salt: String::new() };
+    let setup = assemble::setup(parts, &crate::args::Answering::default(), output, &company, cancel)?;
+    let session = engine::look(setup, &run.journal())?;
+    session.check_groups()?;
+    let looked = session.preflight(false).await;
+    let planned = match &looked {
+        Ok(_) => session.dry_run().await,
+        Err(stop) => Err(stop.clone()),
+    };
+    session.hosts.close().await;
+    let planned = planned.map_err(|stop| match stop {
+        keybook_core::run::stop::Stop::Fault(fault) => CliError::Fault(fault),
+        other => CliError::Fault(Fault::failed("make the plan", other.reason())),
+    })?;
+    show(&planned, sandbox, output);
+    Ok(i32::from(planned.iter().any(|unit| unit.stops.is_some())))
+}
+
+fn show(planned: &[Planned], sandbox: bool, output: &Output) {
+    if output.format != Format::Human {
+        let units: Vec<_> = planned.iter().map(as_json).collect();
+        let plan = json!({ "v": 1, "sandbox": sandbox, "units": units });
+        output.result(&plan.to_string());
+        return;
+    }
+    if sandbox {
+        output.result("[SANDBOX] no real host is looked at\n");
+    }
+    for unit in planned {
+        output.result(&as_text(unit, output));
+    }
+    let count = |wanted: &str| planned.iter().filter(|unit| verdict(unit).0 == wanted).count();
+    output.result(&format!(
+        "\n{} will change, {} will not, {} cannot be known before; nothing was changed.",
+        count("will change"),
+        count("will not change") + count("left out"),
+        count("cannot know")
+    ));
+}
+
+/// The verdict's word, and its reason.
+fn verdict(unit: &Planned) -> (&'static str, String) {
+    if let Some(why) = &unit.stops {
+        return ("would stop here", why.clone());
+    }
+    if let Some(why) = &unit.left_out {
+        return ("left out", why.clone());
+    }
+    match &unit.plan.change {
+        Change::Will => ("will change", String::new()),
+        Change::Wont => ("will not change", String::new()),
+        Change::CannotKnow(why) => ("cannot know", why.clone()),
+    }
+}
+
+fn as_text(unit: &Planned, output: &Output) -> String {
+    let (word, why) = verdict(unit);
+    let mut lines = vec![format!("{word:<16} {}  {}", unit.unit, text::clean(&unit.step.title))];
+    let indent = |line: &str| format!("                 {line}");
+    let room = output.width.saturating_sub(17).max(30);
+    let mut add =
+        |content: &str| lines.extend(text::wrap(&text::clean(content), room).iter().map(|line| indent(line)));
+    if !why.is_empty() {
+        add(&format!("because {why}"));
+    }
+    for line in &unit.plan.lines {
+        add(line);
+    }
+    if let Some(question) = &unit.gate {
+        add(&format!("gate: {question}"));
+    }
+    for diff in &unit.plan.diffs {
+        lines.push(render_diff(diff, output.color_out, output.width));
+    }
+    lines.join("\n")
+}
+
+fn as_json(unit: &Planned) -> serde_json::Value {
+    let (word, why) = verdict(unit);
+    json!({
+        "unit": unit.unit.to_string(),
+        "step": unit.step,
+        "verdict": word.replace(' ', "-"),
+        "reason": why,
+        "lines": unit.plan.lines,
+        "diffs": unit.plan.diffs,
+        "gate": unit.gate,
+    })
+}

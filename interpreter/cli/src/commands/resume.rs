@@ -1,0 +1,196 @@
+//! `keybook resume`
+
+use super::finish;
+use crate::{
+    args::ResumeArgs,
+    assemble::{self, Hosts, Parts},
+    error::CliError,
+    output::Output,
+    runs::RunDir,
+    signals,
+};
+use keybook_api::{Event, Fault, Map, Record, Secret, Value};
+use keybook_core::{
+    journal::reader::Journal,
+    model::{Inventory, Loaded},
+    run::{drift, engine},
+};
+use std::path::{Path, PathBuf};
+
+/// What a run's first record pinned.
+pub struct Opened {
+    /// The runbook's folder.
+    pub folder: PathBuf,
+    /// Digest of the runbook.
+    pub digest: String,
+    /// Inputs; secrets as keyed hashes.
+    pub inputs: indexmap::IndexMap<String, serde_json::Value>,
+    /// `--limit`.
+    pub limit: Vec<String>,
+    /// Salt of the keyed hashes.
+    pub salt: String,
+    /// Was it a sandbox?
+    pub sandbox: bool,
+}
+
+/// Goes on with a run.
+pub async fn resume(args: ResumeArgs, output: &Output) -> Result<i32, CliError> {
+    let run = RunDir::find(&args.run)?;
+    let _claim = run.claim()?;
+    let journal = run.read()?;
+    let opened = opened(&journal)?;
+    let pinned = pinned(&run, &opened)?;
+    let (loaded, mut differences) = current_runbook(&opened, pinned, args.accept_changes, output)?;
+    let hosts = hosts(&run, &opened, args.inventory.as_deref())?;
+    if let Some(file) = &args.inventory {
+        let before = pinned_hosts(&run, &opened)?.inventory();
+        differences.extend(inventory_differences(&before, &assemble::inventory(file)?));
+    }
+    let known = known_inputs(&opened, &hosts);
+    let guided = !args.answering.unattended;
+    let inputs = assemble::collect_inputs(&loaded, &args.inputs, &known, guided)?;
+    differences.extend(drift::input_differences(&opened.inputs, &inputs, &opened.salt));
+    if !differences.is_empty() && !args.accept_changes {
+        return Err(refused(&run, &differences).into());
+    }
+    let cancel = signals::listen();
+    let company = assemble::company(&run, &args.answering, output, &cancel, &journal.records)?;
+    let (limit, salt) = (opened.limit, opened.salt);
+    let parts = Parts { run: run.clone(), loaded, hosts, inputs, limit, salt };
+    let setup = assemble::setup(parts, &args.answering, output, &company, cancel)?;
+    let outcome = engine::resume(setup, &run.journal(), &journal, differences).await;
+    company.screen.finish();
+    finish::report(&run, outcome?, output)
+}
+
+/// Reads the first record.
+pub fn opened(journal: &Journal) -> Result<Opened, Fault> {
+    let Some(Record { event: Event::RunOpened { runbook, inputs, limit, salt, sandbox, .. }, .. }) =
+        journal.records.first()
+    else {
+        return Err(Fault::failed("read the run's beginning", "its journal has no `run.opened` record")
+            .now("the run never began, so nothing is to be resumed or taken back"));
+    };
+    Ok(Opened {
+        folder: PathBuf::from(&runbook.folder),
+        digest: runbook.digest.clone(),
+        inputs: inputs.clone(),
+        limit: limit.clone(),
+        salt: salt.clone(),
+        sandbox: *sandbox,
+    })
+}
+
+/// The runbook as the run began with it.
+pub fn pinned(run: &RunDir, opened: &Opened) -> Result<Loaded, CliError> {
+    let shown = opened.folder.display().to_string();
+    let mut loaded = assemble::load(&run.path.join("pinned"), &shown)?;
+    if loaded.digest != opened.digest {
+        return Err(Fault::failed(
+            "read the run's copy of the runbook",
+            "it is not the one that the journal names",
+        )
+        .now("nothing was changed")
+        .hint(format!("restore {}", run.path.join("pinned").display()))
+        .into());
+    }
+    loaded.folder = opened.folder.clone();
+    Ok(loaded)
+}
+
+/// The runbook to go on with: the pinned one, or the folder's when it changed and that was accepted.
+fn current_runbook(
+    opened: &Opened,
+    pinned: Loaded,
+    accept: bool,
+    output: &Output,
+) -> Result<(Loaded, Vec<String>), CliError> {
+    if !opened.folder.join("runbook.yaml").exists() {
+        output.say(&format!("{} is gone; going on with the run's own copy.", opened.folder.display()));
+        return Ok((pinned, Vec::new()));
+    }
+    let shown = opened.folder.display().to_string();
+    let now = assemble::load(&opened.folder, &shown)?;
+    if now.digest == opened.digest {
+        return Ok((pinned, Vec::new()));
+    }
+    let mut differences = vec![format!("the runbook {shown} changed since the run began")];
+    for (file, text) in &now.sources {
+        let before = pinned.sources.get(file).cloned().unwrap_or_default();
+        if before != *text {
+            let diff = keybook_api::Diff {
+                path: file.clone(),
+                before: Some(before),
+                after: Some(text.clone()),
+                described: false,
+            };
+            output.say(&keybook_report::render_diff(&diff, output.color, output.width));
+            differences.push(format!("{file} differs"));
+        }
+    }
+    Ok((if accept { now } else { pinned }, differences))
+}
+
+/// Hosts of the run: the pinned copy, or another inventory.
+pub fn hosts(run: &RunDir, opened: &Opened, other: Option<&Path>) -> Result<Hosts, CliError> {
+    match other {
+        Some(file) => Ok(Hosts::Inventory { file: file.to_owned(), inventory: assemble::inventory(file)? }),
+        None => pinned_hosts(run, opened),
+    }
+}
+
+fn pinned_hosts(run: &RunDir, opened: &Opened) -> Result<Hosts, CliError> {
+    let file = run.pinned("hosts.yaml");
+    if opened.sandbox {
+        return Hosts::scenario(&file);
+    }
+    let folder = std::fs::read_to_string(run.pinned("hosts.folder"))
+        .map_err(|error| Fault::failed("find where the inventory came from", error))?;
+    let inventory = assemble::inventory_from(&file, Path::new(&folder))?;
+    Ok(Hosts::Inventory { file, inventory })
+}
+
+fn inventory_differences(before: &Inventory, now: &Inventory) -> Vec<String> {
+    drift::inventory_differences(before, now)
+}
+
+/// The inputs that the journal knows, secrets left out: those are asked for again.
+pub fn known_inputs(opened: &Opened, hosts: &Hosts) -> Map {
+    let mut known = hosts.inputs();
+    for (name, json) in &opened.inputs {
+        if json.get("keyed_hash").is_none() {
+            known.insert(name.clone(), Value::from_json(json));
+        }
+    }
+    known
+}
+
+/// The secret inputs of a rollback must be those of the run.
+pub fn check_secrets(opened: &Opened, inputs: &Map) -> Result<(), Fault> {
+    for (name, value) in inputs {
+        let Value::Secret(secret) = value else { continue };
+        if opened
+            .inputs
+            .get(name)
+            .and_then(|json| json.get("keyed_hash"))
+            .is_some_and(|hash| !same(hash, secret, &opened.salt))
+        {
+            return Err(Fault::usage(
+                format!("read the input `{name}`"),
+                "it is not the secret that the run began with",
+            )
+            .now("nothing was changed"));
+        }
+    }
+    Ok(())
+}
+
+fn same(hash: &serde_json::Value, secret: &Secret, salt: &str) -> bool {
+    hash.as_str() == Some(drift::keyed_hash(secret, salt).as_str())
+}
+
+fn refused(run: &RunDir, differences: &[String]) -> Fault {
+    Fault::usage(format!("resume run {}", run.id), differences.join("\n"))
+        .now("nothing was changed; the run rests as before")
+        .hint("put it back as it was, or go on with what is there now: --accept-changes")
+}

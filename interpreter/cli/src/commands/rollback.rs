@@ -1,0 +1,64 @@
+//! `keybook rollback`
+
+use super::{finish, resume};
+use crate::{
+    args::RollbackArgs,
+    assemble::{self, Parts},
+    error::CliError,
+    output::Output,
+    runs::RunDir,
+    signals,
+};
+use keybook_api::{Fault, FaultKind, event::Answer};
+use keybook_core::{
+    model::answers::ROLLBACK,
+    run::{engine, state::State},
+};
+
+/// Takes a run back.
+pub async fn rollback(args: RollbackArgs, output: &Output) -> Result<i32, CliError> {
+    let run = RunDir::find(&args.run)?;
+    let _claim = run.claim()?;
+    let journal = run.read()?;
+    let opened = resume::opened(&journal)?;
+    let loaded = resume::pinned(&run, &opened)?;
+    let hosts = resume::hosts(&run, &opened, None)?;
+    let known = resume::known_inputs(&opened, &hosts);
+    let guided = !args.answering.unattended;
+    let inputs = assemble::collect_inputs(&loaded, &args.inputs, &known, guided)?;
+    resume::check_secrets(&opened, &inputs)?;
+    let cancel = signals::listen();
+    let company = assemble::company(&run, &args.answering, output, &cancel, &journal.records)?;
+    let (limit, salt) = (opened.limit, opened.salt);
+    let parts = Parts { run: run.clone(), loaded, hosts, inputs, limit, salt };
+    let setup = assemble::setup(parts, &args.answering, output, &company, cancel)?;
+    let allowed = if guided { confirm(&run, &journal.records, output)? } else { given(&setup.answers) };
+    if !allowed {
+        company.screen.finish();
+        return Err(Fault::new(FaultKind::Waiting, format!("roll back run {}", run.id), "nobody said yes")
+            .now("nothing was changed")
+            .hint("at a terminal, answer with yes; unattended, the answers file needs `rollback: run`")
+            .into());
+    }
+    let outcome = engine::roll_back(setup, &run.journal(), &journal, &args.reason).await;
+    company.screen.finish();
+    finish::report(&run, outcome?, output)
+}
+
+fn given(answers: &keybook_core::model::Answers) -> bool {
+    answers.get(ROLLBACK, false).is_some_and(|given| given.answer == Answer::Run)
+}
+
+fn confirm(run: &RunDir, records: &[keybook_api::Record], output: &Output) -> Result<bool, Fault> {
+    let state = State::replay(records).map_err(|why| Fault::failed("replay the journal", why))?;
+    let changed = state.units.values().filter(|unit| unit.state.may_have_changed() && unit.changed).count();
+    output.say(&format!(
+        "Run {} changed something in {changed} units. They are taken back, the latest first.",
+        run.id
+    ));
+    let typed = dialoguer::Input::<String>::new()
+        .with_prompt("Roll back? Type yes")
+        .allow_empty(true)
+        .interact_on(&console::Term::stderr());
+    Ok(typed.is_ok_and(|typed| typed == "yes"))
+}

@@ -1,0 +1,63 @@
+//! `keybook run`
+
+use super::finish;
+use crate::{
+    args::RunArgs,
+    assemble::{self, Hosts, Parts},
+    error::CliError,
+    output::Output,
+    runs::RunDir,
+    signals,
+};
+use keybook_api::Fault;
+use keybook_core::{journal::format::hex, run::engine};
+use std::{fs, path::Path};
+
+/// Begins a run.
+pub async fn run(args: RunArgs, output: &Output) -> Result<i32, CliError> {
+    let shown = args.runbook.display().to_string();
+    let loaded = assemble::load(&args.runbook, &shown)?;
+    output.problems_if_any(&loaded.warnings, &loaded.sources);
+    let hosts = Hosts::find(&args.sources, &args.runbook)?;
+    let guided = !args.answering.unattended;
+    let inputs = assemble::collect_inputs(&loaded, &args.sources.inputs, &hosts.inputs(), guided)?;
+    assemble::answers(args.answering.answers.as_deref(), &loaded.runbook)?;
+    let run = RunDir::create()?;
+    let _claim = run.claim()?;
+    pin(&run, &args.runbook, &hosts)?;
+    let cancel = signals::listen();
+    let company = assemble::company(&run, &args.answering, output, &cancel, &[])?;
+    let parts = Parts { run: run.clone(), loaded, hosts, inputs, limit: args.sources.limit, salt: salt()? };
+    let setup = assemble::setup(parts, &args.answering, output, &company, cancel)?;
+    output.say(&format!("run {}", run.id));
+    let outcome = engine::start(setup, &run.journal()).await;
+    company.screen.finish();
+    finish::report(&run, outcome?, output)
+}
+
+/// Copies of what the run was made from, so that it can be resumed and rolled back whatever happens to the originals.
+fn pin(run: &RunDir, runbook: &Path, hosts: &Hosts) -> Result<(), Fault> {
+    let copy = |from: &Path, name: &str| {
+        fs::copy(from, run.pinned(name)).map(|_| ()).map_err(|error| {
+            Fault::failed(format!("keep a copy of {}", from.display()), error).now("nothing was started")
+        })
+    };
+    copy(&runbook.join("runbook.yaml"), "runbook.yaml")?;
+    if runbook.join("hooks.rhai").exists() {
+        copy(&runbook.join("hooks.rhai"), "hooks.rhai")?;
+    }
+    let file = hosts.file();
+    // Relative places inside it are relative to where it came from.
+    let folder = file.parent().unwrap_or(Path::new("."));
+    let folder = fs::canonicalize(if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+    let folder = folder.map_err(|error| Fault::failed(format!("find {}", file.display()), error))?;
+    fs::write(run.pinned("hosts.folder"), folder.as_os_str().as_encoded_bytes())
+        .map_err(|error| Fault::failed("keep the place of the inventory", error))?;
+    copy(file, "hosts.yaml")
+}
+
+fn salt() -> Result<String, Fault> {
+    let mut salt = [0u8; 16];
+    getrandom::fill(&mut salt).map_err(|error| Fault::failed("draw random numbers", error))?;
+    Ok(hex(&salt))
+}

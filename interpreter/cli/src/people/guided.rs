@@ -1,0 +1,205 @@
+//! A person at the terminal. Prompts run on a thread of their own, so that Ctrl-C is heard while one waits.
+
+use super::inbox;
+use crate::{output::Output, watch::Screen};
+use async_trait::async_trait;
+use keybook_api::{
+    Cancel,
+    event::{Answer, Via},
+};
+use keybook_core::run::person::{Card, Conflict, Doubt, Person, Reply, Verdict};
+use keybook_report::{card, text};
+use std::{path::PathBuf, sync::Arc};
+
+/// How often a person may answer with nothing before it counts as no answer (the end of the input says nothing).
+const PATIENCE: u32 = 3;
+
+/// Asks at the terminal.
+pub struct Guided {
+    /// The run's inbox.
+    pub inbox: PathBuf,
+    /// How to print.
+    pub output: Output,
+    /// Where progress is drawn; still while a prompt waits.
+    pub screen: Arc<Screen>,
+    /// The run's stop.
+    pub cancel: Cancel,
+    /// `user@machine`.
+    pub name: String,
+}
+
+/// What may be typed at a gate, with the letter that is enough.
+const CHOICES: &[(&str, &str)] =
+    &[("run", "r"), ("skip", "s"), ("details", "d"), ("roll back", "b"), ("stop here", "q")];
+
+#[async_trait]
+impl Person for Guided {
+    async fn gate(&self, card: &Card) -> Option<Reply> {
+        if let Some(reply) = inbox::take(&self.inbox, &card.unit, &card.plan) {
+            return Some(reply);
+        }
+        let _still = self.screen.hold();
+        self.show(card);
+        loop {
+            let prompt = "[r]un, [s]kip, [d]etails, roll [b]ack, [q] stop here";
+            let answer = match self.choose(prompt, CHOICES).await? {
+                "run" if card.irreversible.is_empty() => Answer::Run,
+                "run" => {
+                    if !self.typed_word(&card.unit.host).await? {
+                        continue;
+                    }
+                    Answer::Run
+                }
+                "skip" => {
+                    let why = self.line("Why skip it?").await?;
+                    return Some(self.reply(Answer::Skip, why));
+                }
+                "details" => {
+                    self.details(card);
+                    continue;
+                }
+                "roll back" => {
+                    let sure = self.choose("Take back everything this run did? [y]es, [n]o", YES_NO).await?;
+                    if sure == "no" {
+                        continue;
+                    }
+                    Answer::RollBack
+                }
+                _ => Answer::Stop,
+            };
+            return Some(self.reply(answer, String::new()));
+        }
+    }
+
+    async fn doubt(&self, doubt: &Doubt) -> Option<Verdict> {
+        let _still = self.screen.hold();
+        self.output.say(&format!(
+            "\n{} was under way when the run was interrupted ({}).\nNobody can tell whether it happened: {}\n\
+             Look at {} before you answer.",
+            doubt.unit,
+            text::clean(&doubt.title),
+            text::clean(&doubt.reason),
+            doubt.unit.host
+        ));
+        let choices: &[(&str, &str)] = &[("done", "d"), ("not done", "n"), ("stop here", "q")];
+        match self.choose("Had it happened? [d]one, [n]ot done, [q] stop here", choices).await? {
+            "done" => Some(Verdict::Done),
+            "not done" => Some(Verdict::NotDone),
+            _ => None,
+        }
+    }
+
+    async fn conflict(&self, conflict: &Conflict) -> Option<bool> {
+        let _still = self.screen.hold();
+        self.output.say(&format!(
+            "\n{}:{} is no longer what this run wrote: {}.\nRestoring the original overwrites it.",
+            conflict.host,
+            text::clean(&conflict.path),
+            text::clean(&conflict.detail)
+        ));
+        Some(self.choose("Overwrite it with the original? [y]es, [n]o", YES_NO).await? == "yes")
+    }
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+}
+
+const YES_NO: &[(&str, &str)] = &[("yes", "y"), ("no", "n")];
+
+impl Guided {
+    fn reply(&self, answer: Answer, why: String) -> Reply {
+        Reply { answer, by: self.name.clone(), via: Via::Terminal, why }
+    }
+
+    fn show(&self, asked: &Card) {
+        let hosts = [asked.unit.host.clone()];
+        let shown = card::Card {
+            step: &asked.step,
+            position: asked.position,
+            hosts: &hosts,
+            item: asked.unit.item.as_deref(),
+            at: None,
+            change: &asked.plan.change,
+            lines: &asked.plan.lines,
+            diffs: &asked.plan.diffs,
+            sandbox: asked.sandbox,
+        };
+        self.output.say("");
+        if let Some(changed) = &asked.changed {
+            self.output.say(&format!("The plan is no longer what you saw: {}.", text::clean(changed)));
+        }
+        self.output.say(&card::render_card(&shown, self.output.color, self.output.width));
+        if !asked.irreversible.is_empty() {
+            self.output.say(&format!("This cannot be taken back: {}", text::clean(&asked.irreversible)));
+        }
+        self.output.say(&text::wrap(&text::clean(&asked.question), self.output.width).join("\n"));
+    }
+
+    fn details(&self, card: &Card) {
+        self.output.say(&format!("unit     {}\nwritten  {}", card.unit, card.at));
+        for line in &card.plan.lines {
+            self.output.say(&format!("does     {}", text::clean(line)));
+        }
+        for path in &card.plan.touches {
+            self.output.say(&format!("touches  {}", text::clean(path)));
+        }
+        if let Some(facts) = &card.facts {
+            let facts = serde_json::to_string_pretty(facts).unwrap_or_default();
+            self.output.say(&format!("facts    {}", text::clean_exact(&facts)));
+        }
+    }
+
+    /// The host's name, typed out: nothing irreversible happens by a single key.
+    async fn typed_word(&self, word: &str) -> Option<bool> {
+        let typed = self.line(&format!("Type `{word}` to confirm")).await?;
+        if typed == word {
+            return Some(true);
+        }
+        self.output.say("That is not it; nothing was done.");
+        Some(false)
+    }
+
+    async fn choose(&self, prompt: &str, choices: &[(&'static str, &'static str)]) -> Option<&'static str> {
+        for _ in 0..PATIENCE {
+            let typed = self.line(prompt).await?.to_lowercase();
+            let found = choices.iter().find(|(word, letter)| typed == *word || typed == *letter);
+            if let Some((word, _)) = found {
+                return Some(word);
+            }
+            let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+            self.output.say(&format!("Answer with one of: {}.", words.join(", ")));
+        }
+        None
+    }
+
+    /// One line that is not empty. `None` at the end of the input, on Ctrl-C, and after too many empty lines.
+    async fn line(&self, prompt: &str) -> Option<String> {
+        for _ in 0..PATIENCE {
+            let typed = self.read(prompt.to_owned()).await?;
+            let typed = typed.trim().to_owned();
+            if !typed.is_empty() {
+                return Some(typed);
+            }
+        }
+        None
+    }
+
+    async fn read(&self, prompt: String) -> Option<String> {
+        let (send, receive) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || {
+            let term = console::Term::stderr();
+            let read = dialoguer::Input::<String>::new()
+                .with_prompt(prompt)
+                .allow_empty(true)
+                .report(false)
+                .interact_on(&term);
+            // The receiver is gone when Ctrl-C was faster.
+            let _ = send.send(read.ok());
+        });
+        tokio::select! {
+            () = self.cancel.cancelled() => None,
+            typed = receive => typed.ok().flatten(),
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Who answers the engine's questions: a person at the terminal, or nobody but the inbox.
+
+pub mod guided;
+pub mod inbox;
+pub mod unattended;

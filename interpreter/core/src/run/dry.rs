@@ -1,0 +1,210 @@
+//! What a run would do, without doing it. Steps that only read are really read, so that later steps can be
+//! planned with what they find; of a step that changes something only its plan is made. Three answers: will
+//! change, will not, cannot know (with the reason).
+
+use super::{
+    hosts::LOCAL,
+    session::Session,
+    stop::Stop,
+    unit::{Attempt, planned},
+};
+use crate::model::{Call, Step, Work};
+use futures::future::BoxFuture;
+use indexmap::IndexMap;
+use keybook_api::{Cancel, Change, Effect, Event, Fault, Plan, UnitId, Value, event::StepInfo};
+use std::sync::Arc;
+
+/// One unit of a plan.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// The unit.
+    pub unit: UnitId,
+    /// Its step.
+    pub step: StepInfo,
+    /// What it would do.
+    pub plan: Plan,
+    /// The gate's question, where there is a gate.
+    pub gate: Option<String>,
+    /// The unit would be left out, and why.
+    pub left_out: Option<String>,
+    /// The run would stop here, and why.
+    pub stops: Option<String>,
+}
+
+impl Attempt<'_> {
+    /// The plans of the steps inside, together, as far as they can be known now.
+    pub(super) async fn plan_inside(&self) -> Plan {
+        let mut whole = Plan::will(Vec::new());
+        for child in self.step.children() {
+            let unit = UnitId { step: format!("{}/{}", self.unit.step, child.id.value), ..self.unit.clone() };
+            let item = self.scope.get("item").cloned().unwrap_or_default();
+            let mut attempt = Attempt::new(self.session, child, unit, &item, self.cancel.clone());
+            let known = match &child.work {
+                Work::Action(call) => attempt.plan_quietly(call).await,
+                Work::Steps(_) => Ok(Plan::will([child.title.clone()])),
+            };
+            match known {
+                Ok(plan) => {
+                    whole.lines.extend(plan.lines);
+                    whole.diffs.extend(plan.diffs);
+                    whole.basis.push_str(&plan.basis);
+                }
+                Err(why) => {
+                    whole.lines.push(format!("{} (the exact plan cannot be known yet: {why})", child.title))
+                }
+            }
+        }
+        whole
+    }
+
+    /// A plan without any record; the error says why it cannot be known.
+    async fn plan_quietly(&mut self, call: &Call) -> Result<Plan, String> {
+        let target = self.session.hosts.get(&self.unit.host).await.map_err(|fault| fault.to_string())?;
+        let facts = self.read_facts(&target).await.map_err(|stop| stop.reason())?;
+        self.scope.insert("facts".to_owned(), Value::Map(facts));
+        let args = self.args(call).map_err(|stop| stop.reason())?;
+        self.describe(call, &target, &args).await.map_err(|stop| stop.reason())
+    }
+}
+
+impl Session {
+    /// Plans every step on every host.
+    pub async fn dry_run(self: &Arc<Self>) -> Result<Vec<Planned>, Stop> {
+        let mut plans = Vec::new();
+        self.dry_steps(&self.runbook.steps, "", None, &mut plans).await?;
+        Ok(plans)
+    }
+
+    fn dry_steps<'s>(
+        self: &'s Arc<Self>,
+        steps: &'s [Step],
+        prefix: &'s str,
+        host: Option<&'s str>,
+        plans: &'s mut Vec<Planned>,
+    ) -> BoxFuture<'s, Result<(), Stop>> {
+        Box::pin(async move {
+            for step in steps {
+                let path = if prefix.is_empty() {
+                    step.id.value.clone()
+                } else {
+                    format!("{prefix}/{}", step.id.value)
+                };
+                let hosts = match (host, &step.hosts) {
+                    (Some(host), _) => vec![host.to_owned()],
+                    (None, None) => vec![LOCAL.to_owned()],
+                    (None, Some(choice)) => choice.resolve(&self.hosts.groups()).map_err(|why| {
+                        Fault::failed(format!("choose the hosts of {path}"), why).at(&choice.span)
+                    })?,
+                };
+                for name in &hosts {
+                    let inherited = (host.is_some() || step.hosts.is_some()).then_some(name.as_str());
+                    self.dry_unit(step, &path, name, inherited, plans).await?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    async fn dry_unit(
+        self: &Arc<Self>,
+        step: &Step,
+        path: &str,
+        host: &str,
+        inherited: Option<&str>,
+        plans: &mut Vec<Planned>,
+    ) -> Result<(), Stop> {
+        let unit = UnitId { step: path.to_owned(), host: host.to_owned(), item: None };
+        let mut attempt = Attempt::new(self, step, unit.clone(), &Value::Null, Cancel::new());
+        let mut planned = Planned {
+            unit,
+            step: self.runbook.info(path, step),
+            plan: Plan::will(Vec::new()),
+            gate: step.gate.as_ref().map(|gate| attempt.asked(gate)),
+            left_out: None,
+            stops: None,
+        };
+        if step.for_each.is_some() {
+            planned.plan.change =
+                Change::CannotKnow("it loops over items that are found while running".to_owned());
+            plans.push(planned);
+            return Ok(());
+        }
+        match attempt.dry(&mut planned).await {
+            Ok(()) => {}
+            Err(stop) => planned.plan.change = Change::CannotKnow(stop.reason()),
+        }
+        let go_inside = planned.left_out.is_none();
+        plans.push(planned);
+        match &step.work {
+            Work::Steps(children) if go_inside => self.dry_steps(children, path, inherited, plans).await,
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Attempt<'_> {
+    fn asked(&self, gate: &crate::model::Gate) -> String {
+        let asked = self.session.script.render(&gate.ask, &self.scope);
+        asked
+            .map_or_else(|error| format!("(cannot be known yet: {})", error.message), |text| text.to_string())
+    }
+
+    async fn dry(&mut self, planned: &mut Planned) -> Result<(), Stop> {
+        if let Some(when) = &self.step.when
+            && !self.truth(when, "when")?
+        {
+            planned.left_out = Some("its condition is false".to_owned());
+            return Ok(());
+        }
+        let target = self.session.hosts.get(&self.unit.host).await?;
+        let facts = self.facts(&target).await?;
+        self.scope.insert("facts".to_owned(), Value::Map(facts));
+        if let Some(check) = &self.step.check
+            && self.truth(check, "check")?
+        {
+            planned.left_out = Some("its check says that it is so already".to_owned());
+            return Ok(());
+        }
+        let Work::Action(call) = &self.step.work else { return Ok(()) };
+        let args = self.args(call)?;
+        planned.plan = self.describe(call, &target, &args).await?;
+        if self.effect_of(call)? == Effect::Reads {
+            planned.plan.change = Change::Wont;
+            planned.stops = self.read_now(call, &planned.plan, &target).await?;
+        }
+        Ok(())
+    }
+
+    /// Really reads, so that later steps know the result; the reason when the run would stop here.
+    async fn read_now(
+        &mut self,
+        call: &Call,
+        plan: &Plan,
+        target: &Arc<dyn keybook_api::Target>,
+    ) -> Result<Option<String>, Stop> {
+        let args = self.args(call)?;
+        let ctx = self.session.ctx(Arc::clone(target), &self.unit, self.number, false, Cancel::new());
+        let applied = match self.action(call)?.apply(&ctx, &args).await {
+            Ok(applied) => applied,
+            Err(fault) => return Ok(Some(fault.to_string())),
+        };
+        self.scope.insert("result".to_owned(), applied.value.clone());
+        for expect in &self.step.expect {
+            if !self.truth(expect, "expect")? {
+                return Ok(Some(format!("`{}` is false", expect.text().as_str().trim())));
+            }
+        }
+        let result = applied.value.to_json();
+        self.write(planned(plan))?;
+        self.write(Event::UnitIntent {
+            action: call.action.clone(),
+            args: IndexMap::new(),
+            args_digest: String::new(),
+            memo: serde_json::Value::Null,
+            touches: Vec::new(),
+        })?;
+        self.write(Event::UnitApplied { result: result.clone(), changed: false })?;
+        self.write(Event::UnitDone { result, changed: false, wrote: Vec::new(), took_ms: 0 })?;
+        Ok(None)
+    }
+}

@@ -1,0 +1,191 @@
+//! What Rhai finds out only when it runs: calls of functions that do not exist. The tree of the source is walked and
+//! every call compared with what is registered or defined in the script.
+
+use crate::{engine::FORBIDDEN, error::span_of};
+use keybook_api::{Diagnostic, SourceText};
+use rhai::{AST, ASTNode, Engine, Expr as Node, FnCallExpr, Position, Stmt};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The functions that can be called, with the numbers of arguments that each takes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Catalog {
+    known: BTreeMap<String, BTreeSet<usize>>,
+}
+
+/// Functions that the language itself provides, with any number of arguments.
+const LANGUAGE: [&str; 9] =
+    ["type_of", "Fn", "call", "curry", "is_def_var", "is_def_fn", "is_shared", "print", "debug"];
+
+impl Catalog {
+    /// Everything that an engine has registered.
+    pub fn of(engine: &Engine) -> Self {
+        let found = engine.collect_fn_metadata(
+            None,
+            |info| Some((info.metadata.name.to_string(), info.metadata.num_params)),
+            true,
+        );
+        let mut known: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
+        for (name, arity) in found {
+            if rhai::is_valid_function_name(&name) {
+                known.entry(name).or_default().insert(arity);
+            }
+        }
+        Self { known }
+    }
+
+    /// Adds a function.
+    pub fn add(&mut self, name: &str, arity: usize) {
+        self.known.entry(name.to_owned()).or_default().insert(arity);
+    }
+}
+
+/// Functions that a script defines: name and number of parameters. Called as a method they get their receiver as
+/// `this`, not as a parameter.
+pub(crate) type Defined = BTreeSet<(String, usize)>;
+
+/// The functions that a script defines.
+pub(crate) fn defined(ast: &AST) -> Defined {
+    ast.iter_functions().map(|function| (function.name.to_owned(), function.params.len())).collect()
+}
+
+/// Where a text stands and what it may do.
+pub(crate) struct Rules<'a> {
+    pub catalog: &'a Catalog,
+    /// Functions of this text and of the hooks.
+    pub defined: &'a Defined,
+    /// Functions of the hooks that call actions, directly or not.
+    pub acting: &'a BTreeSet<String>,
+    /// `act`, `note` and `print` may be used.
+    pub acts: bool,
+}
+
+/// Problems in a compiled text.
+pub(crate) fn check(ast: &AST, text: &SourceText, rules: &Rules) -> Vec<Diagnostic> {
+    let mut found: Vec<(Position, Diagnostic)> = Vec::new();
+    ast.walk(&mut |path| {
+        let problem = match path.last() {
+            Some(ASTNode::Expr(Node::FnCall(call, at))) => call_problem(call, *at, false, text, rules),
+            Some(ASTNode::Expr(Node::MethodCall(call, at))) => call_problem(call, *at, true, text, rules),
+            Some(ASTNode::Stmt(Stmt::FnCall(call, at))) => call_problem(call, *at, false, text, rules),
+            Some(ASTNode::Expr(Node::FloatConstant(_, at))) => float_problem(*at, text),
+            Some(ASTNode::Stmt(Stmt::Import(_, at) | Stmt::Export(_, at))) => {
+                Some((*at, Diagnostic::error("script-module", "modules cannot be loaded", span_of(text, *at))))
+            }
+            _ => None,
+        };
+        found.extend(problem);
+        true
+    });
+    found.sort_by_key(|(at, _)| (at.line(), at.position()));
+    found.dedup();
+    found.into_iter().map(|(_, problem)| problem).collect()
+}
+
+/// A whole number beyond 64 bits silently becomes a float in Rhai.
+fn float_problem(at: Position, text: &SourceText) -> Option<(Position, Diagnostic)> {
+    let line = text.as_str().split('\n').nth(at.line()?.saturating_sub(1))?;
+    let word: String = line
+        .chars()
+        .skip(at.position()?.saturating_sub(1))
+        .take_while(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '.'))
+        .collect();
+    let whole = !word.is_empty() && word.chars().all(|letter| letter.is_ascii_digit() || letter == '_');
+    let problem = || Diagnostic::error("number-too-large", "the number does not fit into 64 bits", span_of(text, at));
+    whole.then(|| (at, problem()))
+}
+
+fn call_problem(
+    call: &FnCallExpr,
+    at: Position,
+    method: bool,
+    text: &SourceText,
+    rules: &Rules,
+) -> Option<(Position, Diagnostic)> {
+    let name = call.name.as_str();
+    let error = |code, message: String| Diagnostic::error(code, message, span_of(text, at));
+    if call.op_token.is_some() || !rhai::is_valid_function_name(name) && !LANGUAGE.contains(&name) {
+        return None;
+    }
+    if call.is_qualified() {
+        return Some((at, error("script-module", format!("`::` is not available, so neither is `{name}`"))));
+    }
+    if let Some((_, instead)) = FORBIDDEN.iter().find(|(forbidden, _)| *forbidden == name) {
+        return Some((at, error("unknown-function", format!("`{name}` is not available")).help(*instead)));
+    }
+    let acting = matches!(name, "act" | "note" | "print" | "debug") || rules.acting.contains(name);
+    if acting && !rules.acts {
+        let problem = error("not-pure", format!("`{name}` cannot be used in an expression"));
+        return Some((at, problem.help("expressions compute only; hooks and `script:` steps may act")));
+    }
+    if LANGUAGE.contains(&name) {
+        return None;
+    }
+    let given = call.args.len();
+    if rules.defined.contains(&(name.to_owned(), given)) {
+        return None;
+    }
+    let native = rules.catalog.known.get(name);
+    let full = given + usize::from(method);
+    if native.is_some_and(|arities| arities.contains(&full)) {
+        return None;
+    }
+    let own: BTreeSet<usize> =
+        rules.defined.iter().filter(|(defined, _)| defined == name).map(|(_, arity)| *arity).collect();
+    let problem = match (native, own.is_empty()) {
+        (None, true) => unknown(name, method, text, at, rules),
+        (None, false) => wrong_count(name, given, &own, text, at),
+        (Some(arities), _) => wrong_count(name, full, arities, text, at),
+    };
+    Some((at, problem))
+}
+
+fn unknown(name: &str, method: bool, text: &SourceText, at: Position, rules: &Rules) -> Diagnostic {
+    let problem =
+        Diagnostic::error("unknown-function", format!("there is no function `{name}`"), span_of(text, at));
+    let names = rules.catalog.known.keys().chain(rules.defined.iter().map(|(name, _)| name));
+    let visible = names.map(String::as_str).filter(|name| rhai::is_valid_function_name(name));
+    match keybook_source::suggest(name, visible) {
+        Some(advice) => problem.help(advice),
+        None if method => problem.help("a key of a map is read without brackets"),
+        None => problem,
+    }
+}
+
+fn wrong_count(name: &str, given: usize, takes: &BTreeSet<usize>, text: &SourceText, at: Position) -> Diagnostic {
+    let counts = takes.iter().map(usize::to_string).collect::<Vec<_>>().join(" or ");
+    let noun = if counts == "1" { "argument" } else { "arguments" };
+    let message = format!("`{name}` takes {counts} {noun}, {given} given");
+    Diagnostic::error("wrong-arguments", message, span_of(text, at))
+}
+
+/// The names of all functions that a script calls, by the function that calls them (closures count for themselves).
+pub(crate) fn calls_by_function(ast: &AST) -> BTreeMap<String, BTreeSet<String>> {
+    let mut calls = BTreeMap::new();
+    for function in ast.iter_functions() {
+        let name = function.name.to_owned();
+        // Rhai 1.27's clone_functions_only_filtered ignores its filter when it begins with an empty module.
+        let mut only = ast.clone_functions_only();
+        only.retain_functions(|_, _, candidate, _| candidate == name.as_str());
+        let mut called = BTreeSet::new();
+        only.walk(&mut |path| {
+            match path.last() {
+                Some(
+                    ASTNode::Expr(Node::FnCall(call, _) | Node::MethodCall(call, _))
+                    | ASTNode::Stmt(Stmt::FnCall(call, _)),
+                ) => {
+                    called.insert(call.name.to_string());
+                }
+                // A function pointer or closure counts as called.
+                Some(ASTNode::Expr(Node::DynamicConstant(value, _))) => {
+                    if let Some(pointer) = value.read_lock::<rhai::FnPtr>() {
+                        called.insert(pointer.fn_name().to_owned());
+                    }
+                }
+                _ => {}
+            }
+            true
+        });
+        calls.entry(name).or_insert_with(BTreeSet::new).extend(called);
+    }
+    calls
+}

@@ -1,0 +1,112 @@
+//! hooks.rhai: functions for expressions, and the hooks themselves.
+
+use crate::{check, error::Sources};
+use keybook_api::{SourceText, Span};
+use rhai::AST;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
+
+/// A compiled hooks.rhai; cheap to clone.
+#[derive(Clone)]
+pub struct Hooks(pub(crate) Arc<HooksInner>);
+
+pub(crate) struct HooksInner {
+    pub text: SourceText,
+    pub ast: AST,
+    pub defined: check::Defined,
+    /// Functions that call actions or note something, directly or through others.
+    pub acting: BTreeSet<String>,
+    pub functions: Vec<HookFn>,
+}
+
+/// A function that hooks.rhai defines.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HookFn {
+    /// Its name.
+    pub name: String,
+    /// Its parameters.
+    pub params: Vec<String>,
+    /// It calls `act` or `note`, directly or through others, so expressions cannot use it.
+    pub acts: bool,
+    /// Where its name stands.
+    pub span: Span,
+}
+
+impl Hooks {
+    /// The functions that it defines, in the order of their names.
+    pub fn functions(&self) -> &[HookFn] {
+        &self.0.functions
+    }
+
+    /// The number of parameters of a function; `None` when there is none of that name.
+    pub fn params_of(&self, name: &str) -> Option<usize> {
+        self.0.functions.iter().find(|function| function.name == name).map(|function| function.params.len())
+    }
+}
+
+impl HooksInner {
+    pub fn new(text: SourceText, ast: AST) -> Self {
+        let defined = check::defined(&ast);
+        let acting = acting(&check::calls_by_function(&ast));
+        let mut functions: Vec<HookFn> = ast
+            .iter_functions()
+            .filter(|function| rhai::is_valid_function_name(function.name))
+            .map(|function| HookFn {
+                name: function.name.to_owned(),
+                params: function.params.iter().map(|param| (*param).to_owned()).collect(),
+                acts: acting.contains(function.name),
+                span: place(&text, function.name),
+            })
+            .collect();
+        functions.sort_by(|a, b| (&a.name, a.params.len()).cmp(&(&b.name, b.params.len())));
+        Self { text, ast, defined, acting, functions }
+    }
+
+    /// The names of its functions, closures included.
+    pub fn names(&self) -> BTreeSet<String> {
+        self.defined.iter().map(|(name, _)| name.clone()).collect()
+    }
+}
+
+impl Sources for HooksInner {
+    fn of_function(&self, _name: &str) -> Option<&SourceText> {
+        None
+    }
+}
+
+/// Closes over the calls: who calls somebody who acts, acts.
+fn acting(calls: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<String> {
+    let mut acting: BTreeSet<String> = ["act", "note", "print", "debug"].map(str::to_owned).into();
+    loop {
+        let more: Vec<String> = calls
+            .iter()
+            .filter(|(name, called)| !acting.contains(*name) && !called.is_disjoint(&acting))
+            .map(|(name, _)| name.clone())
+            .collect();
+        if more.is_empty() {
+            return acting;
+        }
+        acting.extend(more);
+    }
+}
+
+/// Where a function's name stands in its definition. Rhai does not keep the place.
+fn place(text: &SourceText, name: &str) -> Span {
+    let source = text.as_str();
+    let found = source.match_indices(name).find(|(at, _)| {
+        let before = source.get(..*at).unwrap_or("").trim_end();
+        let after = source.get(at + name.len()..).unwrap_or("").trim_start();
+        before.ends_with("fn") && after.starts_with('(')
+    });
+    let offset = found.map_or(0, |(at, _)| source.get(..at).unwrap_or("").chars().count());
+    text.span(offset, name.chars().count())
+}
+
+impl fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hooks").field("file", self.0.text.file()).finish_non_exhaustive()
+    }
+}

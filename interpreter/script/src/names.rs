@@ -1,0 +1,76 @@
+//! Which variables an expression reads.
+
+use crate::{Expr, error::span_of};
+use keybook_api::{SourceText, Span};
+use rhai::{AST, ASTNode, Expr as Node};
+use std::collections::BTreeMap;
+
+/// One use of a variable.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NameUse {
+    /// The variable, such as `facts`.
+    pub name: String,
+    /// The keys that are read from it by dots, as far as they are written out: `["leaf", "not_after"]` for
+    /// `facts.leaf.not_after`. Inside a closure only the variable is known.
+    pub path: Vec<String>,
+    /// Where the variable stands.
+    pub span: Span,
+}
+
+/// The variables that an expression reads, in order of their places.
+pub fn names_used(expr: &Expr) -> &[NameUse] {
+    expr.names()
+}
+
+/// True when a name can be used as a variable in expressions: a letter or `_`, then letters, digits and `_`, and no
+/// word of the language.
+pub fn is_variable_name(name: &str) -> bool {
+    let plain = name.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_')
+        && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+    plain && rhai::is_valid_function_name(name) && !matches!(name, "global")
+}
+
+pub(crate) fn collect(ast: &AST, text: &SourceText) -> Vec<NameUse> {
+    let mut found: BTreeMap<(Option<usize>, Option<usize>), NameUse> = BTreeMap::new();
+    for statement in ast.statements() {
+        statement.walk(&mut Vec::new(), &mut |path| {
+            let (variable, keys) = match path.last() {
+                Some(ASTNode::Expr(node @ Node::Variable(..))) => (*node, Vec::new()),
+                Some(ASTNode::Expr(Node::Dot(pair, ..))) => (&pair.lhs, keys(&pair.rhs)),
+                _ => return true,
+            };
+            if let Node::Variable(info, _, at) = variable {
+                let name = info.1.to_string();
+                let used = NameUse { name, path: keys, span: span_of(text, *at) };
+                // The whole chain is visited before the variable in it.
+                found.entry((at.line(), at.position())).or_insert(used);
+            }
+            true
+        });
+    }
+    found.into_values().collect()
+}
+
+/// The property names of a chain `a.b.c` up to the first thing that is no property.
+fn keys(mut node: &Node) -> Vec<String> {
+    let mut keys = Vec::new();
+    loop {
+        match node {
+            Node::Property(property, _) => {
+                keys.push(property.2.to_string());
+                return keys;
+            }
+            Node::Dot(pair, ..) | Node::Index(pair, ..) => match &pair.lhs {
+                Node::Property(property, _) => {
+                    keys.push(property.2.to_string());
+                    if matches!(node, Node::Index(..)) {
+                        return keys;
+                    }
+                    node = &pair.rhs;
+                }
+                _ => return keys,
+            },
+            _ => return keys,
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Whole scripts: `script:` steps and the command answers of sandbox scenarios.
+
+use crate::error::Sources;
+use keybook_api::{SourceText, Value};
+use rhai::AST;
+use std::{collections::BTreeSet, fmt, sync::Arc};
+
+/// A compiled script; cheap to clone.
+#[derive(Clone)]
+pub struct Script(pub(crate) Arc<ScriptInner>);
+
+pub(crate) struct ScriptInner {
+    pub text: SourceText,
+    pub ast: AST,
+    pub hooks: Option<(SourceText, BTreeSet<String>)>,
+}
+
+impl Script {
+    /// The script as written.
+    pub fn text(&self) -> &SourceText {
+        &self.0.text
+    }
+}
+
+impl Sources for ScriptInner {
+    fn of_function(&self, name: &str) -> Option<&SourceText> {
+        self.hooks.as_ref().filter(|(_, names)| names.contains(name)).map(|(text, _)| text)
+    }
+}
+
+impl fmt::Debug for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Script").field(&self.0.text.as_str()).finish()
+    }
+}
+
+/// A function that one script gets besides the host's own.
+#[derive(Clone)]
+pub struct NativeFn {
+    /// Its name.
+    pub name: String,
+    /// How many arguments it takes.
+    pub arity: usize,
+    /// What it does. The error becomes a Rhai error that the script may catch.
+    #[allow(clippy::type_complexity)]
+    pub call: Arc<dyn Fn(&[Value]) -> Result<Value, String> + Send + Sync>,
+}
+
+impl NativeFn {
+    /// A function of a name, a number of arguments and what it does.
+    pub fn new(
+        name: impl Into<String>,
+        arity: usize,
+        call: impl Fn(&[Value]) -> Result<Value, String> + Send + Sync + 'static,
+    ) -> Self {
+        Self { name: name.into(), arity, call: Arc::new(call) }
+    }
+}
+
+impl fmt::Debug for NativeFn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.name, self.arity)
+    }
+}

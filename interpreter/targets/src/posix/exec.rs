@@ -1,0 +1,201 @@
+//! Runs one shell script on a machine to its end, and ends it when asked to.
+
+use super::output::Capture;
+use super::payload::{self, Payload};
+use super::progress::{End, Progress};
+use super::shell::{Output, RawShell, Started};
+use super::{Place, receipts};
+use futures::FutureExt;
+use keybook_api::target::LineSink;
+use keybook_api::{Cancel, Fault, FaultKind, ReceiptId, Secret};
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+
+/// How long a shell may take to begin a command that is to be ended at once.
+const BEGIN: Duration = Duration::from_secs(5);
+/// How long ending a command may take: 5 s after TERM, 2 s after KILL, and the way there and back.
+const KILL: Duration = Duration::from_secs(20);
+
+/// One script to run.
+pub(crate) struct Job<'a> {
+    /// What it is for, as faults say it.
+    pub attempted: String,
+    /// What [`payload::script`] or [`payload::command`] made.
+    pub body: String,
+    pub stdin: Option<&'a Secret>,
+    pub timeout: Option<Duration>,
+    pub cancel: Option<&'a Cancel>,
+    pub receipt: Option<&'a ReceiptId>,
+    pub stdout: Capture,
+    pub stderr: Capture,
+    pub lines: Option<LineSink<'a>>,
+    /// Takes a place besides the ones that ordinary commands wait for.
+    pub urgent: bool,
+}
+
+impl Job<'_> {
+    /// A script of ours: little output, no lines, bounded in time.
+    pub fn ours(attempted: impl Into<String>, body: String, limit: Duration) -> Self {
+        Self {
+            attempted: attempted.into(),
+            body,
+            stdin: None,
+            timeout: Some(limit),
+            cancel: None,
+            receipt: None,
+            stdout: Capture::beginning(1 << 20),
+            stderr: Capture::both_ends(16 << 10),
+            lines: None,
+            urgent: false,
+        }
+    }
+}
+
+/// How a script ended.
+pub(crate) struct Outcome {
+    pub status: i32,
+    pub stdout: Capture,
+    pub stderr: Capture,
+    pub took: Duration,
+}
+
+/// Why a script is being ended.
+#[derive(Clone, Copy)]
+pub(crate) enum Why {
+    Cancelled,
+    TimedOut(Duration),
+}
+
+impl Why {
+    fn fault(self, attempted: &str) -> Fault {
+        match self {
+            Self::Cancelled => Fault::new(FaultKind::Stopped, attempted, "it was cancelled"),
+            Self::TimedOut(limit) => {
+                Fault::new(FaultKind::TimedOut, attempted, format!("it took longer than {limit:?}"))
+            }
+        }
+    }
+}
+
+/// Runs the script to its end.
+///
+/// # Errors
+/// `Unreachable` when the connection is lost, `TimedOut` and `Stopped` when it was ended, `Unknown` when
+/// nobody recorded how it ended, `Failed` when it was not begun.
+pub(crate) async fn run<S: RawShell + ?Sized>(at: Place<'_, S>, job: Job<'_>) -> Result<Outcome, Fault> {
+    let clock = Instant::now();
+    let attempted = job.attempted.clone();
+    let nonce = payload::nonce()?;
+    let texts = Payload::new(at.root, &nonce, job.receipt, &job.body);
+    let interrupt = interrupt(job.timeout, job.cancel);
+    tokio::pin!(interrupt);
+    let boot = payload::boot(texts.wrapper.len(), at.sudo);
+    let started = tokio::select! {
+        started = at.shell.start(&boot, job.urgent) => started?,
+        why = &mut interrupt => {
+            return Err(why.fault(&attempted).now("the command did not begin").on(at.shell.host()));
+        }
+    };
+    let Started { stdin, mut output } = started;
+    let text = texts.text();
+    let mut feed = feed(stdin, text.as_bytes(), job.stdin).boxed();
+    let mut progress = Progress::new(at.shell.host(), &nonce, job);
+    let end = tokio::select! {
+        end = converse(feed.as_mut(), progress.drive(&mut output)) => Ok(end),
+        why = &mut interrupt => Err(why),
+    };
+    match end {
+        Ok(end) => progress.outcome(end, clock.elapsed()),
+        Err(why) => stop(at, progress, &mut output, feed.as_mut(), why, clock).await,
+    }
+}
+
+/// Feeds while listening: a command may answer before it has read everything, or never read at all.
+async fn converse(feed: Pin<&mut (impl Future<Output = ()> + ?Sized)>, drive: impl Future<Output = End>) -> End {
+    tokio::pin!(drive);
+    tokio::select! {
+        end = &mut drive => return end,
+        () = feed => {}
+    }
+    drive.await
+}
+
+/// Writes our texts and the command's input. A reader that stops reading is no fault: the command may.
+async fn feed(mut stdin: Box<dyn AsyncWrite + Send + Unpin>, text: &[u8], input: Option<&Secret>) {
+    if stdin.write_all(text).await.is_err() {
+        return;
+    }
+    if let Some(input) = input
+        && stdin.write_all(input.expose()).await.is_err()
+    {
+        return;
+    }
+    let _ = stdin.shutdown().await;
+}
+
+/// Resolves when the command is to be ended.
+async fn interrupt(limit: Option<Duration>, cancel: Option<&Cancel>) -> Why {
+    let cancelled = async {
+        match cancel {
+            Some(cancel) => cancel.cancelled().await,
+            None => std::future::pending().await,
+        }
+    };
+    let over = async {
+        match limit {
+            Some(limit) => {
+                tokio::time::sleep(limit).await;
+                limit
+            }
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = cancelled => Why::Cancelled,
+        limit = over => Why::TimedOut(limit),
+    }
+}
+
+/// Ends the command's process group over a second shell, still draining the first one's output.
+async fn stop<S: RawShell + ?Sized>(
+    at: Place<'_, S>,
+    mut progress: Progress<'_>,
+    output: &mut mpsc::Receiver<Output>,
+    mut feed: Pin<&mut (dyn Future<Output = ()> + Send)>,
+    why: Why,
+    clock: Instant,
+) -> Result<Outcome, Fault> {
+    if progress.process().is_none() {
+        let begun = progress.until_begun(output);
+        let _ = timeout(BEGIN, async {
+            tokio::pin!(begun);
+            tokio::select! {
+                () = &mut begun => return,
+                () = feed.as_mut() => {}
+            }
+            begun.await;
+        })
+        .await;
+    }
+    let fault = why.fault(progress.attempted()).on(at.shell.host());
+    let Some((pid, since)) = progress.process() else {
+        return Err(fault.now("the shell had not said that the command began; whether it will is not known"));
+    };
+    let kill = timeout(KILL, Box::pin(receipts::kill(at, pid, &since)));
+    let (killed, _) = tokio::join!(kill, timeout(KILL, progress.drive(output)));
+    match (killed, progress.status()) {
+        // It had come to its own end when we reached for it.
+        (Ok(Ok(receipts::Killed::NotRunning)), Some(_)) => progress.outcome(End::Done, clock.elapsed()),
+        (_, Some(status)) => Err(fault.now(format!("the command was ended (status {status})"))),
+        (Ok(Ok(receipts::Killed::Stuck)), None) => {
+            Err(fault.now(format!("the command could not be ended: process group {pid} still runs")))
+        }
+        (Ok(Ok(_)), None) => Err(fault.now("the command was ended")),
+        (Ok(Err(cause)), None) => Err(fault.now(format!("the command may still run: {cause}"))),
+        (Err(_), None) => Err(fault.now("the command may still run: ending it took too long as well")),
+    }
+}

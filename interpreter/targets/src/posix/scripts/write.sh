@@ -1,0 +1,9 @@
+# PATH TEMP SIZE MODE OWNER CREATE_NEW: the content comes on standard input
+kb_target "$1" "$6"
+kb_temp=$kb_parent/$2
+trap 'rm -f -- "$kb_temp"' EXIT
+trap 'exit 1' HUP INT PIPE TERM
+set -C
+cat >"$kb_temp" || exit 1
+set +C
+kb_finish "$1" "$kb_temp" "$3" "$4" "$5" "$6"

@@ -1,0 +1,5 @@
+//! `host`: the hosts of the run.
+
+mod add;
+
+pub use add::Add;

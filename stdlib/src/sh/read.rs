@@ -1,0 +1,68 @@
+use super::Script;
+use crate::support::tell;
+use async_trait::async_trait;
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan};
+
+/// Runs a shell script that only reads.
+pub struct Read;
+
+const SPEC: ActionSpec = ActionSpec {
+    name: "sh.read",
+    summary: "Runs a shell script that only reads, as a fact.",
+    doc: "Like `sh.run`, for facts and hooks: the runbook's author vouches that the script changes nothing. It also runs while planning, \
+and leaves no receipt.\n\nErrors: an exit status outside `ok_status`, a time-out, output that `parse: json` cannot read.",
+    effect: Effect::Reads,
+    args: &[
+        ArgSpec::required("script", ArgKind::Text, "The script."),
+        ArgSpec::optional("args", ArgKind::Texts, "[]", "Its arguments `$1`, `$2`, …"),
+        ArgSpec::optional("env", ArgKind::Map, "{}", "Environment variables to add; no secrets."),
+        ArgSpec::optional("stdin", ArgKind::Secret, "", "What the script reads from its standard input."),
+        ArgSpec::optional("timeout", ArgKind::Duration, "", "End the script after this time."),
+        ArgSpec::optional("ok_status", ArgKind::List, "[0]", "Exit statuses that count as success."),
+        ArgSpec::optional(
+            "parse",
+            ArgKind::Enum(&["text", "json", "lines"]),
+            "text",
+            "What standard output is: `json` adds `result.json`, `lines` adds `result.lines`.",
+        ),
+    ],
+    returns: "`status`, `stdout` and `stderr` without one trailing line feed, `truncated` (true when more than 1 MiB was printed), \
+`json` or `lines` as `parse` says.",
+    undo: false,
+    example: "sh.read:\n  script: kubectl version -o json\n  parse: json\n",
+};
+
+#[async_trait]
+impl Action for Read {
+    fn spec(&self) -> &'static ActionSpec {
+        &SPEC
+    }
+
+    async fn describe(&self, _ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
+        let lines = Script::from_args(args)?.lines();
+        Ok(Plan { lines, ..tell::reads("") })
+    }
+
+    async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
+        Ok(Applied::unchanged(Script::from_args(args)?.run(ctx, None).await?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Bench, args};
+    use keybook_api::{Change, Receipt, Target};
+
+    #[tokio::test]
+    async fn reading_leaves_no_receipt() {
+        let bench = Bench::new();
+        let args = args([("script", "echo 1".into())]);
+        let plan = bench.describe(&Read, &args).await.unwrap();
+        assert_eq!((plan.change, plan.lines), (Change::Wont, vec!["echo 1".to_owned()]));
+        let applied = Read.apply(&bench.planning(), &args).await.unwrap();
+        assert_eq!(applied.value.get("stdout"), Some(&"1".into()));
+        let receipt = bench.target().receipt(&bench.ctx().receipt(0)).await.unwrap();
+        assert_eq!(receipt, Receipt::Absent);
+    }
+}

@@ -1,0 +1,74 @@
+//! Small helpers for faults, plans and texts.
+
+use keybook_api::{Action, Change, Ctx, Fault, FaultKind, Plan};
+use std::fmt::Display;
+
+/// A plain failure that names the host.
+pub fn failed(ctx: &Ctx, attempted: impl Into<String>, cause: impl Display) -> Fault {
+    Fault::failed(attempted, cause).on(ctx.target.name())
+}
+
+/// The fault for work that the operator stopped.
+pub fn stopped(ctx: &Ctx, attempted: impl Into<String>) -> Fault {
+    Fault::new(FaultKind::Stopped, attempted, "the run was stopped").on(ctx.target.name())
+}
+
+/// The plan of an action that only reads.
+pub fn reads(line: impl Into<String>) -> Plan {
+    Plan::wont(line)
+}
+
+/// What to do when something that an earlier step may still make is missing: a plan that cannot know while
+/// planning, a fault in a real run, where every earlier step is done.
+pub fn not_there_yet(ctx: &Ctx, action: &dyn Action, missing: Fault) -> Result<Plan, Fault> {
+    if ctx.may_change || missing.kind != FaultKind::Failed {
+        return Err(missing);
+    }
+    let host = missing.host.clone().unwrap_or_else(|| ctx.target.name().to_owned());
+    let reason = format!("{} (on {host}); an earlier step may change that", missing.cause);
+    let line = format!("{}, once that is known", action.spec().summary.trim_end_matches('.'));
+    Ok(Plan { change: Change::CannotKnow(reason), ..Plan::will([line]) })
+}
+
+/// A word as a POSIX shell would need it, for showing commands.
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+/// A command line for showing.
+pub fn command_line<T: AsRef<str>>(words: impl IntoIterator<Item = T>) -> String {
+    words.into_iter().map(|word| quoted(word.as_ref())).collect::<Vec<_>>().join(" ")
+}
+
+/// The last lines of a command's output, for a fault's cause; `fallback` when it printed nothing.
+pub fn tail(text: &str, fallback: &str) -> String {
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let from = lines.len().saturating_sub(5);
+    match lines.get(from..) {
+        Some(last) if !last.is_empty() => last.join("\n"),
+        _ => fallback.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_as_a_shell_needs_them() {
+        assert_eq!(
+            command_line(["etcdctl", "--key=/a/b", "a b", "it's", ""]),
+            r"etcdctl --key=/a/b 'a b' 'it'\''s' ''"
+        );
+    }
+
+    #[test]
+    fn a_tail_is_the_last_lines() {
+        assert_eq!(tail("1\n2\n\n3\n4\n5\n6\n", "nothing"), "2\n3\n4\n5\n6");
+        assert_eq!(tail("  \n", "nothing"), "nothing");
+    }
+}

@@ -1,0 +1,202 @@
+//! What is to be issued, from the arguments and the files they name.
+
+use super::super::{BACKDATE, DAY, end, key, one};
+use super::until;
+use crate::support::change::basis;
+use keybook_api::{Args, Ctx, Fault, Map, Value};
+use keybook_pki::{
+    Certificate, KeyForm, KeyKind, LeafRequest, PkiError, PrivateKey, San, Subject, Usages, rfc3339,
+};
+
+/// The end without `days` and `not_after`: ten years, as cfssl's usual profiles.
+const DEFAULT_DAYS: i64 = 3650;
+
+/// What is to be issued.
+pub struct Order {
+    pub request: LeafRequest,
+    pub ca: Certificate,
+    pub ca_key: PrivateKey,
+    pub key_kind: KeyKind,
+    pub key_form: KeyForm,
+    subject_text: String,
+    basis: String,
+}
+
+impl Order {
+    pub async fn load(ctx: &Ctx, args: &Args) -> Result<Self, Fault> {
+        let passphrase = args.opt_secret("passphrase")?;
+        let (ca_file, ca) = one(&*ctx.target, args.path("ca")?).await?;
+        let (_, ca_key) = key(&*ctx.target, args.path("ca_key")?, passphrase.as_ref()).await?;
+        check_ca(ctx, args, &ca, &ca_key)?;
+        let mut basis_text = basis(&ca_file.mark());
+        let like = match args.opt_path("like")? {
+            None => None,
+            Some(path) => {
+                let (file, certificate) = one(&*ctx.target, path).await?;
+                basis_text.push_str(&format!("; {}", basis(&file.mark())));
+                Some(certificate)
+            }
+        };
+        let key_kind = key_kind(args, like.as_ref())?;
+        let (subject, subject_text) = subject(args, like.as_ref())?;
+        let not_after = end(ctx, args)?.unwrap_or(ctx.now.saturating_add(DEFAULT_DAYS * DAY));
+        let request = LeafRequest {
+            subject,
+            sans: sans(args, like.as_ref())?,
+            usages: usages(args, like.as_ref())?,
+            not_before: ctx.now.saturating_sub(BACKDATE),
+            not_after,
+        };
+        if subject_text.is_empty() && request.sans.is_empty() {
+            return Err(Fault::usage(
+                "read the arguments",
+                "neither a subject nor alternative names: give `like`, `subject` or `sans`",
+            ));
+        }
+        let key_form = key_form(args, key_kind)?;
+        Ok(Self { request, ca, ca_key, key_kind, key_form, subject_text, basis: basis_text })
+    }
+
+    /// Digests of what the order was read from.
+    pub fn basis(&self) -> &str {
+        &self.basis
+    }
+
+    /// A warning when the certificate ends after its CA.
+    pub fn outlives_ca(&self) -> Option<String> {
+        let ca_end = self.ca.not_after();
+        (self.request.not_after > ca_end).then(|| {
+            format!(
+                "the certificate is issued {}, but its CA ends {}; then neither verifies",
+                until(self.request.not_after),
+                rfc3339(ca_end)
+            )
+        })
+    }
+
+    /// The certificate to be, as plans show it.
+    pub fn certificate_text(&self) -> String {
+        format!(
+            "certificate {}\nissuer {}\nnames {}\nusages {}\n{}",
+            self.subject_text,
+            self.ca.subject(),
+            self.sans_text(),
+            self.request.usages.words().join(", "),
+            until(self.request.not_after)
+        )
+    }
+
+    pub fn lines(&self, out_cert: &str, out_key: &str) -> Vec<String> {
+        let mut lines = vec![
+            format!("make a {} key and write it to {out_key} (mode 0600, {})", self.key_kind, self.key_form),
+            format!("issue a certificate for {} with the CA {}", self.subject_text, self.ca.subject()),
+            format!("names: {}", self.sans_text()),
+            format!("usages: {}; {}", self.request.usages.words().join(", "), until(self.request.not_after)),
+            format!("write it to {out_cert}"),
+        ];
+        lines.extend(self.outlives_ca().map(|warning| format!("warning: {warning}")));
+        lines
+    }
+
+    fn sans_text(&self) -> String {
+        let names: Vec<String> = self.request.sans.iter().map(San::to_string).collect();
+        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    }
+}
+
+fn check_ca(ctx: &Ctx, args: &Args, ca: &Certificate, ca_key: &PrivateKey) -> Result<(), Fault> {
+    let refuse = |why: String| {
+        Err(Fault::failed(format!("issue a certificate with {}", args.path("ca")?), why)
+            .on(ctx.target.name())
+            .now("nothing was written"))
+    };
+    if !ca_key.matches(ca) {
+        return refuse(format!("the key {} does not belong to it", args.path("ca_key")?));
+    }
+    if !ca.is_ca() {
+        return refuse(format!("`{}` is not a CA", ca.subject()));
+    }
+    Ok(())
+}
+
+fn usage(name: &'static str) -> impl Fn(PkiError) -> Fault {
+    move |error| Fault::usage(format!("read the argument `{name}`"), error)
+}
+
+fn key_kind(args: &Args, like: Option<&Certificate>) -> Result<KeyKind, Fault> {
+    let text = args.opt_text("key_kind")?.or(like.map(Certificate::key)).unwrap_or("RSA-2048");
+    text.parse().map_err(usage("key_kind"))
+}
+
+fn key_form(args: &Args, kind: KeyKind) -> Result<KeyForm, Fault> {
+    let rsa = matches!(kind, KeyKind::Rsa(_));
+    let form = match args.opt_text("key_form")? {
+        Some(text) => text.parse().map_err(usage("key_form"))?,
+        None if rsa => KeyForm::Pkcs1,
+        None => KeyForm::Sec1,
+    };
+    match (form, rsa) {
+        (KeyForm::Pkcs1, false) | (KeyForm::Sec1, true) => {
+            Err(Fault::usage("read the argument `key_form`", format!("a {kind} key has no {form} encoding")))
+        }
+        _ => Ok(form),
+    }
+}
+
+/// The subject and its text.
+fn subject(args: &Args, like: Option<&Certificate>) -> Result<(Subject, String), Fault> {
+    let wrong = |why: String| Fault::usage("read the argument `subject`", why);
+    let maps: Vec<&Map> = match (args.get("subject"), like) {
+        (None, Some(like)) => {
+            return Ok((Subject::Der(like.subject_der().to_vec()), like.subject().to_owned()));
+        }
+        (None, None) => Vec::new(),
+        (Some(Value::Map(map)), _) => vec![map],
+        (Some(Value::List(list)), _) => list
+            .iter()
+            .map(|item| {
+                item.as_map().ok_or_else(|| wrong(format!("expected maps, got {}", item.type_name())))
+            })
+            .collect::<Result<_, _>>()?,
+        (Some(other), _) => {
+            return Err(wrong(format!("expected a map or a list of maps, got {}", other.type_name())));
+        }
+    };
+    let mut attributes = Vec::new();
+    for (name, value) in maps.into_iter().flatten() {
+        let text = value
+            .as_str()
+            .ok_or_else(|| wrong(format!("`{name}`: expected a string, got {}", value.type_name())))?;
+        attributes.push((name.clone(), text.to_owned()));
+    }
+    let text =
+        attributes.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(", ");
+    Ok((Subject::Attributes(attributes), text))
+}
+
+fn sans(args: &Args, like: Option<&Certificate>) -> Result<Vec<San>, Fault> {
+    let read = |name: &'static str| -> Result<Vec<San>, Fault> {
+        args.texts(name)?.iter().map(|text| text.parse().map_err(usage(name))).collect()
+    };
+    let mut sans = match (args.get("sans"), like) {
+        (None, Some(like)) => like.sans().to_vec(),
+        _ => read("sans")?,
+    };
+    for extra in read("extra_sans")? {
+        if !sans.contains(&extra) {
+            sans.push(extra);
+        }
+    }
+    Ok(sans)
+}
+
+fn usages(args: &Args, like: Option<&Certificate>) -> Result<Usages, Fault> {
+    let words = args.texts("usages")?;
+    match like {
+        Some(like) if words.is_empty() => Ok(like.usages().clone()),
+        _ if words.is_empty() => {
+            Err(Fault::usage("read the arguments", "no usages: give `usages` or `like`"))
+        }
+        _ => Usages::from_words(words.iter().map(String::as_str)).map_err(usage("usages")),
+    }
+}

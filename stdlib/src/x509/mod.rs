@@ -1,0 +1,125 @@
+//! `x509`: certificates in files.
+
+mod bundle;
+mod check_key;
+mod issue_leaf;
+mod read;
+mod reissue_ca;
+mod verify;
+
+pub use bundle::Bundle;
+pub use check_key::CheckKey;
+pub use issue_leaf::IssueLeaf;
+pub use read::Read;
+pub use reissue_ca::ReissueCa;
+pub use verify::Verify;
+
+use crate::support::files::{self, Current};
+use keybook_api::{Args, Ctx, Fault, Map, Secret, Target, Value, value::map};
+use keybook_pki::{Certificate, PkiError, PrivateKey, parse_rfc3339, rfc3339};
+
+const DAY: i64 = 86_400;
+
+/// How far notBefore lies in the past, for hosts whose clocks are behind: cfssl's five minutes.
+const BACKDATE: i64 = 300;
+
+/// The certificate as a map.
+pub(crate) fn certificate_map(certificate: &Certificate) -> Map {
+    match certificate.to_value() {
+        Value::Map(map) => map,
+        _ => Map::new(),
+    }
+}
+
+/// The certificate map of a file.
+fn certificate_value(certificate: &Certificate, path: &str) -> Map {
+    let mut value = certificate_map(certificate);
+    value.insert("path".to_owned(), path.into());
+    value
+}
+
+/// The fault for a certificate or key file that cannot be used.
+pub(crate) fn fault(target: &dyn Target, attempted: String, error: &PkiError) -> Fault {
+    let fault = Fault::failed(attempted, error).on(target.name());
+    match error {
+        PkiError::WrongPassphrase => fault.hint("Give the right passphrase in the argument `passphrase`."),
+        PkiError::Encrypted { .. } => fault.hint("Give the key's passphrase in the argument `passphrase`."),
+        _ => fault,
+    }
+}
+
+/// The only certificate of a PEM file.
+async fn one(target: &dyn Target, path: &str) -> Result<(Current, Certificate), Fault> {
+    let file = files::need(target, path).await?;
+    let certificate = Certificate::one_pem(file.content.expose())
+        .map_err(|error| fault(target, format!("read the certificate {path}"), &error))?;
+    Ok((file, certificate))
+}
+
+/// Every certificate of a PEM file.
+pub(crate) async fn every(target: &dyn Target, path: &str) -> Result<Vec<Certificate>, Fault> {
+    let file = files::need(target, path).await?;
+    Certificate::load_all_pem(file.content.expose())
+        .map_err(|error| fault(target, format!("read the certificates {path}"), &error))
+}
+
+/// Every certificate of several PEM files.
+async fn every_of(target: &dyn Target, paths: &[String]) -> Result<Vec<Certificate>, Fault> {
+    let mut all = Vec::new();
+    for path in paths {
+        all.extend(every(target, path).await?);
+    }
+    Ok(all)
+}
+
+/// The only private key of a file.
+async fn key(
+    target: &dyn Target,
+    path: &str,
+    passphrase: Option<&Secret>,
+) -> Result<(Current, PrivateKey), Fault> {
+    let file = files::need(target, path).await?;
+    let key = PrivateKey::load(&file.content, passphrase)
+        .map_err(|error| fault(target, format!("read the private key {path}"), &error))?;
+    Ok((file, key))
+}
+
+/// The end that the arguments `days` (from now) or `not_after` ask for; `None` when neither is given.
+fn end(ctx: &Ctx, args: &Args) -> Result<Option<i64>, Fault> {
+    match (args.opt_int("days")?, args.opt_text("not_after")?) {
+        (Some(_), Some(_)) => Err(Fault::usage("read the arguments", "give `days` or `not_after`, not both")),
+        (Some(days), None) if days < 1 => {
+            Err(Fault::usage("read the argument `days`", format!("{days} is not a number of days from 1")))
+        }
+        (Some(days), None) => Ok(Some(ctx.now.saturating_add(days.saturating_mul(DAY)))),
+        (None, Some(text)) => {
+            let end = date("not_after", text)?;
+            if end <= ctx.now {
+                let why = format!("{} is not in the future", rfc3339(end));
+                return Err(Fault::usage("read the argument `not_after`", why));
+            }
+            Ok(Some(end))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+/// A date argument.
+fn date(name: &str, text: &str) -> Result<i64, Fault> {
+    parse_rfc3339(text).map_err(|error| Fault::usage(format!("read the argument `{name}`"), error))
+}
+
+/// A list argument of absolute paths, checked as [`Args::path`] does; never empty.
+fn paths(args: &Args, name: &str) -> Result<Vec<String>, Fault> {
+    let paths = args.texts(name)?;
+    if paths.is_empty() {
+        return Err(Fault::usage(format!("read the argument `{name}`"), "the list is empty"));
+    }
+    for path in &paths {
+        Args(map([(name, path.as_str().into())])).path(name)?;
+    }
+    Ok(paths)
+}
+
+#[cfg(test)]
+mod tests;
