@@ -135,14 +135,24 @@ impl Hosts {
     /// A scenario file.
     pub fn scenario(file: &Path) -> Result<Self, CliError> {
         let shown = file.display().to_string();
-        let text = fs::read_to_string(file).map_err(|error| {
-            Fault::usage(format!("read the scenario {shown}"), error)
+        if !file.exists() {
+            return Err(Fault::usage(format!("read the scenario {shown}"), "there is no such file")
                 .now("nothing was started")
-                .hint("the runbook's folder scenarios/ holds those it ships")
-        })?;
-        match Scenario::load(&shown, &text) {
+                .hint("the runbook's folder scenarios/ holds those it ships; --sandbox takes a name without .yaml")
+                .into());
+        }
+        let engine = ScriptHost::new(Limits::default(), &keybook_stdlib::functions());
+        match Scenario::open(file, &shown, &engine) {
             Ok(scenario) => Ok(Self::Sandbox { file: file.to_owned(), scenario: Box::new(scenario) }),
-            Err(problems) => Err(CliError::Invalid { problems, sources: HashMap::from([(shown, text)]) }),
+            Err(invalid) => Err(CliError::Invalid { problems: invalid.problems, sources: invalid.sources }),
+        }
+    }
+
+    /// Every file that was read, by its place: what a run keeps copies of.
+    pub fn files(&self) -> Vec<PathBuf> {
+        match self {
+            Self::Inventory { file, .. } => vec![file.clone()],
+            Self::Sandbox { scenario, .. } => scenario.sources.keys().map(PathBuf::from).collect(),
         }
     }
 
@@ -170,7 +180,9 @@ impl Hosts {
     pub fn inputs(&self) -> Map {
         match self {
             Self::Inventory { .. } => Map::new(),
-            Self::Sandbox { scenario, .. } => scenario.inputs.clone(),
+            Self::Sandbox { scenario, .. } => {
+                scenario.inputs.iter().map(|(name, value)| (name.clone(), value.value.clone())).collect()
+            }
         }
     }
 

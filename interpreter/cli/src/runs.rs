@@ -50,7 +50,7 @@ impl RunDir {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&root).map_err(failed)?;
         check_owner(&root)?;
         fs::DirBuilder::new().mode(0o700).create(&path).map_err(failed)?;
-        for name in ["pinned", "inbox"] {
+        for name in ["pinned", "pinned/hosts.d", "inbox"] {
             fs::DirBuilder::new().mode(0o700).create(path.join(name)).map_err(failed)?;
         }
         Ok(Self { id, path })

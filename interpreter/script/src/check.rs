@@ -68,9 +68,10 @@ pub(crate) fn check(ast: &AST, text: &SourceText, rules: &Rules) -> Vec<Diagnost
             Some(ASTNode::Expr(Node::MethodCall(call, at))) => call_problem(call, *at, true, text, rules),
             Some(ASTNode::Stmt(Stmt::FnCall(call, at))) => call_problem(call, *at, false, text, rules),
             Some(ASTNode::Expr(Node::FloatConstant(_, at))) => float_problem(*at, text),
-            Some(ASTNode::Stmt(Stmt::Import(_, at) | Stmt::Export(_, at))) => {
-                Some((*at, Diagnostic::error("script-module", "modules cannot be loaded", span_of(text, *at))))
-            }
+            Some(ASTNode::Stmt(Stmt::Import(_, at) | Stmt::Export(_, at))) => Some((
+                *at,
+                Diagnostic::error("script-module", "modules cannot be loaded", span_of(text, *at)),
+            )),
             _ => None,
         };
         found.extend(problem);
@@ -90,7 +91,8 @@ fn float_problem(at: Position, text: &SourceText) -> Option<(Position, Diagnosti
         .take_while(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '.'))
         .collect();
     let whole = !word.is_empty() && word.chars().all(|letter| letter.is_ascii_digit() || letter == '_');
-    let problem = || Diagnostic::error("number-too-large", "the number does not fit into 64 bits", span_of(text, at));
+    let problem =
+        || Diagnostic::error("number-too-large", "the number does not fit into 64 bits", span_of(text, at));
     whole.then(|| (at, problem()))
 }
 
@@ -102,41 +104,55 @@ fn call_problem(
     rules: &Rules,
 ) -> Option<(Position, Diagnostic)> {
     let name = call.name.as_str();
-    let error = |code, message: String| Diagnostic::error(code, message, span_of(text, at));
     if call.op_token.is_some() || !rhai::is_valid_function_name(name) && !LANGUAGE.contains(&name) {
         return None;
     }
+    let problem = refusal(call, at, text, rules).or_else(|| mismatch(call, at, method, text, rules))?;
+    Some((at, problem))
+}
+
+/// Calls of what exists but cannot be used here.
+fn refusal(call: &FnCallExpr, at: Position, text: &SourceText, rules: &Rules) -> Option<Diagnostic> {
+    let name = call.name.as_str();
+    let error = |code, message: String| Diagnostic::error(code, message, span_of(text, at));
     if call.is_qualified() {
-        return Some((at, error("script-module", format!("`::` is not available, so neither is `{name}`"))));
+        return Some(error("script-module", format!("`::` is not available, so neither is `{name}`")));
     }
     if let Some((_, instead)) = FORBIDDEN.iter().find(|(forbidden, _)| *forbidden == name) {
-        return Some((at, error("unknown-function", format!("`{name}` is not available")).help(*instead)));
+        return Some(error("unknown-function", format!("`{name}` is not available")).help(*instead));
     }
     let acting = matches!(name, "act" | "note" | "print" | "debug") || rules.acting.contains(name);
-    if acting && !rules.acts {
-        let problem = error("not-pure", format!("`{name}` cannot be used in an expression"));
-        return Some((at, problem.help("expressions compute only; hooks and `script:` steps may act")));
-    }
-    if LANGUAGE.contains(&name) {
-        return None;
-    }
+    (acting && !rules.acts).then(|| {
+        error("not-pure", format!("`{name}` cannot be used in an expression"))
+            .help("expressions compute only; hooks and `script:` steps may act")
+    })
+}
+
+/// Calls of what does not exist, or not with so many arguments.
+fn mismatch(
+    call: &FnCallExpr,
+    at: Position,
+    method: bool,
+    text: &SourceText,
+    rules: &Rules,
+) -> Option<Diagnostic> {
+    let name = call.name.as_str();
     let given = call.args.len();
-    if rules.defined.contains(&(name.to_owned(), given)) {
-        return None;
-    }
-    let native = rules.catalog.known.get(name);
     let full = given + usize::from(method);
-    if native.is_some_and(|arities| arities.contains(&full)) {
+    let native = rules.catalog.known.get(name);
+    let exists = LANGUAGE.contains(&name)
+        || rules.defined.contains(&(name.to_owned(), given))
+        || native.is_some_and(|arities| arities.contains(&full));
+    if exists {
         return None;
     }
     let own: BTreeSet<usize> =
         rules.defined.iter().filter(|(defined, _)| defined == name).map(|(_, arity)| *arity).collect();
-    let problem = match (native, own.is_empty()) {
-        (None, true) => unknown(name, method, text, at, rules),
-        (None, false) => wrong_count(name, given, &own, text, at),
-        (Some(arities), _) => wrong_count(name, full, arities, text, at),
-    };
-    Some((at, problem))
+    Some(match native {
+        Some(arities) => wrong_count(name, full, arities, text, at),
+        None if own.is_empty() => unknown(name, method, text, at, rules),
+        None => wrong_count(name, given, &own, text, at),
+    })
 }
 
 fn unknown(name: &str, method: bool, text: &SourceText, at: Position, rules: &Rules) -> Diagnostic {
@@ -151,7 +167,13 @@ fn unknown(name: &str, method: bool, text: &SourceText, at: Position, rules: &Ru
     }
 }
 
-fn wrong_count(name: &str, given: usize, takes: &BTreeSet<usize>, text: &SourceText, at: Position) -> Diagnostic {
+fn wrong_count(
+    name: &str,
+    given: usize,
+    takes: &BTreeSet<usize>,
+    text: &SourceText,
+    at: Position,
+) -> Diagnostic {
     let counts = takes.iter().map(usize::to_string).collect::<Vec<_>>().join(" or ");
     let noun = if counts == "1" { "argument" } else { "arguments" };
     let message = format!("`{name}` takes {counts} {noun}, {given} given");

@@ -44,7 +44,11 @@ fn kind(value: &Dynamic) -> &'static str {
 }
 
 fn text(value: &Dynamic) -> Option<ImmutableString> {
-    value.as_char().map(|letter| ImmutableString::from(letter.to_string())).ok().or_else(|| value.clone().try_cast())
+    value
+        .as_char()
+        .map(|letter| ImmutableString::from(letter.to_string()))
+        .ok()
+        .or_else(|| value.clone().try_cast())
 }
 
 fn equal(a: &Dynamic, b: &Dynamic) -> Outcome<bool> {

@@ -31,7 +31,8 @@ pub(crate) fn list(engine: &Engine, functions: &[Function]) -> Vec<FunctionDoc> 
             let hidden = !rhai::is_valid_function_name(name)
                 || FORBIDDEN.iter().any(|(forbidden, _)| *forbidden == name)
                 || functions.iter().any(|function| function.name == name);
-            let comments = info.metadata.comments.iter().map(|line| line.as_str()).collect::<Vec<_>>().join("\n");
+            let comments =
+                info.metadata.comments.iter().map(|line| line.as_str()).collect::<Vec<_>>().join("\n");
             (!hidden && !comments.is_empty()).then(|| FunctionDoc {
                 name: name.to_owned(),
                 params: params(&info.metadata.params_info),
@@ -77,7 +78,9 @@ fn params(info: &[impl AsRef<str>]) -> Vec<String> {
 
 /// The first paragraph of a doc comment, on one line.
 fn first_paragraph(comments: &str) -> String {
-    let lines = comments.lines().map(|line| line.trim().trim_start_matches("///").trim_start_matches("/**").trim());
-    let lines: Vec<&str> = lines.skip_while(|line| line.is_empty()).take_while(|line| !line.is_empty()).collect();
+    let lines =
+        comments.lines().map(|line| line.trim().trim_start_matches("///").trim_start_matches("/**").trim());
+    let lines: Vec<&str> =
+        lines.skip_while(|line| line.is_empty()).take_while(|line| !line.is_empty()).collect();
     lines.join(" ")
 }

@@ -9,7 +9,8 @@ use keybook_api::Value;
 use rhai::{
     Dynamic, Engine, EvalAltResult, ImmutableString, NativeCallContext, OptimizationLevel, Position,
     packages::{
-        BasicArrayPackage, BasicMapPackage, BasicMathPackage, CorePackage, LogicPackage, MoreStringPackage, Package,
+        BasicArrayPackage, BasicMapPackage, BasicMathPackage, CorePackage, LogicPackage, MoreStringPackage,
+        Package,
     },
 };
 use std::any::TypeId;
@@ -47,8 +48,7 @@ pub(crate) fn build(limits: &Limits, functions: &[Function], natives: &[NativeFn
     seal(&mut engine);
     calls(&mut engine);
     for function in functions {
-        let call = function.call;
-        native(&mut engine, function.name, function.params.len(), move |args| call(args));
+        native(&mut engine, function.name, function.params.len(), function.call);
     }
     for function in natives {
         let call = function.call.clone();
@@ -115,10 +115,10 @@ pub(crate) const FORBIDDEN: [(&str, &str); 4] = [
 
 /// Registered too, because function pointers reach what the check of the source does not see.
 fn forbid(engine: &mut Engine) {
-    let refuse = |name: &'static str| move || Outcome::<()>::Err(failure(format!("`{name}` is not available")));
+    let refuse =
+        |name: &'static str| move || Outcome::<()>::Err(failure(format!("`{name}` is not available")));
     for (name, _) in FORBIDDEN {
-        let none = refuse(name);
-        engine.register_fn(name, move || none());
+        engine.register_fn(name, refuse(name));
         let one = refuse(name);
         engine.register_fn(name, move |_: Dynamic| one());
     }

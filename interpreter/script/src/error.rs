@@ -50,9 +50,11 @@ pub(crate) fn parse_diagnostic(error: &ParseError, text: &SourceText, names: &[&
                 Diagnostic::error("unknown-variable", format!("there is no variable `{name}` here"), span);
             problem.help(keybook_source::suggest(name, names.iter().copied()).unwrap_or_else(|| known(names)))
         }
-        ParseErrorType::ModuleUndefined(name) => {
-            Diagnostic::error("script-module", format!("there is no module `{name}`; modules cannot be loaded"), span)
-        }
+        ParseErrorType::ModuleUndefined(name) => Diagnostic::error(
+            "script-module",
+            format!("there is no module `{name}`; modules cannot be loaded"),
+            span,
+        ),
         ParseErrorType::UnexpectedEOF => {
             Diagnostic::error("script-syntax", "the expression is incomplete", span)
         }
@@ -69,7 +71,10 @@ pub(crate) fn parse_diagnostic(error: &ParseError, text: &SourceText, names: &[&
 fn known(names: &[&str]) -> String {
     match names {
         [] => "no variable is known here".to_owned(),
-        names => format!("known here: {}", names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
+        names => format!(
+            "known here: {}",
+            names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+        ),
     }
 }
 
@@ -186,7 +191,8 @@ fn message(error: &EvalAltResult) -> String {
 /// `Function not found: name (types)` in Keybook's words.
 fn not_found(signature: &str) -> String {
     let (name, types) = signature.split_once(" (").unwrap_or((signature, ""));
-    let types: Vec<&str> = types.trim_end_matches(')').split(',').map(type_word).filter(|t| !t.is_empty()).collect();
+    let types: Vec<&str> =
+        types.trim_end_matches(')').split(',').map(type_word).filter(|t| !t.is_empty()).collect();
     let list = types.join(" and ");
     let operator = !name.starts_with(|letter: char| letter.is_alphabetic() || letter == '_');
     match (operator, types.is_empty()) {

@@ -1,7 +1,7 @@
 //! The host: compiles and evaluates.
 
 use crate::{
-    Expr, FunctionDoc, HostCalls, Hooks, Limits, NativeFn, Script, ScriptError, Template,
+    Expr, FunctionDoc, Hooks, HostCalls, Limits, NativeFn, Script, ScriptError, Template,
     check::{self, Catalog, Defined, Rules},
     convert, docs, engine, error,
     expr::Inner,
@@ -51,6 +51,8 @@ struct HostInner {
     catalog: Catalog,
 }
 
+/// Hooks that were joined to another text: theirs, and the names of their functions.
+type Joined = (SourceText, BTreeSet<String>);
 type Compiled<T> = Result<T, Vec<Diagnostic>>;
 type Evaluated = Result<Dynamic, Box<EvalAltResult>>;
 
@@ -124,7 +126,11 @@ impl ScriptHost {
             );
             problems.push(problem.help("move it into a function"));
         }
-        if problems.is_empty() { Ok(Hooks(Arc::new(HooksInner::new(text.clone(), ast)))) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(Hooks(Arc::new(HooksInner::new(text.clone(), ast))))
+        } else {
+            Err(problems)
+        }
     }
 
     /// Compiles a `script:` step over the variables `names`; it may call `act` and `note`.
@@ -139,7 +145,12 @@ impl ScriptHost {
     ///
     /// # Errors
     /// As for [`ScriptHost::script`].
-    pub fn script_with(&self, text: &SourceText, names: &[&str], natives: &[(&str, usize)]) -> Compiled<Script> {
+    pub fn script_with(
+        &self,
+        text: &SourceText,
+        names: &[&str],
+        natives: &[(&str, usize)],
+    ) -> Compiled<Script> {
         let compile = || self.inner.engine.compile_with_scope(&declared(names), text.as_str());
         let ast = self.compile(text, names, compile)?;
         let (ast, hooks) = self.finish(ast, text, true, natives)?;
@@ -159,21 +170,27 @@ impl ScriptHost {
         }
     }
 
-    fn check(&self, ast: &AST, text: &SourceText, acts: bool, defined: &Defined, catalog: &Catalog) -> Vec<Diagnostic> {
+    fn check(
+        &self,
+        ast: &AST,
+        text: &SourceText,
+        acts: bool,
+        defined: &Defined,
+        catalog: &Catalog,
+    ) -> Vec<Diagnostic> {
         let none = BTreeSet::new();
         let acting = self.hooks.as_ref().map_or(&none, |hooks| &hooks.0.acting);
         check::check(ast, text, &Rules { catalog, defined, acting, acts })
     }
 
     /// Checks a compiled text and joins the hooks' functions to it.
-    #[allow(clippy::type_complexity)]
     fn finish(
         &self,
         ast: AST,
         text: &SourceText,
         acts: bool,
         natives: &[(&str, usize)],
-    ) -> Compiled<(AST, Option<(SourceText, BTreeSet<String>)>)> {
+    ) -> Compiled<(AST, Option<Joined>)> {
         let mut defined = check::defined(&ast);
         if let Some(hooks) = &self.hooks {
             defined.extend(hooks.0.defined.iter().cloned());
@@ -204,29 +221,31 @@ impl ScriptHost {
     /// # Errors
     /// What went wrong, at its place: in the expression, or in hooks.rhai when a function there failed.
     pub fn eval(&self, expr: &Expr, scope: &Map) -> Result<Value, ScriptError> {
-        let inner = &expr.0;
+        let result = self.eval_on(&self.inner.engine, expr, scope);
+        let missing_key = result.as_ref().is_err_and(|error| error::is_missing_key(error));
+        let first = outcome(result, &expr.0.text, expr.0.as_ref());
+        if !missing_key {
+            return first;
+        }
+        // Expressions are pure, so this one may be repeated to learn which keys there are.
+        let repeated = self.eval_on(self.explaining(), expr, scope);
+        match (first, outcome(repeated, &expr.0.text, expr.0.as_ref())) {
+            (Err(first), Err(second)) if second.message.starts_with(&first.message) => Err(second),
+            (first, _) => first,
+        }
+    }
+
+    fn eval_on(&self, engine: &Engine, expr: &Expr, scope: &Map) -> Evaluated {
         let mut variables = Scope::new();
-        for used in &inner.names {
+        for used in expr.names() {
             if let Some(value) = scope.get(&used.name)
                 && !variables.contains(&used.name)
             {
                 variables.push_dynamic(used.name.as_str(), convert::to_dynamic(value));
             }
         }
-        let mut again = variables.clone();
-        let work = || self.inner.engine.eval_ast_with_scope::<Dynamic>(&mut variables, &inner.ast);
-        let result = self.bounded(&Cancel::new(), None, work);
-        if !result.as_ref().is_err_and(|error| error::is_missing_key(error)) {
-            return outcome(result, &inner.text, inner.as_ref());
-        }
-        // Expressions are pure, so this one may be repeated to learn which keys there are.
-        let work = || self.explaining().eval_ast_with_scope::<Dynamic>(&mut again, &inner.ast);
-        let repeated = outcome(self.bounded(&Cancel::new(), None, work), &inner.text, inner.as_ref());
-        let first = outcome(result, &inner.text, inner.as_ref());
-        match (first, repeated) {
-            (Err(first), Err(second)) if second.message.starts_with(&first.message) => Err(second),
-            (first, _) => first,
-        }
+        let work = || engine.eval_ast_with_scope::<Dynamic>(&mut variables, &expr.0.ast);
+        self.bounded(&Cancel::new(), None, work)
     }
 
     fn explaining(&self) -> &Engine {
@@ -263,7 +282,8 @@ impl ScriptHost {
                 }
                 value @ (Value::Null | Value::List(_) | Value::Map(_)) => {
                     let written = expr.text().as_str().trim();
-                    let message = format!("`{written}` is a {}, which cannot stand in a text", value.type_name());
+                    let message =
+                        format!("`{written}` is a {}, which cannot stand in a text", value.type_name());
                     return Err(ScriptError { message, span: expr.text().whole() });
                 }
                 value => pieces.push(Secret::new(value.to_string())),
@@ -289,8 +309,11 @@ impl ScriptHost {
             return Ok(None);
         };
         if !hooks.0.defined.contains(&(name.to_owned(), args.len())) {
-            let message =
-                format!("the hook `{name}` must take {} parameters, it takes {}", args.len(), function.params.len());
+            let message = format!(
+                "the hook `{name}` must take {} parameters, it takes {}",
+                args.len(),
+                function.params.len()
+            );
             return Err(ScriptError { message, span: function.span.clone() });
         }
         let args: Vec<Dynamic> = args.iter().map(convert::to_dynamic).collect();
@@ -301,12 +324,14 @@ impl ScriptHost {
                 self.inner.engine.call_fn_with_options::<Dynamic>(options, &mut Scope::new(), ast, name, args)
             })
         });
-        outcome(result.unwrap_or_else(no_thread), &hooks.0.text, hooks.0.as_ref()).map(Some).map_err(|mut error| {
-            if error.span == hooks.0.text.whole() {
-                error.span = function.span.clone();
-            }
-            error
-        })
+        outcome(result.unwrap_or_else(no_thread), &hooks.0.text, hooks.0.as_ref()).map(Some).map_err(
+            |mut error| {
+                if error.span == hooks.0.text.whole() {
+                    error.span = function.span.clone();
+                }
+                error
+            },
+        )
     }
 
     /// Runs a `script:` step and returns the value of its last statement. Blocks, also while actions run; `calls`
@@ -409,5 +434,9 @@ fn joined(pieces: &[Secret], secret: bool) -> Value {
     for piece in pieces {
         bytes.extend_from_slice(piece.expose());
     }
-    if secret { Value::Secret(Secret::new(bytes)) } else { Value::Text(String::from_utf8_lossy(&bytes).into_owned()) }
+    if secret {
+        Value::Secret(Secret::new(bytes))
+    } else {
+        Value::Text(String::from_utf8_lossy(&bytes).into_owned())
+    }
 }

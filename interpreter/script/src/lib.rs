@@ -26,6 +26,6 @@ pub use hooks::{HookFn, Hooks};
 pub use host::{Function, ScriptHost};
 pub use limits::Limits;
 pub use names::{NameUse, is_variable_name, names_used};
-pub use script::{NativeFn, Script};
+pub use script::{NativeCall, NativeFn, Script};
 pub use session::HostCalls;
 pub use template::Template;

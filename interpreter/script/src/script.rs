@@ -34,6 +34,9 @@ impl fmt::Debug for Script {
     }
 }
 
+/// What a [`NativeFn`] does.
+pub type NativeCall = Arc<dyn Fn(&[Value]) -> Result<Value, String> + Send + Sync>;
+
 /// A function that one script gets besides the host's own.
 #[derive(Clone)]
 pub struct NativeFn {
@@ -42,8 +45,7 @@ pub struct NativeFn {
     /// How many arguments it takes.
     pub arity: usize,
     /// What it does. The error becomes a Rhai error that the script may catch.
-    #[allow(clippy::type_complexity)]
-    pub call: Arc<dyn Fn(&[Value]) -> Result<Value, String> + Send + Sync>,
+    pub call: NativeCall,
 }
 
 impl NativeFn {

@@ -70,7 +70,8 @@ pub(crate) fn run<T>(
     let session = Session { deadline, cancel: cancel.clone(), requests, raised: None };
     let restore = Restore(CURRENT.with_borrow_mut(|current| current.replace(session)));
     let result = work();
-    let raised = CURRENT.with_borrow_mut(|current| current.as_mut().and_then(|session| session.raised.take()));
+    let raised =
+        CURRENT.with_borrow_mut(|current| current.as_mut().and_then(|session| session.raised.take()));
     drop(restore);
     (result, raised)
 }

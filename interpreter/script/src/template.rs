@@ -61,23 +61,19 @@ pub(crate) fn split(source: &SourceText) -> Result<Vec<Piece>, Box<Diagnostic>> 
             plain.push_str("${");
             at += 3;
         } else if rest.starts_with("${") {
-            let start = at + 2;
-            let end = end_of_expr(text.get(start..).unwrap_or("")).map(|length| start + length);
-            let place = |length| source.span(text.get(..at).unwrap_or("").chars().count(), length);
-            let Some(end) = end else {
-                let problem = Diagnostic::error("template-syntax", "this `${` is not closed", place(2));
-                return Err(Box::new(problem.help("add `}`, or write `$${` for a literal `${`")));
-            };
-            if text.get(start..end).is_none_or(|inner| inner.trim().is_empty()) {
-                return Err(Box::new(Diagnostic::error("template-syntax", "there is nothing in `${}`", place(3))));
-            }
+            let range = expr_at(source, at)?;
+            let end = range.end;
             if !plain.is_empty() {
                 pieces.push(Piece::Text(std::mem::take(&mut plain)));
             }
-            pieces.push(Piece::Expr(start..end));
+            pieces.push(Piece::Expr(range));
             at = end + 1;
         } else {
-            let length = rest.char_indices().skip(1).find(|(_, letter)| *letter == '$').map_or(rest.len(), |(at, _)| at);
+            let length = rest
+                .char_indices()
+                .skip(1)
+                .find(|(_, letter)| *letter == '$')
+                .map_or(rest.len(), |(at, _)| at);
             plain.push_str(rest.get(..length).unwrap_or(""));
             at += length;
         }
@@ -86,6 +82,25 @@ pub(crate) fn split(source: &SourceText) -> Result<Vec<Piece>, Box<Diagnostic>> 
         pieces.push(Piece::Text(plain));
     }
     Ok(pieces)
+}
+
+/// The range of the expression of the `${` at a byte offset.
+fn expr_at(source: &SourceText, at: usize) -> Result<Range<usize>, Box<Diagnostic>> {
+    let text = source.as_str();
+    let start = at + 2;
+    let problem = |message, length| {
+        let offset = text.get(..at).unwrap_or("").chars().count();
+        Diagnostic::error("template-syntax", message, source.span(offset, length))
+    };
+    let Some(length) = end_of_expr(text.get(start..).unwrap_or("")) else {
+        let open = problem("this `${` is not closed", 2);
+        return Err(Box::new(open.help("add `}`, or write `$${` for a literal `${`")));
+    };
+    let range = start..start + length;
+    if text.get(range.clone()).is_none_or(|inner| inner.trim().is_empty()) {
+        return Err(Box::new(problem("there is nothing in `${}`", 3)));
+    }
+    Ok(range)
 }
 
 /// What surrounds a place inside an expression.
@@ -143,7 +158,8 @@ fn end_of_expr(text: &str) -> Option<usize> {
 }
 
 fn skip_comment(text: &str, at: usize, letters: &mut std::iter::Peekable<std::str::CharIndices>) {
-    let end = text.get(at + 2..).and_then(|rest| rest.find("*/")).map_or(text.len(), |found| at + 2 + found + 2);
+    let end =
+        text.get(at + 2..).and_then(|rest| rest.find("*/")).map_or(text.len(), |found| at + 2 + found + 2);
     while letters.next_if(|(place, _)| *place < end).is_some() {}
 }
 

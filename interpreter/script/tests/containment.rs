@@ -1,4 +1,5 @@
 //! Limits hold, secrets stay secret, nothing reaches outside.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use keybook_api::{Cancel, Map, Secret, SourceText, Value, value::map};
 use keybook_script::{Limits, NativeFn, ScriptHost};
@@ -17,7 +18,8 @@ fn run(limits: &Limits, source: &str) -> Result<Value, String> {
 
 #[test]
 fn every_limit_ends_a_script_that_cannot_catch_it() {
-    let small = Limits { operations: 20_000, string_size: 1000, array_size: 100, map_size: 10, ..Limits::default() };
+    let small =
+        Limits { operations: 20_000, string_size: 1000, array_size: 100, map_size: 10, ..Limits::default() };
     let loops = "let n = 0;\ntry { loop { n += 1; } } catch { }\n\"survived\"";
     assert!(run(&small, loops).unwrap_err().contains("more operations than allowed"));
     let long = Limits { operations: u64::MAX, wall: Duration::from_millis(50), ..Limits::default() };
@@ -36,7 +38,7 @@ fn every_limit_ends_a_script_that_cannot_catch_it() {
         let error = run(&small, bomb).unwrap_err();
         assert!(error.contains("larger than allowed") || error.contains("operations"), "{bomb}: {error}");
     }
-    let caught = "try { throw \"x\" } catch (e) { e }";
+    let caught = "let r = (); try { throw \"x\" } catch (e) { r = e; } r";
     assert_eq!(run(&small, caught).unwrap(), "x".into());
 }
 
@@ -64,12 +66,11 @@ fn deep_nesting_is_refused_on_a_small_stack() {
         }
         for (open, close) in [("(", ")"), ("[", "]"), ("abs(", ")")] {
             // As deep as the limit allows.
-            let deepest = (1..200)
+            let compiled: Vec<_> = (1..200)
                 .map(|depth| format!("{}1{}", open.repeat(depth), close.repeat(depth)))
                 .filter_map(|source| host.expr(&text(&source), &[]).ok())
-                .last()
-                .unwrap();
-            host.eval(&deepest, &Map::new()).unwrap();
+                .collect();
+            host.eval(compiled.last().unwrap(), &Map::new()).unwrap();
         }
         let recursion = "fn f(n) { if n == 0 { 0 } else { [1].map(|x| f(n - 1))[0] } }\nf(1000)";
         let script = host.script(&text(recursion), &[]).unwrap();
@@ -81,7 +82,8 @@ fn deep_nesting_is_refused_on_a_small_stack() {
 #[test]
 fn nothing_of_a_secret_can_be_seen() {
     let host = ScriptHost::new(Limits::default(), &[]);
-    let scope = map([("s", Value::Secret(Secret::new("hunter2"))), ("same", Value::Secret(Secret::new("hunter2")))]);
+    let scope =
+        map([("s", Value::Secret(Secret::new("hunter2"))), ("same", Value::Secret(Secret::new("hunter2")))]);
     let names = ["s", "same"];
     for source in [
         "\"\" + s",
@@ -165,10 +167,14 @@ fn native_functions_belong_to_one_script() {
         }),
         NativeFn::new("boom", 0, |_| panic!("a bug")),
     ];
-    let known: Vec<(&str, usize)> = natives.iter().map(|native| (native.name.as_str(), native.arity)).collect();
-    let source = text("fn try_read(path) {\n  try { return read(path); } catch (e) { return e; }\n}\n#{ name: read(\"/etc/hostname\"), none: try_read(\"/x\"), words: words }");
+    let known: Vec<(&str, usize)> =
+        natives.iter().map(|native| (native.name.as_str(), native.arity)).collect();
+    let source = text(
+        "fn try_read(path) {\n  try { return read(path); } catch (e) { return e; }\n}\n#{ name: read(\"/etc/hostname\"), none: try_read(\"/x\"), words: words }",
+    );
     let script = host.script_with(&source, &["words"], &known).unwrap_or_else(|p| panic!("{p:?}"));
-    let value = host.run_with(&script, &map([("words", vec!["a"].into())]), &natives, &Cancel::new()).unwrap();
+    let value =
+        host.run_with(&script, &map([("words", vec!["a"].into())]), &natives, &Cancel::new()).unwrap();
     assert_eq!(value.to_string(), "{\"name\":\"m1\",\"none\":\"`read`: no such file\",\"words\":[\"a\"]}");
     let problems = host.script(&source, &["words"]).unwrap_err();
     assert_eq!(problems[0].code, "unknown-function");

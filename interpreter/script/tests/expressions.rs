@@ -1,4 +1,5 @@
 //! Expressions and templates: values, places of errors, what is refused.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use keybook_api::{Diagnostic, Map, SourceText, Value, value::map};
 use keybook_script::{Function, Limits, ScriptError, ScriptHost, is_variable_name, names_used};
@@ -112,10 +113,22 @@ fn every_documented_example_is_true() {
 #[test]
 fn what_cannot_be_compiled_is_shown_at_its_place() {
     for (source, expected) in [
-        ("number + nubmer", "unknown-variable 1:10+6 there is no variable `nubmer` here | did you mean `number`?"),
-        ("[1].map(|x| x + itme)", "unknown-variable 1:17+4 there is no variable `itme` here | did you mean `item`?"),
-        ("item.end_with(\"x\")", "unknown-function 1:6+8 there is no function `end_with` | did you mean `ends_with`?"),
-        ("day_left(facts.leaf)", "unknown-function 1:1+8 there is no function `day_left` | did you mean `days_left`?"),
+        (
+            "number + nubmer",
+            "unknown-variable 1:10+6 there is no variable `nubmer` here | did you mean `number`?",
+        ),
+        (
+            "[1].map(|x| x + itme)",
+            "unknown-variable 1:17+4 there is no variable `itme` here | did you mean `item`?",
+        ),
+        (
+            "item.end_with(\"x\")",
+            "unknown-function 1:6+8 there is no function `end_with` | did you mean `ends_with`?",
+        ),
+        (
+            "day_left(facts.leaf)",
+            "unknown-function 1:1+8 there is no function `day_left` | did you mean `days_left`?",
+        ),
         ("days_left()", "wrong-arguments 1:1+9 `days_left` takes 1 argument, 0 given | "),
         ("facts.leaf.days_left(1)", "wrong-arguments 1:12+9 `days_left` takes 1 argument, 2 given | "),
         ("[1].map(|x| foo(x))", "unknown-function 1:13+3 there is no function `foo` | "),
@@ -130,7 +143,10 @@ fn what_cannot_be_compiled_is_shown_at_its_place() {
         ("sleep(1)", "unknown-function 1:1+5 `sleep` is not available | use the action `wait.for`"),
         ("exit()", "unknown-function 1:1+4 `exit` is not available | end with the value instead"),
         ("timestamp()", "unknown-function 1:1+9 `timestamp` is not available | scripts have no clock"),
-        ("act(\"x509.read\", #{})", "not-pure 1:1+3 `act` cannot be used in an expression | expressions compute only"),
+        (
+            "act(\"x509.read\", #{})",
+            "not-pure 1:1+3 `act` cannot be used in an expression | expressions compute only",
+        ),
         ("print(1)", "not-pure 1:1+5 "),
         ("a::b(1)", "script-module 1:"),
         ("18446744073709551615", "number-too-large 1:1+20 "),
@@ -203,7 +219,8 @@ fn templates_keep_types_and_make_text() {
     let host = host();
     let render = |source: &str| {
         let template = host.template(&text(source), NAMES).unwrap_or_else(|p| panic!("{source}: {p:?}"));
-        host.render(&template, &scope()).map_err(|error| format!("{}:{} {}", error.span.line, error.span.column, error.message))
+        host.render(&template, &scope())
+            .map_err(|error| format!("{}:{} {}", error.span.line, error.span.column, error.message))
     };
     assert_eq!(render("${number}").unwrap(), Value::Int(5));
     assert_eq!(render("${facts.leaf.sans}").unwrap(), vec!["a", "b"].into());
@@ -212,7 +229,10 @@ fn templates_keep_types_and_make_text() {
     assert_eq!(render("$${item} costs $5").unwrap(), "${item} costs $5".into());
     assert_eq!(render("${#{a: `x${\"}\"}`}.a}!").unwrap(), "x}!".into());
     assert_eq!(render("").unwrap(), "".into());
-    assert_eq!(render("a ${inputs.wait}").unwrap_err(), "1:5 `inputs.wait` is a null, which cannot stand in a text");
+    assert_eq!(
+        render("a ${inputs.wait}").unwrap_err(),
+        "1:5 `inputs.wait` is a null, which cannot stand in a text"
+    );
     assert_eq!(render("a ${facts}").unwrap_err(), "1:5 `facts` is a map, which cannot stand in a text");
     let problems = host.template(&text("${a} ${b}\n${item}"), NAMES).unwrap_err();
     let places: Vec<String> = problems.iter().map(|problem| problem.span.to_string()).collect();
@@ -224,10 +244,19 @@ fn templates_keep_types_and_make_text() {
 #[test]
 fn variables_that_are_read_are_known() {
     let host = host();
-    let expr = host.expr(&text("facts.leaf.days > number || [1].some(|x| item == host.name) || inputs[\"x\"]"), NAMES).unwrap();
+    let expr = host
+        .expr(&text("facts.leaf.days > number || [1].some(|x| item == host.name) || inputs[\"x\"]"), NAMES)
+        .unwrap();
     let used: Vec<String> = names_used(&expr)
         .iter()
-        .map(|used| format!("{}@{} {}", std::iter::once(&used.name).chain(&used.path).cloned().collect::<Vec<_>>().join("."), used.span.column, used.span.length))
+        .map(|used| {
+            format!(
+                "{}@{} {}",
+                std::iter::once(&used.name).chain(&used.path).cloned().collect::<Vec<_>>().join("."),
+                used.span.column,
+                used.span.length
+            )
+        })
         .collect();
     assert!(used.contains(&"facts.leaf.days@1 5".to_owned()), "{used:?}");
     assert!(used.contains(&"number@19 6".to_owned()), "{used:?}");
@@ -241,7 +270,17 @@ fn variables_that_are_read_are_known() {
 
 #[test]
 fn names_of_variables_are_checked() {
-    for (name, fine) in [("new_ca", true), ("_x1", true), ("1x", false), ("a-b", false), ("let", false), ("", false), ("this", false), ("Fn", false), ("eval", false)] {
+    for (name, fine) in [
+        ("new_ca", true),
+        ("_x1", true),
+        ("1x", false),
+        ("a-b", false),
+        ("let", false),
+        ("", false),
+        ("this", false),
+        ("Fn", false),
+        ("eval", false),
+    ] {
         assert_eq!(is_variable_name(name), fine, "{name}");
     }
 }

@@ -1,4 +1,5 @@
 //! hooks.rhai, `script:` steps, and their calls of actions.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use keybook_api::{Cancel, Map, Secret, SourceText, Value, value::map};
 use keybook_script::{HostCalls, Limits, ScriptHost};
@@ -69,10 +70,8 @@ fn by_pointer() { [1].map(|x| note(x)) }
 fn expressions_call_functions_of_the_hooks() {
     let hooks = host().hooks(&rhai(HOOKS)).unwrap_or_else(|problems| panic!("{problems:?}"));
     let host = host().with_hooks(&hooks);
-    let members = Value::List(vec![
-        map([("role", "leader".into())]).into(),
-        map([("role", "follower".into())]).into(),
-    ]);
+    let members =
+        Value::List(vec![map([("role", "leader".into())]).into(), map([("role", "follower".into())]).into()]);
     let scope = map([("members", members)]);
     let expr = host.expr(&yaml("leaders(members).len == 1"), &["members"]).unwrap();
     assert_eq!(host.eval(&expr, &scope).unwrap(), Value::Bool(true));
@@ -81,7 +80,14 @@ fn expressions_call_functions_of_the_hooks() {
     let acts: Vec<(&str, bool)> = hooks.functions().iter().map(|f| (f.name.as_str(), f.acts)).collect();
     assert_eq!(
         acts,
-        [("after_step", true), ("by_pointer", true), ("indirect", true), ("is_leader", false), ("leaders", false), ("risky", false)]
+        [
+            ("after_step", true),
+            ("by_pointer", true),
+            ("indirect", true),
+            ("is_leader", false),
+            ("leaders", false),
+            ("risky", false)
+        ]
     );
     assert_eq!(hooks.params_of("after_step"), Some(2));
     assert_eq!(hooks.functions()[0].span.to_string(), "hooks.rhai:12:4");
@@ -103,7 +109,10 @@ fn errors_are_shown_where_the_failing_code_stands() {
         let error = host.eval(&expr, &map([("members", members)])).unwrap_err();
         format!("{} {}", error.span, error.message)
     };
-    assert_eq!(fail("true &&\n risky(#{ a: 1 })"), "hooks.rhai:10:7 the map has no key `missing`; it has `a`");
+    assert_eq!(
+        fail("true &&\n risky(#{ a: 1 })"),
+        "hooks.rhai:10:7 the map has no key `missing`; it has `a`"
+    );
     assert_eq!(fail("leaders(members)"), "hooks.rhai:3:12 the map has no key `role`; did you mean `rolle`?");
     assert_eq!(fail("[1].map(|x| x.y)"), "runbook.yaml:9:19 a int has no `y`");
     assert_eq!(fail("members[0].rol"), "runbook.yaml:9:16 the map has no key `rol`; it has `rolle`");
@@ -137,7 +146,10 @@ fn hooks_call_actions_and_take_notes() {
     assert_eq!(*calls.seen.borrow(), ["x.read {\"path\":\"/tmp/s1\"}", "note read /tmp/s1", "note printed"]);
     assert_eq!(host.call_hook(&hooks, "before_run", vec![], &calls, &Cancel::new()).unwrap(), None);
     let error = host.call_hook(&hooks, "after_step", vec![step], &calls, &Cancel::new()).unwrap_err();
-    assert_eq!(error.to_string(), "the hook `after_step` must take 1 parameters, it takes 2 (hooks.rhai:12:4)");
+    assert_eq!(
+        error.to_string(),
+        "the hook `after_step` must take 1 parameters, it takes 2 (hooks.rhai:12:4)"
+    );
 }
 
 #[test]
@@ -157,7 +169,9 @@ fn failing_actions_are_errors_at_the_call() {
 fn scripts_run_with_variables_and_actions() {
     let hooks = host().hooks(&rhai(HOOKS)).unwrap();
     let host = host().with_hooks(&hooks);
-    let source = yaml("let all = [];\nfor name in inputs.names {\n  all.push(act(\"x.read\", #{ path: name, s: secret }));\n}\nall.len + leaders([]).len");
+    let source = yaml(
+        "let all = [];\nfor name in inputs.names {\n  all.push(act(\"x.read\", #{ path: name, s: secret }));\n}\nall.len + leaders([]).len",
+    );
     let script = host.script(&source, &["inputs", "secret"]).unwrap();
     let calls = Calls::default();
     let scope = map([
@@ -178,7 +192,8 @@ fn scripts_run_with_variables_and_actions() {
 #[test]
 fn the_time_of_actions_does_not_count() {
     let host = ScriptHost::new(Limits { wall: Duration::from_millis(150), ..Limits::default() }, &[]);
-    let script = host.script(&yaml("act(\"x.read\", #{});\nlet n = 0;\nwhile n < 100 { n += 1; }\nn"), &[]).unwrap();
+    let script =
+        host.script(&yaml("act(\"x.read\", #{});\nlet n = 0;\nwhile n < 100 { n += 1; }\nn"), &[]).unwrap();
     let calls = Calls { slow: Duration::from_millis(400), ..Calls::default() };
     assert_eq!(host.run_script(&script, &Map::new(), &calls, &Cancel::new()).unwrap(), Value::Int(100));
 }

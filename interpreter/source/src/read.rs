@@ -91,7 +91,8 @@ pub fn int(node: &Node, range: RangeInclusive<i64>, problems: &mut Problems) -> 
 pub fn duration(node: &Node, problems: &mut Problems) -> Option<Duration> {
     if let NodeValue::Int(number) = node.value {
         problems.push(
-            wrong(node, "a duration").help(format!("add the unit: {number}s, {number}m, {number}h or {number}ms")),
+            wrong(node, "a duration")
+                .help(format!("add the unit: {number}s, {number}m, {number}h or {number}ms")),
         );
         return None;
     }
@@ -167,8 +168,11 @@ pub fn check_identifier(name: &str, what: &str, span: &Span, problems: &mut Prob
         return true;
     }
     let problem = Diagnostic::error("bad-name", format!("`{name}` is no {what}"), span.clone());
-    let mut better: String =
-        name.to_lowercase().chars().map(|c| if letter(c) || matches!(c, '-' | '_') { c } else { '-' }).collect();
+    let mut better: String = name
+        .to_lowercase()
+        .chars()
+        .map(|c| if letter(c) || matches!(c, '-' | '_') { c } else { '-' })
+        .collect();
     better.truncate(MAX_IDENTIFIER);
     let better = better.trim_matches(['-', '_']);
     let rule = "lower-case letters, digits, `-` and `_`, at most 64, beginning with a letter or digit";

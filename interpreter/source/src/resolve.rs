@@ -29,7 +29,9 @@ pub(crate) fn plain(text: &str) -> Plain {
         },
         Ok(_) => Plain::Text,
         // It refuses numbers beyond 64 bits only after it saw that they are whole numbers.
-        Err(_) if text.trim_start_matches(['+', '-']).starts_with(|c: char| c.is_ascii_digit()) => Plain::TooLarge,
+        Err(_) if text.trim_start_matches(['+', '-']).starts_with(|c: char| c.is_ascii_digit()) => {
+            Plain::TooLarge
+        }
         Err(_) => Plain::Text,
     }
 }
@@ -38,7 +40,9 @@ fn may_be_typed(text: &str) -> bool {
     const LONGEST: usize = 512;
     text.len() <= LONGEST
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.' | b'~'))
-        && text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | '~' | 't' | 'T' | 'f' | 'F' | 'n' | 'N'))
+        && text.starts_with(|c: char| {
+            c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | '~' | 't' | 'T' | 'f' | 'F' | 'n' | 'N')
+        })
 }
 
 #[cfg(test)]
@@ -86,7 +90,7 @@ mod tests {
         #[test]
         fn the_shortcut_agrees(text in "[-+.~0-9a-zA-Z_:/ ]{1,8}") {
             let text = text.trim();
-            let plain_document = !text.is_empty() && !text.starts_with(['-', ':']) && !text.contains(": ")
+            let plain_document = !text.is_empty() && !text.starts_with(['-', ':']) && !text.starts_with("...") && !text.contains(": ")
                 && !text.ends_with(':');
             if plain_document {
                 let asked = matches!(serde_yaml::from_str::<Yaml>(text), Ok(Yaml::String(_)));

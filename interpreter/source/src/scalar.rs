@@ -1,6 +1,9 @@
 //! Where each character of a decoded scalar was written.
 
-use crate::{text::Text, tree::{Raw, Scalar}};
+use crate::{
+    text::Text,
+    tree::{Raw, Scalar},
+};
 use keybook_api::SourceText;
 use saphyr_parser::ScalarStyle;
 
@@ -194,25 +197,29 @@ fn escape(written: &Written, at: usize, out: &mut Vec<(char, Place)>) -> usize {
             end
         });
     }
-    let letter = match written.at(at + 1) {
-        Some('0') => '\0',
-        Some('a') => '\u{7}',
-        Some('b') => '\u{8}',
-        Some('t') => '\t',
-        Some('n') => '\n',
-        Some('v') => '\u{b}',
-        Some('f') => '\u{c}',
-        Some('r') => '\r',
-        Some('e') => '\u{1b}',
-        Some('N') => '\u{85}',
-        Some('_') => '\u{a0}',
-        Some('L') => '\u{2028}',
-        Some('P') => '\u{2029}',
-        Some(other) => other,
-        None => return at + 1,
-    };
-    out.push((letter, place));
+    let Some(letter) = written.at(at + 1) else { return at + 1 };
+    out.push((unescaped(letter), place));
     at + 2
+}
+
+/// What a backslash and a letter stand for.
+fn unescaped(letter: char) -> char {
+    match letter {
+        '0' => '\0',
+        'a' => '\u{7}',
+        'b' => '\u{8}',
+        't' => '\t',
+        'n' => '\n',
+        'v' => '\u{b}',
+        'f' => '\u{c}',
+        'r' => '\r',
+        'e' => '\u{1b}',
+        'N' => '\u{85}',
+        '_' => '\u{a0}',
+        'L' => '\u{2028}',
+        'P' => '\u{2029}',
+        other => other,
+    }
 }
 
 /// JSON writes characters beyond the basic plane as two `\u` escapes.
@@ -237,22 +244,42 @@ fn block(text: &Text, raw: &Raw, scalar: &Scalar) -> (Written, Vec<(char, Place)
     while lines.last().is_some_and(|line| line.letters.is_empty()) {
         lines.pop();
     }
-    let body: String = lines.iter().flat_map(|line| line.letters.iter().map(|(letter, _)| *letter)).collect();
-    let leading = if body.is_empty() { 0 } else { scalar.text.chars().take_while(|letter| *letter == '\n').count() };
     let mut out = Vec::new();
+    if lines.is_empty() {
+        // Only line ends are kept, and the parser's first content is the next token.
+        let head = text.place(raw.start).0;
+        let breaks = (1..).zip(scalar.text.chars());
+        out.extend(breaks.map(|(down, letter)| (letter, (head.saturating_add(down), 1))));
+        return (Written { chars: Vec::new(), end: text.place(raw.end) }, out);
+    }
+    let leading = scalar.text.chars().take_while(|letter| *letter == '\n').count();
     for blank in 0..leading {
         let line = first.saturating_sub(u32::try_from(leading - blank).unwrap_or(0)).max(1);
         out.push(('\n', (line, 1)));
     }
+    join(&lines, scalar.style, &mut out);
+    let end = lines.last().map_or(text.place(scalar.body), |line| line.end);
+    let have = out.len();
+    let tail = scalar.text.chars().skip(have).take_while(|letter| *letter == '\n').count();
+    for line in 0..tail {
+        let down = u32::try_from(line).unwrap_or(0);
+        out.push(('\n', if line == 0 { end } else { (end.0 + down, 1) }));
+    }
+    let chars = lines.into_iter().flat_map(|line| line.letters).collect();
+    (Written { chars, end }, out)
+}
+
+/// Joins the lines of a block scalar: folded where neither line begins with a blank.
+fn join(lines: &[Line], style: Style, out: &mut Vec<(char, Place)>) {
     let mut previous: Option<&Line> = None;
     let mut blanks: Vec<Place> = Vec::new();
-    for line in &lines {
+    for line in lines {
         if line.letters.is_empty() {
             blanks.push(line.end);
             continue;
         }
         if let Some(before) = previous {
-            let folds = scalar.style == Style::Folded && !before.spaced() && !line.spaced();
+            let folds = style == Style::Folded && !before.spaced() && !line.spaced();
             if folds && blanks.is_empty() {
                 out.push((' ', before.end));
             } else if !folds {
@@ -263,15 +290,6 @@ fn block(text: &Text, raw: &Raw, scalar: &Scalar) -> (Written, Vec<(char, Place)
         out.extend(line.letters.iter().copied());
         previous = Some(line);
     }
-    let end = lines.last().map_or(text.place(scalar.body), |line| line.end);
-    let have = out.len();
-    let tail = scalar.text.chars().skip(have).take_while(|letter| *letter == '\n').count();
-    for line in 0..tail {
-        let down = u32::try_from(line).unwrap_or(0);
-        out.push(('\n', if line == 0 { end } else { (end.0 + down, 1) }));
-    }
-    let chars = lines.into_iter().flat_map(|line| line.letters).collect();
-    (Written { chars, end }, out)
 }
 
 /// One line of a block scalar without its indentation.

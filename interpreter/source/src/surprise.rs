@@ -18,7 +18,8 @@ fn collect(node: &Node, found: &mut Vec<Diagnostic>) {
         NodeValue::List(items) => items.iter().for_each(|item| collect(item, found)),
         NodeValue::Map(entries) => entries.iter().for_each(|(_, value)| collect(value, found)),
         _ => {
-            if let Some((message, help)) = node.plain.as_ref().and_then(|text| surprise(text.as_str(), node)) {
+            if let Some((message, help)) = node.plain.as_ref().and_then(|text| surprise(text.as_str(), node))
+            {
                 found.push(Diagnostic::warning("yaml-surprise", message, node.span.clone()).help(help));
             }
         }
@@ -27,48 +28,42 @@ fn collect(node: &Node, found: &mut Vec<Diagnostic>) {
 
 /// What is surprising about an unquoted scalar, and what to write instead.
 pub(crate) fn surprise(text: &str, node: &Node) -> Option<(String, String)> {
-    let quoted = format!("\"{text}\"");
     let lower = text.to_ascii_lowercase();
-    if node.as_text().is_some() {
-        if let Some(truth) = old_bool(&lower) {
-            return Some((
-                format!("`{text}` is text here, not {truth}"),
-                format!("write {truth}, or {quoted} if text is meant"),
-            ));
-        }
-        let digits = text.trim_start_matches(['+', '-']);
-        if digits.len() > 1 && digits.starts_with('0') && all_digits(digits) {
-            return Some((
-                format!("`{text}` is text here; other readers take it for a number, often octal"),
-                format!("write {quoted}"),
-            ));
-        }
-        if digits.split(':').count() > 1 && digits.split(':').all(|part| all_digits(part) && part.len() <= 2) {
-            return Some((
-                format!("`{text}` is text here; other readers take it for a number of base 60"),
-                format!("write {quoted}"),
-            ));
-        }
-        let bare = text.replace('_', "");
-        if bare.len() < text.len() && all_digits(&bare) {
-            return Some((
-                format!("`{text}` is text here; other readers take it for a number"),
-                format!("write {bare}, or {quoted} if text is meant"),
-            ));
-        }
-        return None;
-    }
     match &node.value {
+        NodeValue::Text(_) => surprising_text(text, &lower),
         NodeValue::Float(_) if lower.contains('e') && !lower.contains('.') => Some((
             format!("`{text}` is a number here"),
-            format!("write {quoted} if text is meant, or the number with a point"),
+            format!("write \"{text}\" if text is meant, or the number with a point"),
         )),
         NodeValue::Int(number) if lower.trim_start_matches(['+', '-']).starts_with("0o") => Some((
             format!("`{text}` is the number {number} here"),
-            format!("write {number}, or {quoted} if a file mode is meant"),
+            format!("write {number}, or \"{text}\" if a file mode is meant"),
         )),
         _ => None,
     }
+}
+
+fn surprising_text(text: &str, lower: &str) -> Option<(String, String)> {
+    if let Some(truth) = old_bool(lower) {
+        return Some((
+            format!("`{text}` is text here, not {truth}"),
+            format!("write {truth}, or \"{text}\" if text is meant"),
+        ));
+    }
+    let number = |which: &str| format!("`{text}` is text here; other readers take it for a number{which}");
+    let digits = text.trim_start_matches(['+', '-']);
+    if digits.len() > 1 && digits.starts_with('0') && all_digits(digits) {
+        return Some((number(", often octal"), format!("write \"{text}\"")));
+    }
+    let sixties = digits.contains(':') && digits.split(':').all(|part| all_digits(part) && part.len() <= 2);
+    if sixties {
+        return Some((number(" of base 60"), format!("write \"{text}\"")));
+    }
+    let bare = text.replace('_', "");
+    if bare.len() < text.len() && all_digits(&bare) {
+        return Some((number(""), format!("write {bare}, or \"{text}\" if text is meant")));
+    }
+    None
 }
 
 /// What YAML 1.1 takes a word for.

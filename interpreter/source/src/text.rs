@@ -48,7 +48,10 @@ impl<'a> Text<'a> {
         let at = at.min(self.src.len());
         let line = self.lines.partition_point(|start| *start <= at).saturating_sub(1);
         let start = self.lines.get(line).copied().unwrap_or(0);
-        let column = self.count(at) - self.count(start);
+        let column = match self.src.as_bytes().get(start..at) {
+            Some(part) if part.len() <= BLOCK => begun(part),
+            _ => self.count(at) - self.count(start),
+        };
         (number(line + 1), number(column + 1))
     }
 
@@ -113,5 +116,13 @@ mod tests {
         assert_eq!(text.next_line(0), 7);
         assert_eq!(text.span(4, 9).length, 1);
         assert_eq!(text.scanner_span(9, 9).to_string(), "f:2:5");
+    }
+
+    #[test]
+    fn columns_of_very_long_lines_are_exact() {
+        let long = format!("x\n{}", "aé".repeat(3000));
+        let text = Text::new("f", &long);
+        assert_eq!(text.place(2 + 3 * 2500), (2, 5001));
+        assert_eq!(text.place(2 + 3 * 100), (2, 201));
     }
 }

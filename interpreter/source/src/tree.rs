@@ -1,10 +1,6 @@
 //! The event walk: YAML text → a raw tree with byte offsets, before scalars get types.
 
-use crate::{
-    MAX_BYTES, MAX_DEPTH, MAX_NODES,
-    scalar::Style,
-    text::Text,
-};
+use crate::{MAX_BYTES, MAX_DEPTH, MAX_NODES, scalar::Style, text::Text};
 use keybook_api::Diagnostic;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span as Mark, StrInput, Tag};
 use std::collections::HashMap;
@@ -153,7 +149,13 @@ impl<'t, 'a> Builder<'t, 'a> {
         self.bytes.of(index)
     }
 
-    fn fail<T>(&self, code: &'static str, message: String, at: usize, help: &str) -> Result<T, Box<Diagnostic>> {
+    fn fail<T>(
+        &self,
+        code: &'static str,
+        message: String,
+        at: usize,
+        help: &str,
+    ) -> Result<T, Box<Diagnostic>> {
         Err(Box::new(Diagnostic::error(code, message, self.text.span(at, at + 1)).help(help)))
     }
 
@@ -171,7 +173,8 @@ impl<'t, 'a> Builder<'t, 'a> {
             Event::Alias(anchor) => self.alias(anchor, start, end),
             Event::Scalar(value, style, anchor, tag) => {
                 self.begin(start)?;
-                let raw = self.scalar(&value, style, (start, end), anchor > 0 || tag.is_some(), tag_name(tag));
+                let raw =
+                    self.scalar(&value, style, (start, end), anchor > 0 || tag.is_some(), tag_name(tag));
                 self.close(raw, anchor)
             }
             Event::SequenceStart(anchor, tag) => {
@@ -276,8 +279,10 @@ impl<'t, 'a> Builder<'t, 'a> {
         let style = Style::from(style);
         if style.is_block() {
             let head = skip_properties(self.text, skip_space(self.text, self.cursor));
-            let end = block_end(self.text, head, start, end);
-            let scalar = Scalar { text: value.to_owned(), style, body: start };
+            // Without any content the scanner's span begins at the header.
+            let body = if start <= head { self.text.next_line(head) } else { start };
+            let end = block_end(self.text, head, body, end);
+            let scalar = Scalar { text: value.to_owned(), style, body };
             return Raw { start: head, end, tag, kind: Kind::Scalar(scalar) };
         }
         let begin = if properties { skip_properties(self.text, start).min(end) } else { start };

@@ -1,4 +1,5 @@
 //! Edits change one value and no other byte.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use keybook_api::{Secret, Value, value::map};
 use keybook_source::edit::{
@@ -80,7 +81,10 @@ fn values_are_replaced_in_their_own_style() {
 #[test]
 fn missing_values_are_appended_like_their_siblings() {
     assert_eq!(set("metadata.namespace", "kube-system"), ["+  namespace: kube-system"]);
-    assert_eq!(set("spec.containers[0].command[--root-ca-file=]", "/ca.crt"), ["+    - \"--root-ca-file=/ca.crt\""]);
+    assert_eq!(
+        set("spec.containers[0].command[--root-ca-file=]", "/ca.crt"),
+        ["+    - \"--root-ca-file=/ca.crt\""]
+    );
     assert_eq!(set("spec.containers[name=sidecar].image", "s:1"), ["+    image: s:1"]);
     assert_eq!(set("spec.containers[name=new].image", "n:1"), ["+  - name: new", "+    image: n:1"]);
     assert_eq!(
@@ -100,15 +104,12 @@ fn kinds_of_values_replace_each_other() {
     let nested: Value = map([("a", vec!["x"].into()), ("b", Value::Null)]).into();
     assert_eq!(
         set("metadata.name", nested.clone()),
-        [
-            "-  name: kube-apiserver   # mirror",
-            "+  name:   # mirror",
-            "+    a:",
-            "+    - x",
-            "+    b: null"
-        ]
+        ["-  name: kube-apiserver   # mirror", "+  name:   # mirror", "+    a:", "+    - x", "+    b: null"]
     );
-    assert_eq!(set("metadata.labels", "x"), ["-  labels: {tier: control-plane, \"a.b/c\": 'x'}", "+  labels: x"]);
+    assert_eq!(
+        set("metadata.labels", "x"),
+        ["-  labels: {tier: control-plane, \"a.b/c\": 'x'}", "+  labels: x"]
+    );
     let edited = set_yaml(MANIFEST, &path("spec.containers"), &"none".into()).unwrap();
     assert!(edited.contains("spec:\n  containers: none\n  hostNetwork: true\n"), "{edited}");
     let edited = set_yaml(MANIFEST, &path("spec.containers"), &Value::List(vec![nested])).unwrap();
@@ -119,7 +120,10 @@ fn kinds_of_values_replace_each_other() {
         ["-kind: Pod", "+kind: |", "+  -----BEGIN X-----", "+  AA", "+  -----END X-----"]
     );
     assert_eq!(
-        changes("a: |  # ca\n  one\n  two\nb: 1\n", &set_yaml("a: |  # ca\n  one\n  two\nb: 1\n", &path("a"), &"x".into()).unwrap()),
+        changes(
+            "a: |  # ca\n  one\n  two\nb: 1\n",
+            &set_yaml("a: |  # ca\n  one\n  two\nb: 1\n", &path("a"), &"x".into()).unwrap()
+        ),
         ["-a: |  # ca", "-  one", "-  two", "+a: x  # ca"]
     );
 }
@@ -169,10 +173,16 @@ fn line_ends_and_marks_are_kept() {
 fn json_keeps_its_layout() {
     let text = "{\n  \"CN\": \"etcd\",\n  \"hosts\": [\n    \"10.0.0.1\"\n  ],\n  \"key\": {\"algo\": \"rsa\", \"size\": 2048}\n}\n";
     let set = |at: &str, value: Value| changes(text, &set_json(text, &path(at), &value).unwrap());
-    assert_eq!(set("hosts[1]", "10.0.0.2".into()), ["-    \"10.0.0.1\"", "+    \"10.0.0.1\",", "+    \"10.0.0.2\""]);
+    assert_eq!(
+        set("hosts[1]", "10.0.0.2".into()),
+        ["-    \"10.0.0.1\"", "+    \"10.0.0.1\",", "+    \"10.0.0.2\""]
+    );
     assert_eq!(
         set("key.size", 4096.into()),
-        ["-  \"key\": {\"algo\": \"rsa\", \"size\": 2048}", "+  \"key\": {\"algo\": \"rsa\", \"size\": 4096}"]
+        [
+            "-  \"key\": {\"algo\": \"rsa\", \"size\": 2048}",
+            "+  \"key\": {\"algo\": \"rsa\", \"size\": 4096}"
+        ]
     );
     assert_eq!(
         set("ca.expiry", "87600h".into()),
@@ -197,7 +207,10 @@ fn what_cannot_be_edited_says_why() {
     let refused = |text: &str, at: &str, value: Value| set_yaml(text, &path(at), &value).unwrap_err().message;
     assert_eq!(refused("a: 1\n", "a.b", 1.into()), "at `a.b`: expected a map, found a int");
     assert_eq!(refused("a: [x]\n", "a[3]", 1.into()), "at `a[3]`: the list has 1 items");
-    assert_eq!(refused("a: [--x=1, --x=2]\n", "a[--x=]", "3".into()), "at `a[--x=]`: 2 items of the list fit");
+    assert_eq!(
+        refused("a: [--x=1, --x=2]\n", "a[--x=]", "3".into()),
+        "at `a[--x=]`: 2 items of the list fit"
+    );
     assert_eq!(refused("a: [--x=1]\n", "a[--x=]", "--x=3".into()), "give only what follows `--x=`");
     assert!(refused("a: &x 1\nb: *x\n", "b", 2.into()).contains("alias"));
     assert!(refused("a: &x {c: 1}\nb: *x\n", "a.c", 2.into()).contains("without changing something else"));
@@ -341,7 +354,7 @@ proptest! {
         prop_assert_eq!(keybook_source::parse("f", &back).unwrap().to_value(), before);
         // A scalar for a scalar touches one line only (and texts of several lines have none of their own here).
         let scalar = |value: &Value| !matches!(value, Value::List(_) | Value::Map(_)) && !value.to_string().contains('\n');
-        if old.as_ref().is_some_and(|old| scalar(old)) && scalar(&new) {
+        if old.as_ref().is_some_and(scalar) && scalar(&new) {
             prop_assert!(changes(&text, &edited).len() <= 2, "{}\n->\n{}", text, edited);
             prop_assert_eq!(comments(&text), comments(&edited));
         }

@@ -1,4 +1,5 @@
 //! Every value, and every character of every text, knows its line and column.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use keybook_source::{Node, parse};
 use proptest::prelude::*;
@@ -51,7 +52,8 @@ fn plain_texts_on_one_and_several_lines() {
 
 #[test]
 fn quoted_texts_and_escapes() {
-    let node = tree("a: 'it''s Q'\nb: \"x\\n\\u00e9\\x41Q \\\n   Z\"\nc: \"p\n\n  Q\"\nd: !!str 'Q'\ne: &n Q\n");
+    let node =
+        tree("a: 'it''s Q'\nb: \"x\\n\\u00e9\\x41Q \\\n   Z\"\nc: \"p\n\n  Q\"\nd: !!str 'Q'\ne: &n Q\n");
     assert_eq!(place(at(&node, &["a"]), 's'), "1:9");
     assert_eq!(place(at(&node, &["a"]), 'Q'), "1:11");
     let b = at(&node, &["b"]);
@@ -92,6 +94,9 @@ fn folded_blocks() {
     assert_eq!(place(a, 'C'), "6:9");
     assert_eq!(place(a, 'd'), "6:11");
     assert_eq!(at(&node, &["b"]).as_text().unwrap().as_str(), "x\n\n");
+    let blank = tree("a: |+\n\n\n");
+    let text = at(&blank, &["a"]).as_text().unwrap().clone();
+    assert_eq!((text.as_str(), text.span(0, 1).line, text.span(1, 1).line), ("\n\n", 2, 3));
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! What is refused, where, and with which advice.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use keybook_api::{Diagnostic, Severity};
 use keybook_source::{MAX_BYTES, MapReader, Problems, decode, parse, read, surprises};
@@ -19,19 +20,43 @@ fn each_kind_of_wrong_document_has_its_message() {
     for (text, expected) in [
         ("a: 1\nb: 2\na: 3\n", "duplicate-key 3:1 the key `a` stands here twice | remove one of the two"),
         ("a: {x: 1, x: 2}", "duplicate-key 1:11 the key `x` stands here twice | remove one of the two"),
-        ("a: 1\n---\nb: 2\n", "several-documents 2:1 the file has more than one YAML document | keep one; remove this `---`"),
+        (
+            "a: 1\n---\nb: 2\n",
+            "several-documents 2:1 the file has more than one YAML document | keep one; remove this `---`",
+        ),
         ("a:\n\t- b\n", "yaml-tab 2:2 a tab is used for indentation | YAML is indented with spaces only"),
-        ("a: &x {b: 1}\nc:\n  <<: *x\n", "yaml-merge 3:3 merge keys (`<<`) are not supported | write the keys out, or use an alias for the whole value"),
+        (
+            "a: &x {b: 1}\nc:\n  <<: *x\n",
+            "yaml-merge 3:3 merge keys (`<<`) are not supported | write the keys out, or use an alias for the whole value",
+        ),
         ("1: a\n", "key-not-text 1:1 a key must be text, this is a whole number | put it in quotes: \"1\""),
-        ("true: a\n", "key-not-text 1:1 a key must be text, this is true or false | put it in quotes: \"true\""),
+        (
+            "true: a\n",
+            "key-not-text 1:1 a key must be text, this is true or false | put it in quotes: \"true\"",
+        ),
         ("? [a]\n: b\n", "key-not-text 1:3 a key must be text, this is a list | "),
-        ("a: 99999999999999999999\n", "number-too-large 1:4 the number does not fit into 64 bits | if it is text, put it in quotes: \"99999999999999999999\""),
+        (
+            "a: 99999999999999999999\n",
+            "number-too-large 1:4 the number does not fit into 64 bits | if it is text, put it in quotes: \"99999999999999999999\"",
+        ),
         ("a: !env X\n", "yaml-tag 1:9 the tag `!env` is not supported here | remove it"),
-        ("a: *nope\n", "yaml-syntax 1:4 this is not YAML: while parsing node, found unknown anchor | define the anchor (`&name`) before its alias (`*name`)"),
+        (
+            "a: *nope\n",
+            "yaml-syntax 1:4 this is not YAML: while parsing node, found unknown anchor | define the anchor (`&name`) before its alias (`*name`)",
+        ),
         ("a: &x [*x]\n", "yaml-alias 1:8 the alias stands inside what it refers to | write the value out"),
-        ("a: b: c\n", "yaml-syntax 1:5 this is not YAML: mapping values are not allowed in this context | put a text that has `: ` in it in quotes"),
-        ("a: 'x\n", "yaml-syntax 1:4 this is not YAML: while scanning a quoted scalar, found unexpected end of stream | the closing quote is missing"),
-        ("a: 1\nb\n", "yaml-syntax 2:2 this is not YAML: simple key expect ':' | a `:` is missing on this line or the one before"),
+        (
+            "a: b: c\n",
+            "yaml-syntax 1:5 this is not YAML: mapping values are not allowed in this context | put a text that has `: ` in it in quotes",
+        ),
+        (
+            "a: 'x\n",
+            "yaml-syntax 1:4 this is not YAML: while scanning a quoted scalar, found unexpected end of stream | the closing quote is missing",
+        ),
+        (
+            "a: 1\nb\n",
+            "yaml-syntax 2:2 this is not YAML: simple key expect ':' | a `:` is missing on this line or the one before",
+        ),
     ] {
         assert_eq!(problems(text), [expected], "{text}");
     }
@@ -123,7 +148,10 @@ fn maps_are_read_with_strict_keys() {
     reader.finish(&mut problems);
     assert!(!problems.errors());
     assert!(MapReader::new(node.get("extra").unwrap(), "a step", &mut problems).is_none());
-    assert_eq!(line(&problems.as_slice()[0]), "wrong-type 3:8 a step must be a map, this is a whole number | ");
+    assert_eq!(
+        line(&problems.as_slice()[0]),
+        "wrong-type 3:8 a step must be a map, this is a whole number | "
+    );
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use keybook_api::Connector;
-use keybook_targets::{HostKeyPolicy, SystemConnector};
+use keybook_targets::{HostKeyPolicy, RefuseUnknown, SshSettings, SystemConnector};
 use std::sync::Arc;
 
 /// Carries a verb out; the number is the exit code.
@@ -42,15 +42,11 @@ pub async fn dispatch(cli: Cli, output: &Output) -> Result<i32, CliError> {
 
 /// Reaches real hosts. With a terminal, unknown host keys may be accepted there.
 pub fn connector(ask: Option<Output>) -> Arc<dyn Connector> {
-    match ask {
-        None => Arc::new(SystemConnector::new()),
-        Some(output) => {
-            Arc::new(SystemConnector::new().with_policy(Arc::new(AskAboutHostKeys {
-                output,
-                one_at_a_time: tokio::sync::Mutex::new(()),
-            })))
-        }
-    }
+    let policy: Arc<dyn HostKeyPolicy> = match ask {
+        None => Arc::new(RefuseUnknown),
+        Some(output) => Arc::new(AskAboutHostKeys { output, one_at_a_time: tokio::sync::Mutex::new(()) }),
+    };
+    Arc::new(SystemConnector::new(SshSettings::from_env(), policy))
 }
 
 /// Shows the fingerprint of a host that is not known yet; only a typed `yes` accepts it.

@@ -140,13 +140,14 @@ pub fn hosts(run: &RunDir, opened: &Opened, other: Option<&Path>) -> Result<Host
 }
 
 fn pinned_hosts(run: &RunDir, opened: &Opened) -> Result<Hosts, CliError> {
-    let file = run.pinned("hosts.yaml");
+    let place = std::fs::read_to_string(run.pinned("hosts"))
+        .map_err(|error| Fault::failed("find where the inventory came from", error))?;
+    let (name, folder) = place.trim_end().split_once('\n').unwrap_or((place.trim_end(), "/"));
+    let file = run.pinned("hosts.d").join(name);
     if opened.sandbox {
         return Hosts::scenario(&file);
     }
-    let folder = std::fs::read_to_string(run.pinned("hosts.folder"))
-        .map_err(|error| Fault::failed("find where the inventory came from", error))?;
-    let inventory = assemble::inventory_from(&file, Path::new(&folder))?;
+    let inventory = assemble::inventory_from(&file, Path::new(folder))?;
     Ok(Hosts::Inventory { file, inventory })
 }
 

@@ -46,14 +46,19 @@ fn pin(run: &RunDir, runbook: &Path, hosts: &Hosts) -> Result<(), Fault> {
     if runbook.join("hooks.rhai").exists() {
         copy(&runbook.join("hooks.rhai"), "hooks.rhai")?;
     }
+    for file in hosts.files() {
+        copy(&file, &format!("hosts.d/{}", file_name(&file)))?;
+    }
+    // Relative places inside an inventory are relative to where it came from.
     let file = hosts.file();
-    // Relative places inside it are relative to where it came from.
-    let folder = file.parent().unwrap_or(Path::new("."));
-    let folder = fs::canonicalize(if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
-    let folder = folder.map_err(|error| Fault::failed(format!("find {}", file.display()), error))?;
-    fs::write(run.pinned("hosts.folder"), folder.as_os_str().as_encoded_bytes())
-        .map_err(|error| Fault::failed("keep the place of the inventory", error))?;
-    copy(file, "hosts.yaml")
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = fs::canonicalize(folder).map_err(|error| Fault::failed(format!("find {}", file.display()), error))?;
+    let place = format!("{}\n{}\n", file_name(file), folder.display());
+    fs::write(run.pinned("hosts"), place).map_err(|error| Fault::failed("keep the place of the inventory", error))
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }
 
 fn salt() -> Result<String, Fault> {

@@ -59,57 +59,46 @@ fn is_block_collection(node: &Raw) -> bool {
 /// Puts new text behind `slot` in place of the old value.
 fn fill(text: &Text, node: &Raw, slot: usize, columns: usize, new: Emitted) -> String {
     let same_line = !text.part(slot, node.start).contains('\n');
-    if new.lines.is_empty() && !(is_block_collection(node) && !same_line) && node.start < node.end {
+    let absent = node.start == node.end;
+    if new.lines.is_empty() && !absent && (same_line || !is_block_collection(node)) {
         return replace_inline(text, node, &new.head);
     }
     let end = line_end(text);
-    let lines: Vec<String> = new.lines.iter().map(|line| emit::indented(line, columns)).collect();
     let head = if new.head.is_empty() { String::new() } else { format!(" {}", new.head) };
+    let below: String =
+        new.lines.iter().map(|line| format!("{end}{}", emit::indented(line, columns))).collect();
+    let before = text.part(0, slot);
+    if absent {
+        let stop = text.line_end(slot);
+        return format!("{before}{head}{}{below}{}", text.part(slot, stop), text.from(stop));
+    }
+    let after = text.from(text.line_end(node.end));
     if same_line {
         let properties = text.part(slot, node.start).trim_end();
-        let (_, tail) = header_tail(text, node);
-        let rest = if node.start == node.end { slot } else { text.line_end(node.end) };
-        let below: String = lines.iter().map(|line| format!("{end}{line}")).collect();
-        if node.start == node.end {
-            let stop = text.line_end(slot);
-            let tail = text.part(slot, stop);
-            return format!("{}{head}{tail}{below}{}", text.part(0, slot), text.from(stop));
-        }
-        return format!("{}{properties}{head}{tail}{below}{}", text.part(0, slot), text.from(rest));
+        return format!("{before}{properties}{head}{}{below}{after}", comment_of(text, node));
     }
     // The old value stands on lines of its own; comments between the slot and them stay.
-    let first = text.line_start(node.start);
-    let above = text.part(slot, first);
-    if lines.is_empty() {
-        let kept = above.trim_end_matches(['\n', '\r']);
-        return format!("{}{head}{kept}{}", text.part(0, slot), text.from(text.line_end(node.end)));
-    }
-    let below = lines.join(end);
-    format!("{}{head}{above}{below}{}", text.part(0, slot), text.from(text.line_end(node.end)))
+    let above = text.part(slot, text.line_start(node.start)).trim_end_matches(['\n', '\r']);
+    format!("{before}{head}{above}{below}{after}")
 }
 
 /// Replaces a value by text on one line; a block scalar's header keeps its comment.
 fn replace_inline(text: &Text, node: &Raw, head: &str) -> String {
-    let (indicators, comment) = header_tail(text, node);
-    match &node.kind {
-        Kind::Scalar(scalar) if scalar.style.is_block() => {
-            debug_assert!(indicators >= node.start);
-            format!("{}{head}{comment}{}", text.part(0, node.start), text.from(node.end))
-        }
-        _ => splice(text, node.start, node.end, head),
-    }
+    let comment = if is_block_scalar(node) { comment_of(text, node) } else { "" };
+    splice(text, node.start, node.end, &format!("{head}{comment}"))
 }
 
-/// What follows a value on its last line (for block scalars: behind the header's indicators), and where it begins.
-fn header_tail<'a>(text: &Text<'a>, node: &Raw) -> (usize, &'a str) {
-    match &node.kind {
-        Kind::Scalar(scalar) if scalar.style.is_block() => {
-            let header = text.part(node.start, text.line_end(node.start));
-            let from = node.start + header.find([' ', '\t']).unwrap_or(header.len());
-            (from, text.part(from, text.line_end(node.start)))
-        }
-        _ => (node.end, text.part(node.end, text.line_end(node.end))),
+fn is_block_scalar(node: &Raw) -> bool {
+    matches!(&node.kind, Kind::Scalar(scalar) if scalar.style.is_block())
+}
+
+/// What follows a value on its last line; for block scalars what follows the header's indicators.
+fn comment_of<'a>(text: &Text<'a>, node: &Raw) -> &'a str {
+    if !is_block_scalar(node) {
+        return text.part(node.end, text.line_end(node.end));
     }
+    let header = text.part(node.start, text.line_end(node.start));
+    header.get(header.find([' ', '\t']).unwrap_or(header.len())..).unwrap_or("")
 }
 
 /// Replaces the whole document's value.
@@ -128,7 +117,13 @@ fn replace_root(text: &Text, node: &Raw, new: &Emitted) -> String {
 }
 
 /// Appends an entry or item behind the last one, indented as the first.
-pub(super) fn append(text: &Text, container: &Raw, key: Option<&str>, value: &Value, manner: Manner) -> String {
+pub(super) fn append(
+    text: &Text,
+    container: &Raw,
+    key: Option<&str>,
+    value: &Value,
+    manner: Manner,
+) -> String {
     let quotes = match &container.kind {
         Kind::List { items, .. } => items.last().map_or(Style::Plain, |item| style_of(&item.value)),
         _ => Style::Plain,
@@ -153,9 +148,9 @@ pub(super) fn remove(text: &Text, container: &Raw, at: usize) -> String {
             let slot = item.slot.unwrap_or(item.value.start);
             (slot.saturating_sub(1), item.value.end.max(slot))
         }),
-        Kind::Map { entries, .. } => entries.get(at).map(|entry| {
-            (entry.key.start, entry.value.end.max(entry.slot.unwrap_or(entry.key.end)))
-        }),
+        Kind::Map { entries, .. } => entries
+            .get(at)
+            .map(|entry| (entry.key.start, entry.value.end.max(entry.slot.unwrap_or(entry.key.end)))),
         _ => None,
     };
     let Some((start, end)) = bounds(at) else { return text.src.to_owned() };

@@ -171,11 +171,15 @@ fn fits_plain(content: &str, flow: bool) -> bool {
     let mut letters = content.chars();
     let starts_well = match letters.next() {
         None => false,
-        Some('-' | '?' | ':') => letters.next().is_some_and(|next| !next.is_whitespace() && !",[]{}".contains(next)),
+        Some('-' | '?' | ':') => {
+            letters.next().is_some_and(|next| !next.is_whitespace() && !",[]{}".contains(next))
+        }
         Some(first) => !",[]{}#&*!|>'\"%@`=<~".contains(first) && !first.is_whitespace(),
     };
-    let ends_well = !content.ends_with([' ', '\t', ':']) && !content.starts_with("---") && !content.starts_with("...");
-    let inside_well = !content.contains(": ") && !content.contains(" #") && !content.contains(['\t', '\u{a0}']);
+    let ends_well =
+        !content.ends_with([' ', '\t', ':']) && !content.starts_with("---") && !content.starts_with("...");
+    let inside_well =
+        !content.contains(": ") && !content.contains(" #") && !content.contains(['\t', '\u{a0}']);
     let flow_well = !flow || !content.contains([',', '[', ']', '{', '}']) && !content.contains(":");
     starts_well && ends_well && inside_well && flow_well && means_text(content)
 }

@@ -49,7 +49,11 @@ fn leading<'a>(text: &Text<'a>, at: usize) -> &'a str {
 
 /// The document's indentation: that of its first indented line, else 2.
 fn unit(text: &Text) -> usize {
-    text.src.lines().map(|line| line.len() - line.trim_start_matches(' ').len()).find(|width| *width > 0).unwrap_or(2)
+    text.src
+        .lines()
+        .map(|line| line.len() - line.trim_start_matches(' ').len())
+        .find(|width| *width > 0)
+        .unwrap_or(2)
 }
 
 /// True when the children stand on lines of their own.
@@ -96,7 +100,8 @@ pub(super) fn append(
     let Some((_, end)) = all.last() else {
         return Ok(super::splice(text, container.start + 1, container.end.saturating_sub(1), &entry));
     };
-    let gap = if spread { format!(",{}{}", super::line_end(text), leading(text, near)) } else { ", ".to_owned() };
+    let gap =
+        if spread { format!(",{}{}", super::line_end(text), leading(text, near)) } else { ", ".to_owned() };
     Ok(super::splice(text, *end, *end, &format!("{gap}{entry}")))
 }
 
@@ -118,7 +123,8 @@ fn remove_last(text: &Text, before: usize, (start, end): (usize, usize), close: 
     let comma = before + gap.find(',').unwrap_or(0);
     let own_line = text.part(text.line_start(start), start).trim().is_empty();
     let own_end = text.part(end, text.line_end(end)).trim_matches([',', ' ', '\t']).is_empty();
-    let (from, to) = if own_line && own_end { (text.line_start(start), text.next_line(end)) } else { (comma + 1, end) };
+    let (from, to) =
+        if own_line && own_end { (text.line_start(start), text.next_line(end)) } else { (comma + 1, end) };
     if trailing_comma && !own_line {
         return super::splice(text, before, end, "");
     }

@@ -4,7 +4,7 @@ use super::{EditError, Step, model};
 use crate::{
     Problems, parse,
     text::Text,
-    tree::{Kind, Raw},
+    tree::{Item, Kind, Raw},
 };
 use keybook_api::Value;
 
@@ -29,57 +29,77 @@ pub(super) enum Op<'r> {
     Remove { container: &'r Raw, embed: Embed, at: usize },
 }
 
+/// A child on the way, or the edit that the way ends with.
+enum Next<'r> {
+    Child(&'r Raw, Embed),
+    End(Op<'r>),
+}
+
 /// Finds the place of a set. The path fits the document: the model was set first.
 pub(super) fn set<'r>(text: &Text, root: &'r Raw, path: &[Step], value: &Value) -> Result<Op<'r>, EditError> {
     let (mut node, mut embed) = (root, Embed::Root);
-    for (depth, step) in path.iter().enumerate() {
-        match &node.kind {
-            Kind::Alias { .. } => return Err(aliased(path, depth)),
-            // The model allows this only for null.
-            Kind::Scalar(_) => return Ok(Op::Replace { node, embed, value: model::grow(path, depth, value)? }),
-            Kind::Map { entries, flow } => {
-                let Step::Key(key) = step else { return Err(model::fail(path, depth, "expected a list")) };
-                let Some(entry) = entries.iter().find(|entry| key_text(&entry.key) == Some(key)) else {
-                    let value = model::grow(path, depth + 1, value)?;
-                    return Ok(Op::Append { container: node, embed, key: Some(key.clone()), value });
-                };
-                embed = if *flow {
-                    Embed::Flow { json: is_json(node) }
-                } else {
-                    Embed::Entry { slot: entry.slot, column: column(text, entry.key.start) }
-                };
-                node = &entry.value;
-            }
-            Kind::List { items, flow } => {
-                let values: Vec<Value> = items.iter().map(|item| value_of(text, &item.value)).collect();
-                let found = model::find(&values, step, path, depth)?.and_then(|at| items.get(at));
-                let Some(item) = found else {
-                    let value = model::item(path, depth, value)?;
-                    return Ok(Op::Append { container: node, embed, key: None, value });
-                };
-                embed = if *flow {
-                    Embed::Flow { json: is_json(node) }
-                } else {
-                    Embed::Item { slot: item.slot, column: column(text, node.start) }
-                };
-                node = &item.value;
-                let own = match step {
-                    Step::Prefix(prefix) => Some(model::prefixed(prefix, value)?),
-                    Step::Match { key, value: name } if depth + 1 == path.len() => {
-                        Some(model::matched(key, name, path, depth, value)?)
-                    }
-                    _ => None,
-                };
-                if let Some(value) = own {
-                    return Ok(Op::Replace { node, embed, value });
-                }
-            }
+    for depth in 0..path.len() {
+        match next(text, node, embed, path, depth, value)? {
+            Next::Child(child, inside) => (node, embed) = (child, inside),
+            Next::End(op) => return Ok(op),
         }
     }
     if let Kind::Alias { .. } = node.kind {
         return Err(aliased(path, path.len().saturating_sub(1)));
     }
     Ok(Op::Replace { node, embed, value: value.clone() })
+}
+
+fn next<'r>(
+    text: &Text,
+    node: &'r Raw,
+    embed: Embed,
+    path: &[Step],
+    depth: usize,
+    value: &Value,
+) -> Result<Next<'r>, EditError> {
+    match (&node.kind, path.get(depth)) {
+        (Kind::Alias { .. }, _) => Err(aliased(path, depth)),
+        // The model allows this only for null.
+        (Kind::Scalar(_), _) => {
+            Ok(Next::End(Op::Replace { node, embed, value: model::grow(path, depth, value)? }))
+        }
+        (Kind::Map { entries, flow }, Some(Step::Key(key))) => {
+            let Some(entry) = entries.iter().find(|entry| key_text(&entry.key) == Some(key)) else {
+                let value = model::grow(path, depth + 1, value)?;
+                return Ok(Next::End(Op::Append { container: node, embed, key: Some(key.clone()), value }));
+            };
+            let slot = entry.slot;
+            let block = || Embed::Entry { slot, column: column(text, entry.key.start) };
+            Ok(Next::Child(&entry.value, if *flow { Embed::Flow { json: is_json(node) } } else { block() }))
+        }
+        (Kind::Map { .. }, _) => Err(model::fail(path, depth, "expected a list")),
+        (Kind::List { items, flow }, _) => {
+            let Some(item) = found(text, items, path, depth)?.and_then(|at| items.get(at)) else {
+                let value = model::item(path, depth, value)?;
+                return Ok(Next::End(Op::Append { container: node, embed, key: None, value }));
+            };
+            let block = || Embed::Item { slot: item.slot, column: column(text, node.start) };
+            let inside = if *flow { Embed::Flow { json: is_json(node) } } else { block() };
+            let whole = match path.get(depth) {
+                Some(Step::Prefix(_)) => true,
+                Some(Step::Match { .. }) => depth + 1 == path.len(),
+                _ => false,
+            };
+            if !whole {
+                return Ok(Next::Child(&item.value, inside));
+            }
+            let value = model::item(path, depth, value)?;
+            Ok(Next::End(Op::Replace { node: &item.value, embed: inside, value }))
+        }
+    }
+}
+
+/// The item of a list that a step means.
+fn found(text: &Text, items: &[Item], path: &[Step], depth: usize) -> Result<Option<usize>, EditError> {
+    let values: Vec<Value> = items.iter().map(|item| value_of(text, &item.value)).collect();
+    let Some(step) = path.get(depth) else { return Ok(None) };
+    model::find(&values, step, path, depth)
 }
 
 /// Finds the place of a removal, which the model has made already.
@@ -95,10 +115,7 @@ pub(super) fn remove<'r>(text: &Text, root: &'r Raw, path: &[Step]) -> Result<Op
         (Kind::Map { entries, .. }, Step::Key(key)) => {
             entries.iter().position(|entry| key_text(&entry.key) == Some(key))
         }
-        (Kind::List { items, .. }, step) => {
-            let values: Vec<Value> = items.iter().map(|item| value_of(text, &item.value)).collect();
-            model::find(&values, step, path, depth)?
-        }
+        (Kind::List { items, .. }, _) => found(text, items, path, depth)?,
         _ => None,
     };
     let at = at.ok_or_else(|| model::fail(path, depth, "there is nothing to remove"))?;
@@ -128,7 +145,8 @@ pub(super) fn column(text: &Text, at: usize) -> usize {
 
 /// Brackets whose keys (or first text) stand in double quotes, as JSON's do.
 pub(super) fn is_json(raw: &Raw) -> bool {
-    let double = |raw: &Raw| matches!(&raw.kind, Kind::Scalar(scalar) if scalar.style == crate::scalar::Style::Double);
+    let double =
+        |raw: &Raw| matches!(&raw.kind, Kind::Scalar(scalar) if scalar.style == crate::scalar::Style::Double);
     match &raw.kind {
         Kind::Map { entries, .. } => !entries.is_empty() && entries.iter().all(|entry| double(&entry.key)),
         Kind::List { items, .. } => items.iter().any(|item| double(&item.value)),

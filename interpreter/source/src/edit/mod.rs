@@ -66,7 +66,7 @@ pub fn remove_yaml(text: &str, path: &[Step]) -> Result<String, EditError> {
     remove(Format::Yaml, text, path)
 }
 
-/// The value at a path of a YAML document; `None` when there is nothing.
+/// The value at a path of a YAML document; `None` when there is nothing. For [`Step::Prefix`] it is the whole text.
 ///
 /// # Errors
 /// As for [`set_yaml`].
@@ -99,9 +99,7 @@ pub fn get_json(text: &str, path: &[Step]) -> Result<Option<Value>, EditError> {
 }
 
 fn get(format: Format, source: &str, path: &[Step]) -> Result<Option<Value>, EditError> {
-    let (bom, body) = without_bom(source);
-    debug_assert!(bom.len() + body.len() == source.len());
-    let (_, value) = read(format, &Text::new("", body))?;
+    let (_, value) = read(format, &Text::new("", without_bom(source).1))?;
     model::get(&value, path).map(|found| found.cloned())
 }
 
@@ -173,7 +171,9 @@ fn apply(format: Format, text: &Text, op: &Op, manner: emit::Manner) -> Result<S
             }
             Ok(block::append(text, container, key.as_deref(), value, manner))
         }
-        Op::Remove { container, at, .. } if block::is_flow(container) => Ok(flow::remove(text, container, *at)),
+        Op::Remove { container, at, .. } if block::is_flow(container) => {
+            Ok(flow::remove(text, container, *at))
+        }
         Op::Remove { container, embed, .. } if block::count(container) == 1 => {
             block::replace(text, container, *embed, &block::emptied(container), manner)
         }
@@ -184,9 +184,9 @@ fn apply(format: Format, text: &Text, op: &Op, manner: emit::Manner) -> Result<S
 fn read(format: Format, text: &Text) -> Result<(Raw, Value), EditError> {
     let root = match format {
         Format::Json => json::build(text).map_err(EditError::new)?,
-        Format::Yaml => {
-            tree::build(text).map_err(|problem| describe(&problem))?.unwrap_or_else(|| Raw::empty(text.src.len()))
-        }
+        Format::Yaml => tree::build(text)
+            .map_err(|problem| describe(&problem))?
+            .unwrap_or_else(|| Raw::empty(text.src.len())),
     };
     let mut problems = Problems::default();
     let value = parse::convert(text, &root, &mut problems).to_value();
@@ -197,7 +197,10 @@ fn read(format: Format, text: &Text) -> Result<(Raw, Value), EditError> {
 }
 
 fn describe(problem: &Diagnostic) -> EditError {
-    EditError::new(format!("{} (line {}, column {})", problem.message, problem.span.line, problem.span.column))
+    EditError::new(format!(
+        "{} (line {}, column {})",
+        problem.message, problem.span.line, problem.span.column
+    ))
 }
 
 /// Both readers of the format see what was meant.
@@ -208,7 +211,8 @@ fn comes_out_as(format: Format, edited: &str, meant: &Value) -> bool {
         // Infinity and NaN have no JSON form, so they are compared as null here and exactly by our own reader.
         Format::Yaml => serde_yaml::from_str::<serde_json::Value>(edited).ok(),
     };
-    let agrees = other.is_some_and(|other| model::same(&Value::from_json(&other), &Value::from_json(&meant.to_json())));
+    let agrees = other
+        .is_some_and(|other| model::same(&Value::from_json(&other), &Value::from_json(&meant.to_json())));
     ours.is_ok_and(|(_, value)| model::same(&value, meant)) && agrees
 }
 

@@ -145,7 +145,9 @@ pub(super) fn prefixed(prefix: &str, value: &Value) -> Result<Value, EditError> 
         Value::Text(_) | Value::Int(_) | Value::Bool(_) | Value::Float(_) => {
             Ok(Value::Text(format!("{prefix}{value}")))
         }
-        other => Err(EditError::new(format!("what follows `{prefix}` must be text, not a {}", other.type_name()))),
+        other => {
+            Err(EditError::new(format!("what follows `{prefix}` must be text, not a {}", other.type_name())))
+        }
     }
 }
 
@@ -169,7 +171,13 @@ pub(super) fn matched(
             }
             fresh.extend(given.iter().map(|(name, item)| (name.clone(), item.clone())));
         }
-        (other, _) => return Err(fail(path, depth, &format!("the new item must be a map, not a {}", other.type_name()))),
+        (other, _) => {
+            return Err(fail(
+                path,
+                depth,
+                &format!("the new item must be a map, not a {}", other.type_name()),
+            ));
+        }
     }
     Ok(fresh)
 }

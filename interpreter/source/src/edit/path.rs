@@ -102,7 +102,9 @@ fn bracket_step(content: &str) -> Result<Step, String> {
             Ok(Step::Match { key: key.to_owned(), value: unquote(value)? })
         }
         Some((key, value)) => Ok(Step::Match { key: key.to_owned(), value: value.to_owned() }),
-        None => Err(format!("`[{content}]` is no number, no \"key\", no key=value and no beginning of a text")),
+        None => {
+            Err(format!("`[{content}]` is no number, no \"key\", no key=value and no beginning of a text"))
+        }
     }
 }
 

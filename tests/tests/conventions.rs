@@ -1,0 +1,80 @@
+//! Conventions of the whole tree, held by tests rather than by review.
+
+use serde_json::Value;
+use std::{collections::BTreeSet, path::Path, process::Command};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// Which of our crates each of our crates may depend on (see the decision 0002 in the book).
+const ARROWS: &[(&str, &[&str])] = &[
+    ("keybook-api", &[]),
+    ("keybook-source", &["keybook-api"]),
+    ("keybook-script", &["keybook-api", "keybook-source"]),
+    ("keybook-pki", &["keybook-api"]),
+    ("keybook-core", &["keybook-api", "keybook-script", "keybook-source"]),
+    ("keybook-targets", &["keybook-api", "keybook-pki", "keybook-script", "keybook-source"]),
+    ("keybook-stdlib", &["keybook-api", "keybook-pki", "keybook-script", "keybook-source"]),
+    ("keybook-report", &["keybook-api"]),
+];
+
+#[test]
+fn crates_depend_only_on_those_below_them() {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    for (name, allowed) in ARROWS {
+        let package = metadata["packages"].as_array().unwrap().iter().find(|p| p["name"] == *name);
+        let package = package.unwrap_or_else(|| panic!("there is no crate {name}"));
+        let used: BTreeSet<&str> = package["dependencies"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|dependency| dependency["kind"].is_null())
+            .filter_map(|dependency| dependency["name"].as_str())
+            .filter(|dependency| dependency.starts_with("keybook-"))
+            .collect();
+        let allowed: BTreeSet<&str> = allowed.iter().copied().collect();
+        assert!(used.is_subset(&allowed), "{name} depends on {:?}", used.difference(&allowed));
+    }
+}
+
+fn tracked(ending: &str) -> Vec<std::path::PathBuf> {
+    let output = Command::new("git").args(["ls-files"]).current_dir(root()).output().unwrap();
+    assert!(output.status.success(), "the tree must be a git checkout");
+    let files = String::from_utf8(output.stdout).unwrap();
+    files.lines().filter(|file| file.ends_with(ending)).map(|file| root().join(file)).collect()
+}
+
+#[test]
+fn no_source_file_is_longer_than_600_lines() {
+    let files = tracked(".rs");
+    assert!(files.len() > 50, "only {} files were found", files.len());
+    for file in files.iter().filter(|file| file.exists()) {
+        let lines = std::fs::read_to_string(file).unwrap().lines().count();
+        assert!(lines <= 600, "{} has {lines} lines", file.display());
+    }
+}
+
+#[test]
+fn every_page_of_the_book_is_in_its_summary_and_every_link_leads_somewhere() {
+    let source = root().join("book/src");
+    let summary = std::fs::read_to_string(source.join("SUMMARY.md")).unwrap();
+    for file in tracked(".md").iter().filter(|file| file.starts_with(&source) && file.exists()) {
+        let name = file.strip_prefix(&source).unwrap().to_str().unwrap().to_owned();
+        assert!(name == "SUMMARY.md" || summary.contains(&format!("({name})")), "{name} is not in the summary");
+        let text = std::fs::read_to_string(file).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let path = link.split('#').next().unwrap();
+            if path.is_empty() || path.contains("://") {
+                continue;
+            }
+            assert!(file.parent().unwrap().join(path).exists(), "{name} links to {link}, which is not there");
+        }
+    }
+}

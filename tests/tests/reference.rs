@@ -1,0 +1,129 @@
+//! The reference pages of the book are made from the code. With `UPDATE_BOOK=1` they are written, otherwise compared.
+
+use keybook_api::{ArgKind, Effect, event::RunStatus};
+use keybook_core::run::{
+    machine::{RUN_TABLE, UNIT_TABLE},
+    stop::exit_code,
+};
+use keybook_script::{Limits, ScriptHost};
+use std::{fmt::Write, path::Path};
+
+fn check(page: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("book/src/reference").join(page);
+    if std::env::var_os("UPDATE_BOOK").is_some() {
+        std::fs::write(&path, text).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == text, "book/src/reference/{page} is not what the code says: run with UPDATE_BOOK=1");
+}
+
+/// `FoundNotDone` → `found not done`.
+fn words(name: &str) -> String {
+    let mut text = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !text.is_empty() {
+            text.push(' ');
+        }
+        text.extend(letter.to_lowercase());
+    }
+    text
+}
+
+fn table<A: std::fmt::Debug, B: std::fmt::Debug>(rows: &[(A, B, A)]) -> String {
+    let mut text = String::from("| from | what happens | to |\n|---|---|---|\n");
+    for (from, signal, to) in rows {
+        let [from, signal, to] = [format!("{from:?}"), format!("{signal:?}"), format!("{to:?}")].map(|name| words(&name));
+        writeln!(text, "| {from} | {signal} | {to} |").unwrap();
+    }
+    text
+}
+
+#[test]
+fn states() {
+    let mut text = String::from(
+        "# States of units and runs\n\nMade from the tables in `interpreter/core/src/run/machine.rs`, which the program obeys: what is not in a \
+         table cannot happen, and a journal in which it happened is refused.\n\n## A unit\n\n",
+    );
+    text.push_str(&table(UNIT_TABLE));
+    text.push_str("\n## A run\n\n");
+    text.push_str(&table(RUN_TABLE));
+    check("states.md", &text);
+}
+
+#[test]
+fn exit_codes() {
+    let statuses = [
+        (RunStatus::Done, "the run is done"),
+        (RunStatus::PhaseReached, "the phase of `--until` is reached"),
+        (RunStatus::Failed, "a unit failed; the run rests"),
+        (RunStatus::Waiting, "a person must answer; the run rests"),
+        (RunStatus::Unreachable, "a host could not be reached; the run rests"),
+        (RunStatus::RolledBack, "everything was taken back and verified"),
+        (RunStatus::RollbackIncomplete, "not everything could be taken back"),
+        (RunStatus::Stopped, "the operator stopped the run (the first Ctrl-C too); it rests"),
+        (RunStatus::Unknown, "nobody knows whether a unit's effect happened; the run rests"),
+    ];
+    let mut rows: Vec<(i32, String)> =
+        statuses.iter().map(|(status, text)| (exit_code(*status), (*text).to_owned())).collect();
+    rows.push((2, "the command line, runbook, inputs or inventory are wrong; nothing was touched".to_owned()));
+    rows.push((7, "another run holds the cluster, or another process this run".to_owned()));
+    rows.push((130, "second Ctrl-C: the program ended at once".to_owned()));
+    rows.push((143, "SIGTERM: the program ended at once".to_owned()));
+    rows.sort();
+    let mut text = String::from(
+        "# Exit codes\n\nA contract: they do not change their meaning. Where several hold, the first of 9, 6, 4, 1 is given.\n\n| code | meaning |\n|---|---|\n",
+    );
+    for (code, meaning) in rows {
+        writeln!(text, "| {code} | {meaning} |").unwrap();
+    }
+    check("exit-codes.md", &text);
+}
+
+fn kind(kind: ArgKind) -> String {
+    match kind {
+        ArgKind::Enum(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
+        other => words(&format!("{other:?}")).replace("texts", "list of texts"),
+    }
+}
+
+#[test]
+fn actions() {
+    let mut text = String::from("# Actions\n\nMade from the actions' own descriptions in `stdlib`.\n");
+    for action in keybook_stdlib::registry().iter() {
+        let spec = action.spec();
+        let effect = match spec.effect {
+            Effect::Reads => "Reads only; usable as a fact.",
+            Effect::Changes => "Changes hosts.",
+            Effect::Run => "Changes only what the run knows or shows.",
+        };
+        let undo = if spec.undo { " Has an undo of its own." } else { "" };
+        write!(text, "\n## {}\n\n{} {effect}{undo}\n\n{}\n\n", spec.name, spec.summary, spec.doc.trim()).unwrap();
+        if !spec.args.is_empty() {
+            text.push_str("| argument | kind | default | meaning |\n|---|---|---|---|\n");
+            for arg in spec.args {
+                let default = match (arg.required, arg.default) {
+                    (true, _) => "required".to_owned(),
+                    (false, "") => String::new(),
+                    (false, default) => format!("`{default}`"),
+                };
+                let doc = arg.doc.replace('|', "\\|");
+                writeln!(text, "| `{}` | {} | {default} | {doc} |", arg.name, kind(arg.kind)).unwrap();
+            }
+            text.push('\n');
+        }
+        write!(text, "Result: {}\n\n```yaml\n{}\n```\n", spec.returns, spec.example.trim_end()).unwrap();
+    }
+    check("actions.md", &text);
+}
+
+#[test]
+fn functions() {
+    let host = ScriptHost::new(Limits::default(), &keybook_stdlib::functions());
+    let mut text = String::from(
+        "# Functions in expressions\n\nCallable as `f(a, b)` and as `a.f(b)`. Besides these, Rhai's own functions for numbers, texts, lists and maps.\n",
+    );
+    for function in host.functions() {
+        write!(text, "\n## {}({})\n\n{}\n", function.name, function.params.join(", "), function.doc).unwrap();
+    }
+    check("functions.md", &text);
+}
