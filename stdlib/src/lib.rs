@@ -7,6 +7,8 @@ mod file;
 mod functions;
 mod host;
 mod note;
+#[cfg(test)]
+mod on_posix;
 mod sh;
 mod static_pod;
 mod support;

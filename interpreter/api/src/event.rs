@@ -415,6 +415,9 @@ pub enum Event {
         fault: FaultInfo,
         /// True when nothing was changed yet.
         before_effect: bool,
+        /// The state of the paths that it touched or changed, as far as it could be read after the failure.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        wrote: Vec<Touched>,
         /// Milliseconds from intent to here.
         took_ms: u64,
     },

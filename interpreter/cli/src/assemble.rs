@@ -181,7 +181,7 @@ impl Hosts {
         match self {
             Self::Inventory { .. } => Map::new(),
             Self::Sandbox { scenario, .. } => {
-                scenario.inputs.iter().map(|(name, value)| (name.clone(), value.value.clone())).collect()
+                scenario.inputs.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
             }
         }
     }

@@ -4,6 +4,9 @@
 mod connector;
 mod local;
 pub mod posix;
+pub mod sandbox;
+mod ssh;
 
 pub use connector::SystemConnector;
 pub use local::LocalShell;
+pub use ssh::{HostKeyPolicy, RefuseUnknown, SshSettings};

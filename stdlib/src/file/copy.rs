@@ -51,19 +51,7 @@ impl Action for Copy {
     }
 
     async fn describe(&self, ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
-        let source = match source(ctx, args).await {
-            Ok(source) => source,
-            Err(missing) => return tell::not_there_yet(ctx, self, missing),
-        };
-        let from = match args.opt_text("from_host")? {
-            Some(host) => format!("{host}:{}", source.path),
-            None => source.path.clone(),
-        };
-        let basis = change::basis(&source.mark());
-        let line = format!("copy {from} (sha256 {})", source.sha256);
-        let mut plan = change(ctx, args, source).await?.plan([line]);
-        plan.basis = format!("{basis}; {}", plan.basis);
-        Ok(plan)
+        tell::planned(ctx, self, plan(ctx, args).await)
     }
 
     async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
@@ -75,6 +63,19 @@ impl Action for Copy {
     async fn reconcile(&self, ctx: &Ctx, args: &Args, memo: &Value) -> Result<Reconcile, Fault> {
         reconcile_file(ctx, args.path("to")?, memo).await
     }
+}
+
+async fn plan(ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
+    let source = source(ctx, args).await?;
+    let from = match args.opt_text("from_host")? {
+        Some(host) => format!("{host}:{}", source.path),
+        None => source.path.clone(),
+    };
+    let basis = change::basis(&source.mark());
+    let line = format!("copy {from} (sha256 {})", source.sha256);
+    let mut plan = change(ctx, args, source).await?.plan([line]);
+    plan.basis = format!("{basis}; {}", plan.basis);
+    Ok(plan)
 }
 
 async fn source(ctx: &Ctx, args: &Args) -> Result<Current, Fault> {

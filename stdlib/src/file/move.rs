@@ -36,7 +36,8 @@ impl Action for Move {
             (None, Some(_)) => Plan::wont(format!("{from} is already at {to}")),
             (Some(_), Some(_)) => return Err(refuse(ctx, from, to, format!("{to} exists"))),
             (None, None) => {
-                return tell::not_there_yet(ctx, self, refuse(ctx, from, to, format!("there is no {from}")));
+                let missing = refuse(ctx, from, to, tell::missing(from));
+                return tell::planned(ctx, self, Err(missing));
             }
         };
         plan.memo = Value::Map(map([("moved", (plan.change == Change::Will).into())]));
@@ -47,7 +48,7 @@ impl Action for Move {
         let (from, to) = paths(args)?;
         match look(ctx, from, to).await? {
             (None, Some(_)) => return Ok(Applied::unchanged(result(from, to))),
-            (None, None) => return Err(refuse(ctx, from, to, format!("there is no {from}"))),
+            (None, None) => return Err(refuse(ctx, from, to, tell::missing(from))),
             (Some(_), Some(_)) => return Err(refuse(ctx, from, to, format!("{to} exists"))),
             (Some(_), None) => ctx.target.rename(from, to).await?,
         }
@@ -79,7 +80,7 @@ impl Action for Move {
             (Some(_), Some(_)) => Err(refuse(ctx, to, from, format!("{from} exists")).hint(format!(
                 "Compare {from} and {to}, keep the right one at {from}, then roll back again."
             ))),
-            (None, None) => Err(refuse(ctx, to, from, format!("there is no {to}"))),
+            (None, None) => Err(refuse(ctx, to, from, tell::missing(to))),
         }
     }
 }

@@ -1,7 +1,7 @@
 use super::reconcile_file;
 use crate::support::{
     change::{FileChange, Wanted},
-    owner,
+    owner, tell,
 };
 use async_trait::async_trait;
 use keybook_api::{
@@ -44,7 +44,7 @@ impl Action for Put {
     }
 
     async fn describe(&self, ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
-        Ok(change(ctx, args).await?.plan([]))
+        tell::planned(ctx, self, change(ctx, args).await.map(|change| change.plan([])))
     }
 
     async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
@@ -91,7 +91,7 @@ mod tests {
             (plan.diffs[0].before.as_deref(), plan.diffs[0].after.as_deref()),
             (Some("old\n"), Some("new\n"))
         );
-        assert_eq!(plan.touches, [path.clone()]);
+        assert_eq!(plan.touches, [path.as_str()]);
         assert_ne!(plan.basis, "none");
 
         let reconcile = async || Put.reconcile(&bench.ctx(), &args, &plan.memo).await.unwrap();
@@ -134,6 +134,8 @@ mod tests {
         };
         let fault = bench.describe(&Put, &with(false)).await.unwrap_err();
         assert!(fault.cause.contains("there is no directory"), "{fault}");
+        let plan = Put.describe(&bench.planning(), &with(false)).await.unwrap();
+        assert!(matches!(plan.change, Change::CannotKnow(_)), "an earlier step may make it");
         let plan = bench.describe(&Put, &with(true)).await.unwrap();
         assert_eq!(plan.touches, [bench.path("a"), bench.path("a/b"), path.clone()]);
         assert_eq!(plan.lines.len(), 3);

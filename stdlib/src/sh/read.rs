@@ -14,7 +14,7 @@ and leaves no receipt.\n\nErrors: an exit status outside `ok_status`, a time-out
     effect: Effect::Reads,
     args: &[
         ArgSpec::required("script", ArgKind::Text, "The script."),
-        ArgSpec::optional("args", ArgKind::Texts, "[]", "Its arguments `$1`, `$2`, …"),
+        ArgSpec::optional("args", ArgKind::Texts, "[]", "Its arguments: `$1`, `$2` and so on."),
         ArgSpec::optional("env", ArgKind::Map, "{}", "Environment variables to add; no secrets."),
         ArgSpec::optional("stdin", ArgKind::Secret, "", "What the script reads from its standard input."),
         ArgSpec::optional("timeout", ArgKind::Duration, "", "End the script after this time."),

@@ -20,7 +20,7 @@ Give secrets as `stdin`: arguments and environment variables can be seen by othe
     effect: Effect::Changes,
     args: &[
         ArgSpec::required("script", ArgKind::Text, "The script."),
-        ArgSpec::optional("args", ArgKind::Texts, "[]", "Its arguments `$1`, `$2`, …"),
+        ArgSpec::optional("args", ArgKind::Texts, "[]", "Its arguments: `$1`, `$2` and so on."),
         ArgSpec::optional("env", ArgKind::Map, "{}", "Environment variables to add; no secrets."),
         ArgSpec::optional("stdin", ArgKind::Secret, "", "What the script reads from its standard input."),
         ArgSpec::optional("timeout", ArgKind::Duration, "", "End the script after this time."),

@@ -3,12 +3,15 @@
 use super::{
     files::{self, Current, Mark, mode_text, owner_text, parent},
     shown,
-    tell::failed,
+    tell::{failed, missing},
 };
 use keybook_api::{Change, Ctx, Fault, Owner, Plan, Secret, Value, Write, value::map};
 
 /// The mode of directories made on the way to a new file.
 const DIR_MODE: u32 = 0o755;
+
+/// The mode of directories in the run's own folder.
+const OWN_DIR_MODE: u32 = 0o700;
 
 /// What a file is to be.
 #[derive(Clone, Debug)]
@@ -60,19 +63,9 @@ impl FileChange {
     /// Looks at the host. A missing parent directory is a fault unless it may be made.
     pub async fn new(ctx: &Ctx, wanted: Wanted) -> Result<Self, Fault> {
         let (real, before) = files::look(&*ctx.target, &wanted.path).await?;
-        let mut missing_dirs = Vec::new();
-        let mut dir = parent(&real);
-        while before.is_none() && dir != "/" && ctx.target.stat(dir).await?.is_none() {
-            missing_dirs.push(dir.to_owned());
-            dir = parent(dir);
-        }
-        missing_dirs.reverse();
-        if let (Some(first), false) = (missing_dirs.first(), wanted.create_dirs) {
-            return Err(failed(
-                ctx,
-                format!("write {}", wanted.path),
-                format!("there is no directory {first}"),
-            ));
+        let missing_dirs = if before.is_some() { Vec::new() } else { missing_dirs(ctx, &real).await? };
+        if !wanted.create_dirs {
+            refuse_missing(ctx, &wanted.path, &missing_dirs)?;
         }
         let sha256 = files::sha256(wanted.content.expose());
         Ok(Self { wanted, real, before, missing_dirs, sha256 })
@@ -166,6 +159,8 @@ impl FileChange {
         }
         if !self.missing_dirs.is_empty() {
             ctx.target.make_dir(parent(&self.real), DIR_MODE).await?;
+        } else if is_own(ctx, &self.real) {
+            ctx.target.make_dir(parent(&self.real), OWN_DIR_MODE).await?;
         }
         let new = self.before.is_none();
         let write = Write {
@@ -186,6 +181,31 @@ impl FileChange {
             .hint("Find out who else writes this file, then resume."));
         }
         Ok((now, true))
+    }
+}
+
+/// Is a path in the run's own folder on the host, which is made when the run begins?
+fn is_own(ctx: &Ctx, path: &str) -> bool {
+    path.strip_prefix(&ctx.state_dir).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// The directories that are missing on the way to a path, parents first; never those of the run's own folder.
+pub async fn missing_dirs(ctx: &Ctx, path: &str) -> Result<Vec<String>, Fault> {
+    let mut missing = Vec::new();
+    let mut dir = parent(path);
+    while !is_own(ctx, path) && dir != "/" && ctx.target.stat(dir).await?.is_none() {
+        missing.push(dir.to_owned());
+        dir = parent(dir);
+    }
+    missing.reverse();
+    Ok(missing)
+}
+
+/// A fault when directories are missing on the way to a file.
+pub fn refuse_missing(ctx: &Ctx, path: &str, missing_dirs: &[String]) -> Result<(), Fault> {
+    match missing_dirs.first() {
+        Some(first) => Err(failed(ctx, format!("write {path}"), missing(format!("directory {first}")))),
+        None => Ok(()),
     }
 }
 

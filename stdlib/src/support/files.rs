@@ -153,7 +153,7 @@ pub async fn need(target: &dyn Target, path: &str) -> Result<Current, Fault> {
 
 /// The fault for a file that is not there.
 pub fn missing(target: &dyn Target, path: &str) -> Fault {
-    Fault::failed(format!("read {path}"), format!("there is no {path}")).on(target.name())
+    Fault::failed(format!("read {path}"), super::tell::missing(path)).on(target.name())
 }
 
 /// The target of a named host, or the step's own.

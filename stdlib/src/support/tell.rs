@@ -18,14 +18,28 @@ pub fn reads(line: impl Into<String>) -> Plan {
     Plan::wont(line)
 }
 
-/// What to do when something that an earlier step may still make is missing: a plan that cannot know while
-/// planning, a fault in a real run, where every earlier step is done.
-pub fn not_there_yet(ctx: &Ctx, action: &dyn Action, missing: Fault) -> Result<Plan, Fault> {
-    if ctx.may_change || missing.kind != FaultKind::Failed {
-        return Err(missing);
-    }
-    let host = missing.host.clone().unwrap_or_else(|| ctx.target.name().to_owned());
-    let reason = format!("{} (on {host}); an earlier step may change that", missing.cause);
+/// How the causes of faults about missing files and directories begin.
+const MISSING: &str = "there is no ";
+
+/// The cause of a fault about a missing file or directory.
+pub fn missing(what: impl Display) -> String {
+    format!("{MISSING}{what}")
+}
+
+/// A plan, or what to do about a fault while describing. A missing file or directory is one that an earlier step
+/// may still make: while planning, that gives a plan that cannot know; in a real run, where every earlier step is
+/// done, it is a fault like all others.
+pub fn planned(ctx: &Ctx, action: &dyn Action, plan: Result<Plan, Fault>) -> Result<Plan, Fault> {
+    let fault = match plan {
+        Err(fault)
+            if !ctx.may_change && fault.kind == FaultKind::Failed && fault.cause.starts_with(MISSING) =>
+        {
+            fault
+        }
+        other => return other,
+    };
+    let host = fault.host.as_deref().unwrap_or(ctx.target.name());
+    let reason = format!("{} (on {host}); an earlier step may change that", fault.cause);
     let line = format!("{}, once that is known", action.spec().summary.trim_end_matches('.'));
     Ok(Plan { change: Change::CannotKnow(reason), ..Plan::will([line]) })
 }

@@ -10,6 +10,8 @@ use std::{
 /// there are a CA `stranger` and a certificate `other` of it.
 pub struct EtcdMember {
     child: Child,
+    /// Apart from the bench, whose files only tests change.
+    _data: tempfile::TempDir,
     dir: String,
     pub port: u16,
     pub url: String,
@@ -24,9 +26,10 @@ impl EtcdMember {
         leaf(bench, &stranger, "other", &Issue { cn: "other", ..Issue::default() });
         let [port, peer_port] = free_ports();
         let url = format!("https://127.0.0.1:{port}");
+        let data = tempfile::tempdir().unwrap();
         let child = Command::new("etcd")
             .args(["--name=one", "--client-cert-auth", "--logger=zap", "--log-level=error"])
-            .arg(format!("--data-dir={}", bench.path("etcd-data")))
+            .arg(format!("--data-dir={}", data.path().display()))
             .arg(format!("--listen-client-urls={url}"))
             .arg(format!("--advertise-client-urls={url}"))
             .arg(format!("--listen-peer-urls=http://127.0.0.1:{peer_port}"))
@@ -39,7 +42,7 @@ impl EtcdMember {
             .stderr(Stdio::null())
             .spawn()
             .expect("etcd is installed");
-        let member = Self { child, dir: bench.path(""), port, url };
+        let member = Self { child, _data: data, dir: bench.path(""), port, url };
         member.wait().await;
         member
     }

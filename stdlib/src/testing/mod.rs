@@ -8,6 +8,7 @@ pub use certs::{Issue, ca, leaf};
 pub use etcd::EtcdMember;
 pub use target::FakeTarget;
 
+use crate::support::files::sha256;
 use async_trait::async_trait;
 use keybook_api::{
     Action, Args, Cancel, Command, Ctx, Exit, Fault, HostAccess, HostSpec, Receipt, RunId, Sink, StreamName,
@@ -116,7 +117,8 @@ impl Bench {
             may_change: true,
             cancel: self.cancel.clone(),
             sink: self.told.clone(),
-            now: jiff::Timestamp::now().as_second(),
+            // The whole minute, so that a test may go some seconds on and is still on the same day.
+            now: jiff::Timestamp::now().as_second().div_euclid(60) * 60,
             ordinal: 0.into(),
         }
     }
@@ -126,12 +128,12 @@ impl Bench {
         Ctx { may_change: false, ..self.ctx() }
     }
 
-    /// Every file's path, mode, size and bytes below the directory, to show that nothing changed.
-    pub fn snapshot(&self) -> Vec<(String, u32, Vec<u8>)> {
+    /// Every file's path, mode and digest below the directory, to show that nothing changed.
+    pub fn snapshot(&self) -> Vec<String> {
         let mut found = Vec::new();
         walk(&self.path(""), &mut |path, meta| {
-            let bytes = if meta.is_file() { fs::read(path).unwrap() } else { Vec::new() };
-            found.push((path.to_owned(), meta.mode(), bytes));
+            let digest = if meta.is_file() { sha256(&fs::read(path).unwrap()) } else { String::new() };
+            found.push(format!("{path} {:o} {digest}", meta.mode()));
         });
         found
     }

@@ -37,14 +37,7 @@ impl Action for Bundle {
     }
 
     async fn describe(&self, ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
-        let all = match load(ctx, args).await {
-            Ok(all) => all,
-            Err(missing) => return tell::not_there_yet(ctx, self, missing),
-        };
-        let mut plan = change(ctx, args, &all).await?.plan(all.iter().map(certs::line));
-        let digests: Vec<String> = all.iter().map(Certificate::sha256).collect();
-        plan.basis = format!("{}; {}", digests.join(" "), plan.basis);
-        Ok(plan)
+        tell::planned(ctx, self, plan(ctx, args).await)
     }
 
     async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
@@ -60,6 +53,14 @@ impl Action for Bundle {
             Became::Other(why) => Reconcile::Unknown(why),
         })
     }
+}
+
+async fn plan(ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
+    let all = load(ctx, args).await?;
+    let mut plan = change(ctx, args, &all).await?.plan(all.iter().map(certs::line));
+    let digests: Vec<String> = all.iter().map(Certificate::sha256).collect();
+    plan.basis = format!("{}; {}", digests.join(" "), plan.basis);
+    Ok(plan)
 }
 
 async fn load(ctx: &Ctx, args: &Args) -> Result<Vec<Certificate>, Fault> {

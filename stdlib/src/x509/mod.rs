@@ -17,6 +17,7 @@ pub use verify::Verify;
 use crate::support::files::{self, Current};
 use keybook_api::{Args, Ctx, Fault, Map, Secret, Target, Value, value::map};
 use keybook_pki::{Certificate, PkiError, PrivateKey, parse_rfc3339, rfc3339};
+use std::fmt;
 
 const DAY: i64 = 86_400;
 
@@ -84,21 +85,49 @@ async fn key(
     Ok((file, key))
 }
 
+/// When a certificate ends.
+#[derive(Clone, Copy)]
+struct End {
+    /// Seconds since 1970 (UTC).
+    at: i64,
+    /// The days from now, when it was given so.
+    days: Option<i64>,
+}
+
+impl End {
+    fn in_days(ctx: &Ctx, days: i64) -> Self {
+        Self { at: ctx.now.saturating_add(days.saturating_mul(DAY)), days: Some(days) }
+    }
+}
+
+/// As plans show it: an end in days without its time, so that a plan made a second later reads the same.
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = rfc3339(self.at);
+        match self.days {
+            Some(days) => {
+                write!(f, "{} (in {days} days)", text.split_once('T').map_or(text.as_str(), |(date, _)| date))
+            }
+            None => f.write_str(&text),
+        }
+    }
+}
+
 /// The end that the arguments `days` (from now) or `not_after` ask for; `None` when neither is given.
-fn end(ctx: &Ctx, args: &Args) -> Result<Option<i64>, Fault> {
+fn end(ctx: &Ctx, args: &Args) -> Result<Option<End>, Fault> {
     match (args.opt_int("days")?, args.opt_text("not_after")?) {
         (Some(_), Some(_)) => Err(Fault::usage("read the arguments", "give `days` or `not_after`, not both")),
         (Some(days), None) if days < 1 => {
             Err(Fault::usage("read the argument `days`", format!("{days} is not a number of days from 1")))
         }
-        (Some(days), None) => Ok(Some(ctx.now.saturating_add(days.saturating_mul(DAY)))),
+        (Some(days), None) => Ok(Some(End::in_days(ctx, days))),
         (None, Some(text)) => {
-            let end = date("not_after", text)?;
-            if end <= ctx.now {
-                let why = format!("{} is not in the future", rfc3339(end));
+            let at = date("not_after", text)?;
+            if at <= ctx.now {
+                let why = format!("{} is not in the future", rfc3339(at));
                 return Err(Fault::usage("read the argument `not_after`", why));
             }
-            Ok(Some(end))
+            Ok(Some(End { at, days: None }))
         }
         (None, None) => Ok(None),
     }

@@ -1,4 +1,4 @@
-use super::{BACKDATE, DAY, certificate_value, end, fault, key, one};
+use super::{BACKDATE, DAY, End, certificate_value, end, fault, key, one};
 use crate::support::{
     certs,
     change::{FileChange, Wanted, basis},
@@ -60,22 +60,7 @@ impl Action for ReissueCa {
     }
 
     async fn describe(&self, ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
-        let old = match Old::load(ctx, args).await {
-            Ok(old) => old,
-            Err(missing) => return tell::not_there_yet(ctx, self, missing),
-        };
-        let basis = format!("{}; {}", basis(&old.file.mark()), old.before_basis());
-        let memo = old.memo();
-        if let Some(already) = &old.already {
-            let line = format!("{} is already reissued: {}", args.path("out")?, certs::line(already));
-            return Ok(Plan { basis, memo, ..Plan::wont(line) });
-        }
-        let new = old.reissue(ctx, args)?;
-        let mut plan = change(ctx, args, &new).await?.plan(old.lines(&new));
-        // The dates of `days` and the signature differ at each call: neither is something the host changed.
-        plan.basis = basis;
-        plan.memo = memo;
-        Ok(plan)
+        tell::planned(ctx, self, plan(ctx, args).await)
     }
 
     async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
@@ -110,6 +95,27 @@ impl Action for ReissueCa {
     }
 }
 
+async fn plan(ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
+    let old = Old::load(ctx, args).await?;
+    let out = args.path("out")?;
+    let mut plan = match &old.already {
+        Some(already) => Plan::wont(format!("{out} is already reissued: {}", certs::line(already))),
+        None => {
+            let new = old.reissue(ctx, args)?;
+            let mut plan = change(ctx, args, &new).await?.plan(old.lines(args, &new)?);
+            // Signature and time differ at each call: neither is something that changed on the host.
+            for diff in &mut plan.diffs {
+                diff.after = Some(old.new_text());
+                diff.described = true;
+            }
+            plan
+        }
+    };
+    plan.basis = format!("{}; {}", basis(&old.file.mark()), old.before_basis());
+    plan.memo = old.memo();
+    Ok(plan)
+}
+
 /// Is this the reissue that a memo tells of?
 fn fits(memo: &Value, new: &Certificate) -> bool {
     let same = |name: &str, value: &str| memo.get(name).and_then(Value::as_str) == Some(value);
@@ -126,7 +132,7 @@ struct Old {
     before: Option<Current>,
     /// The certificate in `out` when it already is what is asked for.
     already: Option<Certificate>,
-    end: i64,
+    end: End,
 }
 
 impl Old {
@@ -140,7 +146,7 @@ impl Old {
         let (_, before) = files::look(&*ctx.target, args.path("out")?).await?;
         let found = before.as_ref().and_then(|file| Certificate::one_pem(file.content.expose()).ok());
         let wanted = |out: &Certificate| {
-            key.matches(out) && is_reissue(&certificate, out) && out.not_after() >= end.saturating_sub(DAY)
+            key.matches(out) && is_reissue(&certificate, out) && out.not_after() >= end.at.saturating_sub(DAY)
         };
         let already = found.filter(wanted);
         Ok(Self { file, certificate, key, before, already, end })
@@ -148,22 +154,33 @@ impl Old {
 
     fn reissue(&self, ctx: &Ctx, args: &Args) -> Result<Reissued, Fault> {
         let begin = (!args.bool_or("keep_not_before", true)?).then_some(ctx.now.saturating_sub(BACKDATE));
-        reissue(&self.certificate, &self.key, self.end, begin).map_err(|error| {
+        reissue(&self.certificate, &self.key, self.end.at, begin).map_err(|error| {
             fault(&*ctx.target, format!("reissue {}", self.file.path), &error).now("nothing was written")
         })
     }
 
-    fn lines(&self, new: &Reissued) -> Vec<String> {
-        let (old, new_one) = (&self.certificate, &new.certificate);
+    fn lines(&self, args: &Args, new: &Reissued) -> Result<Vec<String>, Fault> {
+        let old = &self.certificate;
         let mut lines = vec![
             format!("reissue {} ({}) with the same key and serial number", self.file.path, old.subject()),
-            format!("not before {} → {}", rfc3339(old.not_before()), rfc3339(new_one.not_before())),
-            format!("not after {} → {}", rfc3339(old.not_after()), rfc3339(new_one.not_after())),
+            format!("not after {} → {}", rfc3339(old.not_after()), self.end),
         ];
+        if !args.bool_or("keep_not_before", true)? {
+            lines.push(format!("not before {} → five minutes ago", rfc3339(old.not_before())));
+        }
         if let Some((before, after)) = &new.signature_changed {
             lines.push(format!("signature algorithm {before} → {after}"));
         }
-        lines
+        Ok(lines)
+    }
+
+    fn new_text(&self) -> String {
+        format!(
+            "certificate {}, serial {}, until {}",
+            self.certificate.subject(),
+            self.certificate.serial(),
+            self.end
+        )
     }
 
     fn before_basis(&self) -> String {

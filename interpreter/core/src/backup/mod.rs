@@ -14,11 +14,10 @@ pub async fn take(
     wanted: &[String],
     known: &[Kept],
 ) -> Result<Option<Event>, Fault> {
+    // By entry: what came into a kept directory later is not kept yet.
     let covered = |path: &str| {
-        known
-            .iter()
-            .filter(|kept| kept.host == host)
-            .any(|kept| kept.paths.iter().any(|root| inside(path, root)))
+        let on_host = known.iter().filter(|kept| kept.host == host);
+        on_host.flat_map(|kept| &kept.entries).any(|entry| entry.path == path)
     };
     let paths: Vec<String> = wanted.iter().filter(|path| !covered(path)).cloned().collect();
     if paths.is_empty() {
@@ -126,8 +125,12 @@ impl Originals {
         }
     }
 
-    /// Copies were made.
+    /// Copies were made. A path that was asked for and is not there will be the run's own.
     pub fn kept(&mut self, kept: &Kept) {
+        let there = |path: &str| kept.entries.iter().any(|entry| entry.path == path);
+        for path in kept.paths.iter().filter(|path| !there(path)) {
+            self.0.entry((kept.host.clone(), path.clone())).or_insert(Original::Absent);
+        }
         for entry in &kept.entries {
             let Some((number, root)) =
                 kept.paths.iter().enumerate().find(|(_, root)| inside(&entry.path, root))
@@ -138,7 +141,8 @@ impl Originals {
             let fresh = Original::Present { entry: entry.clone(), copy };
             let known =
                 self.0.entry((kept.host.clone(), entry.path.clone())).or_insert_with(|| fresh.clone());
-            if matches!(known, Original::Present { entry: first, copy: None } if first == entry) {
+            // A path without a copy was announced by an attempt that went no further.
+            if matches!(known, Original::Present { copy: None, .. }) {
                 *known = fresh;
             }
         }

@@ -252,6 +252,9 @@ impl<'d> Decoder<'d> {
         let (titles, hosts) = (fields.titles(&mut self.problems), fields.hosts);
         let hosts = hosts.and_then(|n| self.choice(n, inside));
         let inside_now = inside || hosts.is_some();
+        if children.is_some() {
+            fields.refuse_with_steps(&mut self.problems);
+        }
         let shell = self.shell(&fields, &id, phases);
         let work = self.work(node, children, &actions, inside_now, phases)?;
         let registered = fields.register.and_then(|n| self.register(n));

@@ -27,6 +27,7 @@ pub struct Loaded {
 }
 
 /// Why a runbook cannot be run.
+#[derive(Debug)]
 pub enum LoadError {
     /// The folder or a file in it cannot be read.
     Fault(Fault),

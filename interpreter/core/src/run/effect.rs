@@ -41,11 +41,33 @@ impl Attempt<'_> {
         };
         match outcome {
             Ok(applied) => self.finish(&ready, applied, begun).await,
-            Err(fault) => {
-                // A call that only reads, or only waits, has no effect to be in doubt about.
-                let harmless = effect != Effect::Changes && self.state() != UnitState::Applied;
-                Err(self.fail(fault, harmless, begun))
+            // A call that only reads, or only waits, has no effect to be in doubt about.
+            Err(fault) if effect != Effect::Changes && self.state() != UnitState::Applied => {
+                Err(self.fail(fault, true, begun))
             }
+            Err(fault) => Err(self.fail_after_effect(&ready, fault, begun).await),
+        }
+    }
+
+    /// Records a failure with what is on the host now. What cannot be read is left out.
+    async fn fail_after_effect(&self, ready: &Ready, fault: Fault, begun: Instant) -> Stop {
+        let wrote = self.written(&ready.target, &ready.plan.touches).await.unwrap_or_default();
+        self.fail_having_written(fault, wrote, begun)
+    }
+
+    /// The state of what this unit may have changed.
+    pub(super) async fn written(&self, target: &Arc<dyn Target>, touches: &[String]) -> Result<Vec<Touched>, Fault> {
+        let changes = self.reach() == Effect::Changes;
+        let wide = changes && (touches.is_empty() || !self.step.backup.is_empty());
+        self.session.written(target, &self.unit.host, touches, wide).await
+    }
+
+    /// What the unit may do; a step with steps and an own backup counts as one that changes.
+    fn reach(&self) -> Effect {
+        match &self.step.work {
+            Work::Steps(_) if self.step.backup.is_empty() => Effect::Run,
+            Work::Steps(_) => Effect::Changes,
+            Work::Action(call) => self.effect_of(call).unwrap_or(Effect::Changes),
         }
     }
 
@@ -112,6 +134,7 @@ impl Attempt<'_> {
             let checked = Args([("backup".to_owned(), value)].into_iter().collect());
             paths.push(checked.path("backup").map_err(|fault| fault.at(&self.step.span))?.to_owned());
         }
+        // What the run made for itself needs no copy: it is removed on rollback.
         let staging = format!("{}/", self.session.state_dir());
         for touch in
             touches.iter().filter(|touch| touch.before.is_some() && !touch.path.starts_with(&staging))
@@ -184,8 +207,13 @@ impl Attempt<'_> {
         let applied = outcome.map_err(|fault| fault.at(&call.span))?;
         Session::learn(&self.session.redactor, &applied.value);
         self.add_hosts(&applied)?;
-        self.write(Event::UnitApplied { result: applied.value.to_json(), changed: applied.changed })?;
+        self.write(Event::UnitApplied { result: self.journaled(&applied), changed: applied.changed })?;
         Ok(applied)
+    }
+
+    /// A result as the journal keeps it; that of a secret step stays in this process.
+    fn journaled(&self, applied: &Applied) -> serde_json::Value {
+        if self.step.secret { serde_json::Value::Null } else { applied.value.to_json() }
     }
 
     fn add_hosts(&self, applied: &Applied) -> Result<(), Fault> {
@@ -231,17 +259,16 @@ impl Attempt<'_> {
     }
 
     async fn finish(&self, ready: &Ready, applied: Applied, begun: Instant) -> Result<(), Stop> {
-        let wrote = touched(&ready.target, &ready.plan.touches).await;
-        let wrote = match wrote {
+        let wrote = match self.written(&ready.target, &ready.plan.touches).await {
             Ok(wrote) => wrote,
             Err(fault) => return Err(self.fail(fault, false, begun)),
         };
-        if applied.value.has_secret() {
+        if applied.value.has_secret() || self.step.secret {
             let mut live = self.session.live.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             live.insert(self.unit.clone(), applied.value.clone());
         }
         self.write(Event::UnitDone {
-            result: applied.value.to_json(),
+            result: self.journaled(&applied),
             changed: applied.changed,
             wrote,
             took_ms: millis(begun),
@@ -254,21 +281,27 @@ impl Attempt<'_> {
     pub(super) fn settle(&self) -> Result<(), Fault> {
         let Some(settles) = &self.step.settles else { return Ok(()) };
         let debt = (settles.value.clone(), self.unit.host.clone());
-        if self.session.log.state(|state| state.owed.contains(&debt)) {
+        if self.session.log.state(|state| state.owed.contains_key(&debt)) {
             self.session.log.run(Event::ObligationSettled { what: debt.0, host: debt.1 })?;
         }
         Ok(())
     }
 
     /// Ends a step with steps whose children are all through.
-    pub(super) fn finish_parent(&self, begun: Instant) -> Result<(), Stop> {
+    pub(super) async fn finish_parent(&self, begun: Instant) -> Result<(), Stop> {
+        let wrote = if self.reach() == Effect::Changes {
+            let target = self.session.hosts.get(&self.unit.host).await?;
+            self.written(&target, &[]).await?
+        } else {
+            Vec::new()
+        };
         if self.state() != UnitState::Applied {
             self.write(Event::UnitApplied { result: serde_json::Value::Null, changed: true })?;
         }
         self.write(Event::UnitDone {
             result: serde_json::Value::Null,
             changed: true,
-            wrote: Vec::new(),
+            wrote,
             took_ms: millis(begun),
         })?;
         self.settle()?;

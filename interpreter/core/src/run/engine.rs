@@ -102,12 +102,12 @@ pub async fn resume(
 ) -> Result<Outcome, Fault> {
     let (state, writer) = reopen(path, journal)?;
     check_resumable(&state, &setup.id)?;
-    let (was_locked, interrupted) = (!state.locked.is_empty(), state.interrupted);
+    let interrupted = state.interrupted;
     let cluster = setup.inventory.cluster.clone();
     let (holder, unattended) = (setup.person.name(), setup.options.unattended);
     let session = session(setup, writer, state)?;
     session.log.run(Event::RunResumed { operator: holder.clone(), unattended, accepted })?;
-    let outcome = match come_back(&session, &cluster, &holder, was_locked, interrupted).await {
+    let outcome = match come_back(&session, &cluster, &holder, interrupted).await {
         Ok(()) => forward(&session, &cluster).await,
         Err(stop) => rest(&session, stop).await,
     };
@@ -121,7 +121,7 @@ pub async fn roll_back(setup: Setup, path: &Path, journal: &Journal, reason: &st
         return Err(Fault::usage(format!("roll back run {}", setup.id), "it is rolled back already")
             .now("nothing was changed"));
     }
-    let interrupted = state.interrupted;
+    let interrupted = state.interrupted || !state.started && state.status == RunStatus::Running;
     let cluster = setup.inventory.cluster.clone();
     let session = session(setup, writer, state)?;
     let outcome = backward(&session, &cluster, &session.person.name(), reason, interrupted).await;
@@ -192,17 +192,13 @@ async fn come_back(
     session: &Arc<Session>,
     cluster: &str,
     holder: &str,
-    was_locked: bool,
     interrupted: bool,
 ) -> Result<(), Stop> {
     session.check_groups()?;
     session.preflight(true).await?;
     session.lock(cluster, holder).await?;
     session.reconcile_all(true).await?;
-    if interrupted && was_locked {
-        finally(session).await?;
-    }
-    Ok(())
+    if interrupted { finally(session).await } else { Ok(()) }
 }
 
 async fn forward(session: &Arc<Session>, cluster: &str) -> (RunStatus, Option<Stop>) {
@@ -211,17 +207,13 @@ async fn forward(session: &Arc<Session>, cluster: &str) -> (RunStatus, Option<St
         return backward(session, cluster, by, "asked for at a gate", false).await;
     }
     let ended = finally(session).await;
-    let outcome = match (walked, ended) {
-        (Ok(()), Ok(())) => check_owed(session),
-        (Err(first), Err(second)) => Err(first.worse(second)),
-        (Err(stop), Ok(())) | (Ok(()), Err(stop)) => Err(stop),
-    };
-    let outcome = match outcome {
-        Ok(()) => session.unlock(cluster).await,
-        Err(stop) => Err(stop),
-    };
+    let mut outcome = both(walked, ended).and_then(|()| check_owed(session));
+    if outcome.is_ok() {
+        outcome = session.unlock(cluster).await;
+    }
     match outcome {
         Ok(()) => (RunStatus::Done, None),
+        Err(Stop::RollBack(by)) => backward(session, cluster, &by, "asked for at a gate", false).await,
         Err(stop) => rest(session, stop).await,
     }
 }
@@ -250,17 +242,27 @@ async fn take_back(
 ) -> Result<(), Stop> {
     session.log.run(Event::RollbackStarted { by: by.to_owned(), reason: reason.to_owned() })?;
     if session.log.state(|state| state.units.is_empty()) {
-        // No step was begun.
-        return session.unlock(cluster).await;
+        // No step was begun. A process that was killed before it recorded the locks may have left some.
+        let unrecorded = interrupted && !session.log.state(|state| state.started);
+        let locked = if unrecorded { session.all_hosts() } else { session.locked() };
+        return session.unlock_hosts(locked, cluster).await;
     }
     session.lock(cluster, by).await?;
     if interrupted {
         session.reconcile_all(false).await?;
         finally(session).await?;
     }
-    session.take_back().await?;
-    finally(session).await?;
+    both(session.take_back().await, finally(session).await)?;
     session.unlock(cluster).await
+}
+
+/// The worse of two outcomes.
+fn both(first: Result<(), Stop>, second: Result<(), Stop>) -> Result<(), Stop> {
+    match (first, second) {
+        (Err(first), Err(second)) => Err(first.worse(second)),
+        (Err(stop), Ok(())) | (Ok(()), Err(stop)) => Err(stop),
+        (Ok(()), Ok(())) => Ok(()),
+    }
 }
 
 async fn rest(_session: &Arc<Session>, stop: Stop) -> (RunStatus, Option<Stop>) {
@@ -269,7 +271,7 @@ async fn rest(_session: &Arc<Session>, stop: Stop) -> (RunStatus, Option<Stop>) 
 
 /// The `finally` steps, each round under a name of its own. A stop waits for them.
 async fn finally(session: &Arc<Session>) -> Result<(), Stop> {
-    if session.runbook.finally.is_empty() || session.log.state(|state| state.locked.is_empty()) {
+    if session.runbook.finally.is_empty() || !session.log.state(|state| state.started) {
         return Ok(());
     }
     session.log.run(Event::FinallyStarted {})?;
@@ -290,12 +292,13 @@ fn check_owed(session: &Arc<Session>) -> Result<(), Stop> {
 }
 
 fn owed(session: &Arc<Session>) -> Vec<String> {
-    session.log.state(|state| state.owed.iter().map(|(what, host)| format!("{what}@{host}")).collect())
+    session.log.state(|state| state.owed.keys().map(|(what, host)| format!("{what}@{host}")).collect())
 }
 
 /// Writes the last record and lets go of the hosts.
 async fn close(session: Arc<Session>, outcome: (RunStatus, Option<Stop>)) -> Result<Outcome, Fault> {
     let (status, stop) = outcome;
+    let stop = stop.map(|stop| stop.redacted(&session.redactor));
     let fault = match &stop {
         Some(Stop::Fault(fault)) => Some(fault.clone()),
         _ => None,

@@ -3,7 +3,7 @@
 use super::{person::Card, stop::Stop, unit::Attempt, unit::unanswered};
 use crate::model::Show;
 use keybook_api::{
-    Event, Fault, Plan, Value,
+    Diff, Event, Fault, Plan, Value,
     event::{Answer, Via},
 };
 
@@ -52,13 +52,24 @@ impl Attempt<'_> {
             position: self.session.runbook.position(&self.unit.step),
             at: self.step.span.clone(),
             sandbox: self.session.options.sandbox,
-            question,
+            question: self.session.redactor.text(&question),
             irreversible,
-            plan: plan.clone(),
+            plan: self.without_secrets(plan),
             facts: show_facts
                 .then(|| self.scope.get("facts").map_or(serde_json::Value::Null, Value::to_json)),
             changed,
         }
+    }
+
+    /// What is shown is kept free of secrets like what is written.
+    fn without_secrets(&self, plan: &Plan) -> Plan {
+        let clean = |text: &str| self.session.redactor.text(text);
+        let diffs = plan.diffs.iter().map(|diff| Diff {
+            before: diff.before.as_deref().map(clean),
+            after: diff.after.as_deref().map(clean),
+            ..diff.clone()
+        });
+        Plan { lines: plan.lines.iter().map(|line| clean(line)).collect(), diffs: diffs.collect(), ..plan.clone() }
     }
 
     /// The answer given beforehand. In a rollback the answer of the step itself counts for its settling again.

@@ -54,15 +54,26 @@ impl Session {
                 Ok(true) => taken.push(host),
                 Ok(false) => {}
                 Err(fault) => {
-                    for host in &taken {
-                        self.unlock_host(host, cluster).await?;
+                    // The write may have happened although its answer was lost.
+                    if !self.log.state(|state| state.locked.contains(&host)) {
+                        taken.push(host);
                     }
-                    return Err(fault.into());
+                    return Err(self.give_back(&taken, cluster, fault).await.into());
                 }
             }
         }
-        self.log.run(Event::LockTaken { hosts: taken })?;
+        self.log.run(Event::LockTaken { hosts: self.all_hosts() })?;
         Ok(())
+    }
+
+    /// Gives back what was taken before the lock failed; the failure says where that did not work.
+    async fn give_back(&self, taken: &[String], cluster: &str, mut fault: Fault) -> Fault {
+        for host in taken {
+            if self.unlock_host(host, cluster).await.is_err() {
+                fault = fault.hint(format!("the lock record may still be on {host}; `keybook unlock` removes it"));
+            }
+        }
+        fault
     }
 
     /// True when the record was written now, false when this run held it already.
@@ -98,7 +109,16 @@ impl Session {
 
     /// Gives the lock back on every host.
     pub async fn unlock(&self, cluster: &str) -> Result<(), Stop> {
-        let hosts: Vec<String> = self.log.state(|state| state.locked.iter().cloned().collect());
+        self.unlock_hosts(self.locked(), cluster).await
+    }
+
+    /// The hosts that hold this run's record, as the journal knows.
+    pub fn locked(&self) -> Vec<String> {
+        self.log.state(|state| state.locked.iter().cloned().collect())
+    }
+
+    /// Removes this run's record from these hosts.
+    pub async fn unlock_hosts(&self, hosts: Vec<String>, cluster: &str) -> Result<(), Stop> {
         for host in &hosts {
             self.unlock_host(host, cluster).await?;
         }

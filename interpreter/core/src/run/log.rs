@@ -76,11 +76,9 @@ impl Log {
             Some((id, attempt)) => (Some(id.clone()), Some(attempt)),
             None => (None, None),
         };
+        inner.state.admits(id.as_ref(), &event).map_err(defect)?;
         let record = inner.writer.append(id, attempt, event, durable)?;
-        inner.state.apply(&record).map_err(|why| {
-            Fault::failed("keep the run's state", why)
-                .hint("this is a defect of keybook: please report it with the journal")
-        })?;
+        inner.state.apply(&record).map_err(defect)?;
         drop(inner);
         for watcher in &self.watchers {
             watcher.record(&record);
@@ -94,4 +92,9 @@ impl Log {
         let json = serde_json::to_value(event).map_err(lost)?;
         serde_json::from_value(self.redactor.json(&json)).map_err(lost)
     }
+}
+
+fn defect(why: String) -> Fault {
+    Fault::failed("keep the run's state", why)
+        .hint("this is a defect of keybook: please report it with the journal")
 }

@@ -19,3 +19,4 @@ pub mod state;
 pub mod stop;
 mod unit;
 mod walk;
+mod written;

@@ -1,14 +1,14 @@
 //! What became of units that were under way when the run was interrupted.
 
 use super::{
-    effect::touched,
     person::{Doubt, Verdict},
     session::{Session, sleep},
+    state::Intent,
     stop::Stop,
     unit::{Attempt, digest},
 };
-use crate::model::Work;
-use keybook_api::{Cancel, Ctx, Event, Fault, Reconcile, UnitId, Value};
+use crate::model::{Call, Work};
+use keybook_api::{Cancel, Ctx, Effect, Event, Fault, FaultKind, Reconcile, UnitId, Value};
 use serde_json::Value as Json;
 use std::{sync::Arc, time::Duration};
 
@@ -31,11 +31,12 @@ impl Session {
     /// Right after a host was lost: perhaps it is back already.
     pub(super) async fn reconcile_soon(self: &Arc<Self>, unit: &UnitId) -> Result<(), Stop> {
         for _ in 0..SOON.0 {
+            match self.reconcile_one(unit, false).await {
+                Err(Stop::Fault(fault)) if lost(&fault) => {}
+                outcome => return outcome,
+            }
             if !sleep(SOON.1, &self.cancel).await {
                 return Ok(());
-            }
-            if self.hosts.get(&unit.host).await.is_ok() {
-                return self.reconcile_one(unit, false).await;
             }
         }
         Ok(())
@@ -49,19 +50,15 @@ impl Session {
         };
         let Work::Action(call) = &step.work else { return Ok(()) };
         let attempt = Attempt::resumed(self, step, unit.clone(), &self.item_of(unit), Cancel::new());
-        let intent = self.log.state(|state| state.unit(unit).and_then(|known| known.intent.clone()));
+        let intent = self.log.state(|state| state.unit(unit).and_then(|known| known.intent().cloned()));
         let Some(intent) = intent else { return Ok(()) };
         let target = self.hosts.get(&unit.host).await?;
-        let args = attempt.args(call)?;
-        let verdict = if digest(&args) == intent.args_digest {
-            let ctx = self.session_ctx(&attempt, Arc::clone(&target));
-            attempt
-                .action(call)?
-                .reconcile(&ctx, &args, &intent.memo)
-                .await
-                .map_err(|fault| fault.at(&call.span))?
-        } else {
-            Reconcile::Unknown("its arguments are other ones than those it was begun with".to_owned())
+        let verdict = match self.look_for(&attempt, call, &intent, &target).await {
+            Ok(verdict) => verdict,
+            Err(Stop::Fault(fault)) if !lost(&fault) => {
+                Reconcile::Unknown(format!("it cannot be looked for: {fault}"))
+            }
+            Err(stop) => return Err(stop),
         };
         let verdict = self.confirm(attempt, verdict)?;
         let attempt = Attempt::resumed(self, step, unit.clone(), &self.item_of(unit), Cancel::new());
@@ -72,10 +69,10 @@ impl Session {
             Reconcile::NotDone => {
                 ("not-done", "found on the host".to_owned(), "action".to_owned(), Json::Null)
             }
-            Reconcile::Unknown(reason) => self.ask_about(unit, &reason, ask).await,
+            Reconcile::Unknown(reason) => self.ask_about(unit, &intent, &reason, ask).await,
         };
         let paths: Vec<String> = intent.touches.iter().map(|touch| touch.path.clone()).collect();
-        let wrote = if verdict == "done" { touched(&target, &paths).await? } else { Vec::new() };
+        let wrote = if verdict == "done" { attempt.written(&target, &paths).await? } else { Vec::new() };
         attempt.write(Event::UnitReconciled { verdict: verdict.to_owned(), reason, by, result, wrote })?;
         if verdict == "done" {
             attempt.settle()?;
@@ -83,14 +80,40 @@ impl Session {
         Ok(())
     }
 
+    /// What the action finds. A call that only reads has no effect to be in doubt about.
+    async fn look_for(
+        self: &Arc<Self>,
+        attempt: &Attempt<'_>,
+        call: &Call,
+        intent: &Intent,
+        target: &Arc<dyn keybook_api::Target>,
+    ) -> Result<Reconcile, Stop> {
+        if attempt.effect_of(call)? == Effect::Reads {
+            return Ok(Reconcile::NotDone);
+        }
+        let args = attempt.args(call)?;
+        if digest(&args) != intent.args_digest {
+            let why = "its arguments are other ones than those it was begun with";
+            return Ok(Reconcile::Unknown(why.to_owned()));
+        }
+        let ctx = self.session_ctx(attempt, Arc::clone(target));
+        let found = attempt.action(call)?.reconcile(&ctx, &args, &intent.memo).await;
+        Ok(found.map_err(|fault| fault.at(&call.span))?)
+    }
+
     fn session_ctx(self: &Arc<Self>, attempt: &Attempt<'_>, target: Arc<dyn keybook_api::Target>) -> Ctx {
         self.ctx(target, &attempt.unit, attempt.number, false, Cancel::new())
     }
 
-    /// An effect that happened must also have worked.
+    /// An effect that happened must also have worked; one that is repeated until it has is repeated once more.
     fn confirm(&self, mut attempt: Attempt<'_>, verdict: Reconcile) -> Result<Reconcile, Stop> {
         let Reconcile::Done(value) = verdict else { return Ok(verdict) };
         attempt.scope.insert("result".to_owned(), value.clone());
+        if let Some(until) = attempt.step.retry.as_ref().and_then(|retry| retry.until.as_ref())
+            && !attempt.truth(until, "until").unwrap_or(false)
+        {
+            return Ok(Reconcile::NotDone);
+        }
         for expect in &attempt.step.expect {
             let source = expect.text().as_str().trim().to_owned();
             match attempt.truth(expect, "expect") {
@@ -112,6 +135,7 @@ impl Session {
     async fn ask_about(
         &self,
         unit: &UnitId,
+        intent: &Intent,
         reason: &str,
         ask: bool,
     ) -> (&'static str, String, String, Json) {
@@ -119,8 +143,8 @@ impl Session {
         let doubt = Doubt {
             unit: unit.clone(),
             title: step.map_or_else(String::new, |step| step.title.clone()),
-            lines: Vec::new(),
-            reason: reason.to_owned(),
+            lines: vec![format!("{} {}", intent.action, intent.args)],
+            reason: self.redactor.text(reason),
         };
         let verdict = if ask { self.person.doubt(&doubt).await } else { None };
         let by = self.person.name();
@@ -151,4 +175,9 @@ impl Session {
             Value::Null
         })
     }
+}
+
+/// The host cannot be asked now; perhaps later.
+fn lost(fault: &Fault) -> bool {
+    matches!(fault.kind, FaultKind::Unreachable | FaultKind::TimedOut)
 }

@@ -6,16 +6,21 @@ use super::{
     machine::UnitState,
     person::Conflict,
     session::Session,
+    state::Intent,
     stop::Stop,
     unit::{Attempt, info},
     walk::Place,
+    written::last_written,
 };
 use crate::{
     backup::{Original, difference},
     model::{Call, Step, Work, canonical},
 };
-use keybook_api::{Cancel, Effect, Event, Fault, Target, UnitId, Value, event::Touched};
-use std::{collections::BTreeSet, sync::Arc};
+use keybook_api::{Cancel, Effect, Event, Fault, Receipt, Target, UnitId, Value, event::Touched};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// A step whose files were restored, and the hosts that now owe its obligation again.
 struct Debt {
@@ -55,7 +60,8 @@ impl Session {
         }
         self.settle_debt(debt).await?;
         self.settle_leftovers().await?;
-        self.verify_originals().await
+        self.verify_originals().await?;
+        self.check_paid()
     }
 
     /// Units that may have changed something, the latest first. What a rollback's own settling did is not
@@ -65,7 +71,7 @@ impl Session {
             let mut units: Vec<(u64, UnitId)> = state
                 .units
                 .iter()
-                .filter(|(id, unit)| unit.state.may_have_changed() && canonical(&id.step) == id.step)
+                .filter(|(id, unit)| unit.may_have_changed() && canonical(&id.step) == id.step)
                 .map(|(id, unit)| (unit.seq, id.clone()))
                 .collect();
             units.sort_by_key(|(seq, _)| std::cmp::Reverse(*seq));
@@ -90,15 +96,21 @@ impl Session {
     /// Ends what an interrupted run left running.
     async fn end_commands(self: &Arc<Self>) -> Result<(), Stop> {
         let flying: Vec<(UnitId, u32)> = self.log.state(|state| {
-            let flying = state.units.iter().filter(|(_, unit)| unit.state.in_flight());
+            let flying = state.units.iter().filter(|(_, unit)| {
+                unit.state.in_flight() && unit.intent().is_some_and(|intent| !intent.action.is_empty())
+            });
             flying.map(|(id, unit)| (id.clone(), unit.attempt)).collect()
         });
         for (unit, attempt) in flying {
             let target = self.hosts.get(&unit.host).await?;
-            for ordinal in 0..4 {
+            // A command that never began leaves a gap; so many in a row mean that there are no more.
+            let (mut ordinal, mut absent) = (0, 0);
+            while absent < 4 {
                 let receipt =
                     keybook_api::ReceiptId { run: self.id.clone(), unit: unit.clone(), attempt, ordinal };
-                target.end(&receipt).await?;
+                let found = target.end(&receipt).await?;
+                absent = if found == Receipt::Absent { absent + 1 } else { 0 };
+                ordinal += 1;
             }
         }
         Ok(())
@@ -134,43 +146,53 @@ impl Session {
         if step.undo.is_some() {
             return ("undo", Vec::new());
         }
-        let Work::Action(call) = &step.work else { return ("nothing", Vec::new()) };
-        let Some(action) = self.registry.get(&call.action) else { return ("nothing", Vec::new()) };
-        if action.spec().undo {
-            return ("undo", Vec::new());
-        }
-        let touches = self.log.state(|state| {
-            let known = state.unit(unit).and_then(|known| known.intent.as_ref());
-            known.map(|intent| intent.touches.iter().map(|touch| touch.path.clone()).collect::<Vec<_>>())
+        let changes = match &step.work {
+            Work::Steps(_) => !step.backup.is_empty(),
+            Work::Action(call) => {
+                let Some(action) = self.registry.get(&call.action) else { return ("nothing", Vec::new()) };
+                if action.spec().undo {
+                    return ("undo", Vec::new());
+                }
+                action.spec().effect == Effect::Changes
+            }
+        };
+        let (mut paths, recorded) = self.log.state(|state| {
+            let Some(known) = state.unit(unit) else { return (Vec::new(), true) };
+            let touches = known.intents.iter().flat_map(|intent| &intent.touches);
+            let mut paths: Vec<String> = touches.chain(&known.wrote).map(|touch| touch.path.clone()).collect();
+            paths.sort();
+            paths.dedup();
+            let begun = known.intents.iter().any(|intent| !intent.not_done);
+            (paths, !begun || known.state == UnitState::Done)
         });
-        let mut paths = touches.unwrap_or_default();
-        if action.spec().effect == Effect::Changes && paths.is_empty() {
-            // A command may have changed anything inside what the step kept.
-            paths = self.log.state(|state| {
-                let kept = state
-                    .backups
-                    .iter()
-                    .filter(|kept| kept.host == unit.host && kept.store.contains(&unit_folder(unit)));
-                kept.flat_map(|kept| kept.paths.clone()).collect()
-            });
+        if changes && paths.is_empty() && !recorded {
+            // Nobody recorded what it did: it may have changed anything that was kept.
+            paths = self.kept_roots(&unit.host);
         }
         if paths.is_empty() { ("nothing", paths) } else { ("restore", paths) }
     }
 
     async fn undo(self: &Arc<Self>, step: &Step, mut attempt: Attempt<'_>) -> Result<(), Stop> {
         let target = self.hosts.get(&attempt.unit.host).await?;
-        let (result, memo) = self.log.state(|state| {
-            let known = state.unit(&attempt.unit);
-            let memo = known.and_then(|unit| unit.intent.as_ref().map(|intent| intent.memo.clone()));
-            (known.map_or(Value::Null, |unit| Value::from_json(&unit.result)), memo.unwrap_or_default())
+        let (result, begun) = self.log.state(|state| {
+            let Some(known) = state.unit(&attempt.unit) else { return (Value::Null, Vec::new()) };
+            let begun = known.intents.iter().filter(|intent| !intent.not_done);
+            (Value::from_json(&known.result), begun.cloned().collect::<Vec<Intent>>())
         });
+        if begun.is_empty() {
+            return Ok(());
+        }
         attempt.scope.insert("result".to_owned(), result.clone());
-        let ctx = self.ctx(Arc::clone(&target), &attempt.unit, attempt.number, true, Cancel::new());
-        // Receipts of the undo stand apart from those of the effect.
-        ctx.ordinal.store(1000, std::sync::atomic::Ordering::SeqCst);
+        let context = |number: u32| {
+            let ctx = self.ctx(Arc::clone(&target), &attempt.unit, number, true, Cancel::new());
+            // Receipts of the undo stand apart from those of the effect.
+            ctx.ordinal.store(1000, std::sync::atomic::Ordering::SeqCst);
+            ctx
+        };
         let call: &Call = match (&step.undo, &step.work) {
             (Some(undo), _) => {
                 let args = attempt.args(undo)?;
+                let ctx = context(attempt.number);
                 attempt.action(undo)?.apply(&ctx, &args).await.map_err(|fault| fault.at(&undo.span))?;
                 return Ok(());
             }
@@ -178,11 +200,12 @@ impl Session {
             (None, Work::Steps(_)) => return Ok(()),
         };
         let args = attempt.args(call)?;
-        attempt
-            .action(call)?
-            .undo(&ctx, &args, &memo, &result)
-            .await
-            .map_err(|fault| fault.at(&call.span))?;
+        // Each attempt that may have had an effect knows only what itself found and changed.
+        for intent in begun.iter().rev() {
+            let ctx = context(intent.attempt);
+            let undone = attempt.action(call)?.undo(&ctx, &args, &intent.memo, &result).await;
+            undone.map_err(|fault| fault.at(&call.span))?;
+        }
         Ok(())
     }
 
@@ -190,21 +213,21 @@ impl Session {
     async fn restore(self: &Arc<Self>, unit: &UnitId, paths: &[String]) -> Result<bool, Stop> {
         let target = self.hosts.get(&unit.host).await?;
         let mut restored = false;
-        // Files before the directories that hold them, where directories were created.
-        for path in paths.iter().rev() {
-            for inner in self.paths_below(&unit.host, path) {
-                restored |= self.restore_path(&target, unit, &inner).await?;
-            }
+        for path in self.paths_below(&unit.host, paths) {
+            restored |= self.restore_path(&target, unit, &path).await?;
         }
         Ok(restored)
     }
 
-    fn paths_below(&self, host: &str, root: &str) -> Vec<String> {
+    fn paths_below(&self, host: &str, roots: &[String]) -> Vec<String> {
         self.log.state(|state| {
-            let inside = state.originals.on(host).filter(|(path, _)| crate::backup::inside(path, root));
-            let mut paths: Vec<String> = inside.map(|(path, _)| path.to_owned()).collect();
-            paths.sort();
-            paths
+            let below = |path: &str| roots.iter().any(|root| crate::backup::inside(path, root));
+            let inside = state.originals.on(host).filter(|(path, _)| below(path));
+            let mut paths: Vec<(bool, &str)> =
+                inside.map(|(path, original)| (*original != Original::Absent, path)).collect();
+            // What the run created first, the inner before the outer; then the rest, the outer before the inner.
+            paths.sort_by(|a, b| a.0.cmp(&b.0).then(if a.0 { a.1.cmp(b.1) } else { b.1.cmp(a.1) }));
+            paths.into_iter().map(|(_, path)| path.to_owned()).collect()
         })
     }
 
@@ -241,7 +264,7 @@ impl Session {
         path: &str,
         now: Option<&keybook_api::TreeEntry>,
     ) -> Result<(), Stop> {
-        let wrote = self.last_written(&unit.host, path);
+        let wrote = self.log.state(|state| last_written(state, &unit.host, path));
         let detail = match (&wrote, now) {
             (Some(Touched { before: Some(wrote), .. }), Some(now)) => match difference(wrote, now) {
                 None => return Ok(()),
@@ -266,22 +289,6 @@ impl Session {
         .now("it was left as it is")
         .hint("compare it with the original in the run's backup folder, then roll back at a terminal")
         .into())
-    }
-
-    /// What the run last left at a path, as far as it is known.
-    fn last_written(&self, host: &str, path: &str) -> Option<Touched> {
-        self.log.state(|state| {
-            let mut found: Option<(u64, Touched)> = None;
-            for (id, unit) in &state.units {
-                let wrote = unit.wrote.iter().find(|touch| id.host == host && touch.path == path);
-                if let Some(wrote) = wrote
-                    && found.as_ref().is_none_or(|(seq, _)| *seq < unit.seq)
-                {
-                    found = Some((unit.seq, wrote.clone()));
-                }
-            }
-            found.map(|(_, touch)| touch)
-        })
     }
 
     /// The unit's step, or the one around it, that owes something: its path and what.
@@ -315,28 +322,44 @@ impl Session {
                 Fault::failed(format!("settle {}", debt.what), "no step of the runbook settles it").into()
             );
         };
-        let round = debt.step.replace('/', ".");
+        // A number of its own, so that a settling is never taken for an earlier one that was interrupted.
+        let number = self.log.state(|state| state.last);
         let place = Place {
-            prefix: format!("rollback/{round}"),
-            only: Some(debt.hosts.into_iter().collect()),
+            prefix: format!("rollback/{}.{number}", debt.step.replace('/', ".")),
+            only: Some(debt.hosts.iter().cloned().collect()),
             ..Place::default()
         };
-        self.step(step, &place).await
+        if step.hosts.is_some() {
+            return self.step(step, &place).await;
+        }
+        // A settling step inside another runs on the hosts of that one.
+        for host in debt.hosts {
+            let there = Place { host: Some(host), ..place.clone() };
+            self.step(step, &there).await?;
+        }
+        Ok(())
+    }
+
+    fn check_paid(&self) -> Result<(), Stop> {
+        let owed: Vec<String> =
+            self.log.state(|state| state.owed.keys().map(|(what, host)| format!("{what}@{host}")).collect());
+        if owed.is_empty() {
+            return Ok(());
+        }
+        Err(Fault::failed("roll back wholly", format!("this is still owed: {}", owed.join(", ")))
+            .now("the files are as they were before the run, but not every host runs them")
+            .hint("do it by hand, or mend the settling step's condition and roll back again")
+            .into())
     }
 
     /// What is still owed when an earlier rollback stopped between restoring and settling.
     async fn settle_leftovers(self: &Arc<Self>) -> Result<(), Stop> {
-        let owed = self.log.state(|state| state.owed.clone());
-        let mut names: Vec<String> = owed.iter().map(|(what, _)| what.clone()).collect();
-        names.dedup();
-        for what in names {
-            let hosts = owed.iter().filter(|(name, _)| *name == what).map(|(_, host)| host.clone()).collect();
-            self.settle_debt(Some(Debt {
-                step: format!("owed-{}", self.log.state(|s| s.finally_rounds)),
-                what,
-                hosts,
-            }))
-            .await?;
+        let mut owed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (what, host) in self.log.state(|state| state.owed.keys().cloned().collect::<Vec<_>>()) {
+            owed.entry(what).or_default().insert(host);
+        }
+        for (what, hosts) in owed {
+            self.settle_debt(Some(Debt { step: "owed".to_owned(), what, hosts })).await?;
         }
         Ok(())
     }
@@ -375,17 +398,6 @@ impl Session {
         .now("the rest is as it was before the run")
         .into())
     }
-}
-
-/// The folder name of a unit's backups, without its attempt.
-fn unit_folder(unit: &UnitId) -> String {
-    let id = keybook_api::RunId::new("r").map(|run| keybook_api::ReceiptId {
-        run,
-        unit: unit.clone(),
-        attempt: 0,
-        ordinal: 0,
-    });
-    id.map_or_else(String::new, |id| id.file_name().trim_end_matches("0.0").to_owned())
 }
 
 fn compare(original: &Original, now: Option<&keybook_api::TreeEntry>) -> Option<String> {

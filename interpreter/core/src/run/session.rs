@@ -94,7 +94,7 @@ impl Session {
                 session: Arc::clone(self),
                 unit: unit.clone(),
                 attempt,
-                quiet: !may_change,
+                quiet: !may_change || self.runbook.step_at(&unit.step).is_some_and(|step| step.secret),
             }),
             now: jiff::Timestamp::now().as_second(),
             ordinal: AtomicU32::new(0),

@@ -1,7 +1,7 @@
 //! What a run's records add up to. The live run and a resumed one use the same sum.
 
 use super::machine::{self, RunSignal, RunState, UnitSignal, UnitState};
-use crate::backup::Originals;
+use crate::{backup::Originals, model::canonical};
 use indexmap::{IndexMap, IndexSet};
 use keybook_api::{
     Event, Identity, Record, UnitId, Value,
@@ -23,9 +23,9 @@ pub struct UnitRecord {
     pub result: Json,
     /// Whether the latest finished attempt changed anything.
     pub changed: bool,
-    /// The latest intent.
-    pub intent: Option<Intent>,
-    /// Touched paths as the unit left them.
+    /// Every intent whose effect may have happened, the latest last.
+    pub intents: Vec<Intent>,
+    /// Paths as the unit left them, as far as it changed them.
     pub wrote: Vec<Touched>,
     /// Why it failed last.
     pub failure: Option<keybook_api::event::FaultInfo>,
@@ -46,6 +46,10 @@ pub struct Intent {
     pub memo: Value,
     /// Paths with what was there before.
     pub touches: Vec<Touched>,
+    /// The attempt, from 1.
+    pub attempt: u32,
+    /// It was found that its effect did not happen, or only a part that is done again from the start.
+    pub not_done: bool,
 }
 
 /// One backup on a host.
@@ -76,20 +80,26 @@ pub struct State {
     pub identities: IndexMap<String, Identity>,
     /// `host.added` events.
     pub added: Vec<Event>,
-    /// Obligations owed: what and host.
-    pub owed: IndexSet<(String, String)>,
+    /// Obligations owed: what and host, and the journal number of the record that raised them last.
+    pub owed: IndexMap<(String, String), u64>,
     /// Backups in order.
     pub backups: Vec<Kept>,
     /// What was there before, by host and path.
     pub originals: Originals,
     /// How often `finally` began.
     pub finally_rounds: u32,
-    /// True while the last `finally` was not followed by an end of the run.
+    /// True while steps may have begun that no `finally` followed, because the process was killed.
     pub interrupted: bool,
+    /// `finally` began since the run was begun, resumed or taken back.
+    finally_seen: bool,
+    /// The locks were taken once: steps may have begun.
+    pub started: bool,
     /// Hosts that hold our lock.
     pub locked: IndexSet<String>,
     /// Why rollback was asked for, once it was.
     pub rollback_reason: String,
+    /// Journal number of the latest record.
+    pub last: u64,
     /// Moves of the tables that were taken (tests check that every one is).
     pub taken: BTreeSet<(UnitState, UnitSignal)>,
     /// The same for the run's table.
@@ -105,13 +115,16 @@ impl Default for State {
             pins: IndexMap::new(),
             identities: IndexMap::new(),
             added: Vec::new(),
-            owed: IndexSet::new(),
+            owed: IndexMap::new(),
             backups: Vec::new(),
             originals: Originals::default(),
             finally_rounds: 0,
             interrupted: false,
+            finally_seen: false,
+            started: false,
             locked: IndexSet::new(),
             rollback_reason: String::new(),
+            last: 0,
             taken: BTreeSet::new(),
             taken_run: BTreeSet::new(),
         }
@@ -125,8 +138,6 @@ impl State {
         for record in records {
             state.apply(record)?;
         }
-        state.interrupted = matches!(state.run, RunState::Running | RunState::RollingBack | RunState::Opened)
-            && state.status == RunStatus::Running;
         Ok(state)
     }
 
@@ -137,6 +148,22 @@ impl State {
             self.move_unit(id, record)?;
         }
         self.note(record);
+        self.last = record.seq;
+        Ok(())
+    }
+
+    /// Can this event follow? Asked before it is written, so that a journal never holds a record that cannot.
+    pub fn admits(&self, unit: Option<&UnitId>, event: &Event) -> Result<(), String> {
+        if let Some(signal) = machine::run_signal(event)
+            && machine::run_next(self.run, signal).is_none()
+        {
+            return Err(format!("{signal:?} cannot happen to a run that is {:?}", self.run));
+        }
+        if let (Some(id), Some(signal)) = (unit, machine::unit_signal(event))
+            && machine::unit_next(self.unit_state(id), signal).is_none()
+        {
+            return Err(format!("{signal:?} cannot happen to unit {id} that is {:?}", self.unit_state(id)));
+        }
         Ok(())
     }
 
@@ -180,7 +207,7 @@ impl State {
             })?;
             unit.seq = record.seq;
         }
-        unit.keep(&record.event);
+        unit.keep(&record.event, record.attempt.unwrap_or_default());
         Ok(())
     }
 
@@ -194,7 +221,7 @@ impl State {
             }
             Event::HostAdded { .. } => self.added.push(record.event.clone()),
             Event::ObligationRaised { what, host } => {
-                self.owed.insert((what.clone(), host.clone()));
+                self.owed.insert((what.clone(), host.clone()), record.seq);
             }
             Event::ObligationSettled { what, host } => {
                 self.owed.shift_remove(&(what.clone(), host.clone()));
@@ -206,18 +233,36 @@ impl State {
                     paths: paths.clone(),
                     entries: entries.clone(),
                 };
-                self.originals.kept(&kept);
-                self.backups.push(kept);
+                // What `finally` and a rollback's settling keep is for people: it is not what was there first.
+                if record.unit.as_ref().is_some_and(|unit| canonical(&unit.step) == unit.step) {
+                    self.originals.kept(&kept);
+                    self.backups.push(kept);
+                }
             }
             Event::UnitIntent { touches, .. } => {
-                if let Some(unit) = &record.unit {
+                // What `finally` and a rollback's settling do is not taken back.
+                if let Some(unit) = &record.unit
+                    && canonical(&unit.step) == unit.step
+                {
                     self.originals.touched(&unit.host, touches);
                 }
             }
-            Event::FinallyStarted {} => self.finally_rounds += 1,
-            Event::LockTaken { hosts } => self.locked.extend(hosts.iter().cloned()),
+            Event::FinallyStarted {} => {
+                self.finally_rounds += 1;
+                self.finally_seen = true;
+            }
+            Event::LockTaken { hosts } => {
+                self.locked.extend(hosts.iter().cloned());
+                self.started = true;
+                self.interrupted = true;
+            }
+            Event::RunResumed { .. } => self.finally_seen = false,
+            Event::RunEnded { .. } => self.interrupted &= !self.finally_seen,
             Event::LockReleased { hosts } => self.locked.retain(|host| !hosts.contains(host)),
-            Event::RollbackStarted { reason, .. } => self.rollback_reason = reason.clone(),
+            Event::RollbackStarted { reason, .. } => {
+                self.rollback_reason = reason.clone();
+                self.finally_seen = false;
+            }
             _ => {}
         }
     }
@@ -231,25 +276,37 @@ impl UnitRecord {
             facts: Json::Null,
             result: Json::Null,
             changed: false,
-            intent: None,
+            intents: Vec::new(),
             wrote: Vec::new(),
             failure: None,
             seq: 0,
         }
     }
 
-    fn keep(&mut self, event: &Event) {
+    /// The latest intent.
+    pub fn intent(&self) -> Option<&Intent> {
+        self.intents.last()
+    }
+
+    /// A rollback has to look at it.
+    pub fn may_have_changed(&self) -> bool {
+        !self.intents.is_empty() && self.state != UnitState::TakenBack
+    }
+
+    fn keep(&mut self, event: &Event, attempt: u32) {
         match event {
             Event::UnitFacts { facts } => {
                 self.facts = Json::Object(facts.iter().map(|(k, v)| (k.clone(), v.clone())).collect());
             }
             Event::UnitIntent { action, args, args_digest, memo, touches } => {
-                self.intent = Some(Intent {
+                self.intents.push(Intent {
                     action: action.clone(),
                     args: Json::Object(args.iter().map(|(k, v)| (k.clone(), v.clone())).collect()),
                     args_digest: args_digest.clone(),
                     memo: Value::from_json(memo),
                     touches: touches.clone(),
+                    attempt,
+                    not_done: false,
                 });
                 self.failure = None;
             }
@@ -260,15 +317,29 @@ impl UnitRecord {
             Event::UnitDone { result, changed, wrote, .. } => {
                 self.result = result.clone();
                 self.changed = *changed;
-                self.wrote = wrote.clone();
+                self.left(wrote);
             }
             Event::UnitReconciled { verdict, result, wrote, .. } if verdict == "done" => {
                 self.result = result.clone();
-                self.wrote = wrote.clone();
+                self.left(wrote);
                 self.changed = true;
             }
-            Event::UnitFailed { fault, .. } => self.failure = Some(fault.clone()),
+            Event::UnitReconciled { verdict, .. } if verdict == "not-done" => {
+                self.intents.iter_mut().filter(|intent| intent.attempt == attempt).for_each(|intent| intent.not_done = true);
+            }
+            Event::UnitFailed { fault, before_effect, wrote, .. } => {
+                self.failure = Some(fault.clone());
+                self.left(wrote);
+                if *before_effect {
+                    self.intents.retain(|intent| intent.attempt != attempt);
+                }
+            }
             _ => {}
         }
+    }
+
+    fn left(&mut self, wrote: &[Touched]) {
+        self.wrote.retain(|known| wrote.iter().all(|touch| touch.path != known.path));
+        self.wrote.extend(wrote.iter().cloned());
     }
 }

@@ -1,6 +1,6 @@
 //! Why a run comes to rest before its end.
 
-use keybook_api::{Fault, FaultKind, event::RunStatus};
+use keybook_api::{Fault, FaultKind, Redactor, event::RunStatus};
 
 /// Why steps are no longer carried out.
 #[derive(Clone, Debug)]
@@ -22,13 +22,15 @@ impl From<Fault> for Stop {
 }
 
 impl Stop {
-    /// How urgent a status is where several hold: unknown, incomplete, unreachable, failed.
+    /// How urgent a stop is where several hold: roll back, unknown, incomplete, unreachable, failed.
     fn weight(&self) -> u8 {
         match self.status() {
             RunStatus::Unknown => 5,
             RunStatus::RollbackIncomplete => 4,
             RunStatus::Unreachable => 3,
             RunStatus::Failed => 2,
+            // Somebody decided to take everything back: what else went wrong is taken back as well.
+            _ if matches!(self, Self::RollBack(_)) => 6,
             _ => 1,
         }
     }
@@ -37,6 +39,19 @@ impl Stop {
     #[must_use]
     pub fn worse(self, other: Self) -> Self {
         if other.weight() > self.weight() { other } else { self }
+    }
+
+    /// The same without secrets: an action may have put one into its fault.
+    #[must_use]
+    pub fn redacted(self, redactor: &Redactor) -> Self {
+        let Self::Fault(fault) = self else { return self };
+        Self::Fault(Fault {
+            attempted: redactor.text(&fault.attempted),
+            cause: redactor.text(&fault.cause),
+            now_true: fault.now_true.map(|text| redactor.text(&text)),
+            hints: fault.hints.iter().map(|hint| redactor.text(hint)).collect(),
+            ..fault
+        })
     }
 
     /// How the run rests.

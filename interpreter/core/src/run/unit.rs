@@ -13,10 +13,13 @@ use crate::{
 use indexmap::IndexMap;
 use keybook_api::{
     Args, Cancel, Change, Effect, Event, Fault, FaultKind, Map, Plan, Target, UnitId, Value,
-    event::{FaultInfo, SkipReason},
+    event::{FaultInfo, SkipReason, Touched},
 };
 use keybook_script::Expr;
 use std::{sync::Arc, time::Instant};
+
+/// How often a plan that changes between question and answer is asked about again.
+const SETTLE_TRIES: u32 = 5;
 
 /// One unit on its way through an attempt.
 pub(super) struct Attempt<'s> {
@@ -63,7 +66,7 @@ impl<'s> Attempt<'s> {
         session: &'s Arc<Session>,
         step: &'s Step,
         unit: UnitId,
-        item: Value,
+        item: &Value,
         cancel: Cancel,
     ) -> Self {
         let mut attempt = Self::new(session, step, unit, item, cancel);
@@ -97,9 +100,24 @@ impl<'s> Attempt<'s> {
 
     /// Records a failure and makes the stop of it.
     pub fn fail(&self, fault: Fault, before_effect: bool, begun: Instant) -> Stop {
+        self.record_failure(fault, before_effect, Vec::new(), begun)
+    }
+
+    /// Records a failure after the effect, with the state of what the unit may have changed.
+    pub fn fail_having_written(&self, fault: Fault, wrote: Vec<Touched>, begun: Instant) -> Stop {
+        self.record_failure(fault, false, wrote, begun)
+    }
+
+    fn record_failure(
+        &self,
+        fault: Fault,
+        before_effect: bool,
+        wrote: Vec<Touched>,
+        begun: Instant,
+    ) -> Stop {
         let fault = if self.unit.host == super::hosts::LOCAL { fault } else { fault.on(&self.unit.host) };
         let fault = fault.at(&self.step.span);
-        let event = Event::UnitFailed { fault: info(&fault), before_effect, took_ms: millis(begun) };
+        let event = Event::UnitFailed { fault: info(&fault), before_effect, wrote, took_ms: millis(begun) };
         match self.write(event) {
             Ok(()) => Stop::Fault(fault),
             Err(journal) => Stop::Fault(journal),
@@ -127,17 +145,25 @@ impl<'s> Attempt<'s> {
 
     /// A step with steps: its gate shows what the steps inside would do now.
     async fn prepare_parent(&mut self, target: Arc<dyn Target>) -> Result<Prepared, Stop> {
-        let plan = match self.step.gate {
-            Some(_) => self.plan_inside().await,
-            None => Plan::will(self.step.children().iter().map(|child| child.title.clone())),
-        };
-        self.write(planned(&plan))?;
-        if self.step.gate.is_some()
-            && let Some(skip) = self.ask(&plan, None).await?
-        {
-            return self.leave_out(SkipReason::Operator, &skip);
+        let go = |target, plan| Ok(Prepared::Go(Box::new(Ready { target, args: Args::default(), plan })));
+        if self.step.gate.is_none() {
+            let plan = Plan::will(self.step.children().iter().map(|child| child.title.clone()));
+            self.write(planned(&plan))?;
+            return go(target, plan);
         }
-        Ok(Prepared::Go(Box::new(Ready { target, args: Args::default(), plan })))
+        let mut changed: Option<String> = None;
+        for _ in 0..SETTLE_TRIES {
+            let plan = self.plan_inside().await;
+            self.write(planned(&plan))?;
+            if let Some(skip) = self.ask(&plan, changed.take()).await? {
+                return self.leave_out(SkipReason::Operator, &skip);
+            }
+            let again = self.plan_inside().await;
+            let Some(difference) = difference(&plan, &again) else { return go(target, again) };
+            self.write(Event::UnitPlanChanged { detail: difference.clone() })?;
+            changed = Some(difference);
+        }
+        Err(self.unsettled().into())
     }
 
     /// Plan, gate, re-read: until the plan that was approved is the plan that is true.
@@ -149,7 +175,7 @@ impl<'s> Attempt<'s> {
     ) -> Result<Prepared, Stop> {
         let effect = self.effect_of(call)?;
         let mut changed: Option<String> = None;
-        for _ in 0..5 {
+        for _ in 0..SETTLE_TRIES {
             let plan = self.describe(call, &target, &args).await?;
             self.write(planned(&plan))?;
             let changing = effect == Effect::Changes && plan.change != Change::Wont;
@@ -171,13 +197,13 @@ impl<'s> Attempt<'s> {
             self.write(Event::UnitPlanChanged { detail: difference.clone() })?;
             changed = Some(difference);
         }
-        Err(Fault::failed(
-            format!("settle the plan of {}", self.unit),
-            "it changed each time it was approved",
-        )
-        .now("nothing was changed")
-        .hint("find out who else works on this host")
-        .into())
+        Err(self.unsettled().into())
+    }
+
+    fn unsettled(&self) -> Fault {
+        Fault::failed(format!("settle the plan of {}", self.unit), "it changed each time it was approved")
+            .now("nothing was changed")
+            .hint("find out who else works on this host")
     }
 
     /// A unit whose result nobody needs is left out when there is nothing to change.
@@ -209,9 +235,6 @@ impl<'s> Attempt<'s> {
             Session::learn(&self.session.redactor, &applied.value);
             facts.insert(name.clone(), applied.value);
         }
-        let json: IndexMap<_, _> =
-            facts.iter().map(|(name, value)| (name.clone(), value.to_json())).collect();
-        self.write(Event::UnitFacts { facts: json })?;
         Ok(facts)
     }
 

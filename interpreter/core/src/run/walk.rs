@@ -98,6 +98,10 @@ impl Session {
         };
         if let (Some(only), Some(_)) = (&place.only, &step.hosts) {
             hosts.retain(|host| only.contains(host));
+            if hosts.is_empty() {
+                let why = format!("{} must be settled, and is none of its hosts", only.join(", "));
+                return Err(Fault::failed(format!("choose the hosts of {path}"), why).at(&step.span).into());
+            }
         }
         self.log.run(Event::StepPinned { step: path.to_owned(), hosts: hosts.clone(), items: None })?;
         Ok(hosts)
@@ -170,7 +174,24 @@ impl Session {
                 let value = self.script.eval(for_each, &scope).map_err(|error| {
                     Fault::failed("evaluate `for_each`", &error.message).on(host).at(&error.span)
                 })?;
-                let list = value.as_list().map(<[Value]>::to_vec).unwrap_or_default();
+                let list = value.as_list().map(<[Value]>::to_vec).ok_or_else(|| {
+                    Fault::failed(
+                        format!("loop over the items of {path}"),
+                        format!("expected a list, got {}", value.type_name()),
+                    )
+                    .on(host)
+                    .at(&for_each.text().whole())
+                })?;
+                if let Some(name) = named_twice(&list) {
+                    return Err(Fault::failed(
+                        format!("loop over the items of {path}"),
+                        format!("two of them have the name `{name}`, so one would be taken for the other"),
+                    )
+                    .on(host)
+                    .at(&for_each.text().whole())
+                    .now("the step was not begun")
+                    .into());
+                }
                 if list.is_empty() {
                     return Err(Fault::failed(format!("loop over the items of {path}"), "there is none")
                         .on(host)
@@ -206,7 +227,7 @@ impl Session {
         let unit = UnitId { step: path.to_owned(), host: host.to_owned(), item: item_name.clone() };
         let state = self.log.state(|state| state.unit_state(&unit));
         if state.settled() {
-            return Ok(());
+            return self.settle_late(step, &unit);
         }
         let atomic = place.atomic || step.atomic;
         if !place.atomic && self.cancel.is_cancelled() {
@@ -228,6 +249,21 @@ impl Session {
             Work::Action(_) if state.in_flight() => Err(doubtful(&unit).into()),
             Work::Action(_) => self.leaf(Attempt::new(self, step, unit, &item, cancel)).await,
         }
+    }
+
+    /// The process was killed between a unit's end and the record that its obligation is paid. One that was
+    /// raised after the unit's end is still owed.
+    fn settle_late(&self, step: &Step, unit: &UnitId) -> Result<(), Stop> {
+        let Some(settles) = &step.settles else { return Ok(()) };
+        let debt = (settles.value.clone(), unit.host.clone());
+        let paid = self.log.state(|state| {
+            let done = state.unit(unit).filter(|known| known.state == UnitState::Done);
+            done.zip(state.owed.get(&debt)).is_some_and(|(known, raised)| *raised < known.seq)
+        });
+        if paid {
+            self.log.run(Event::ObligationSettled { what: debt.0, host: debt.1 })?;
+        }
+        Ok(())
     }
 
     /// A unit with an action. When its host was lost, its outcome is looked for once more right away.
@@ -258,7 +294,7 @@ impl Session {
         let begun = Instant::now();
         if self.log.state(|state| state.unit_state(&unit)).in_flight() {
             self.walk(children, inside).await?;
-            return Attempt::resumed(self, step, unit, &item, cancel).finish_parent(begun);
+            return Attempt::resumed(self, step, unit, &item, cancel).finish_parent(begun).await;
         }
         let mut attempt = Attempt::new(self, step, unit.clone(), &item, cancel.clone());
         let ready = match attempt.prepare_or_fail(begun).await? {
@@ -267,7 +303,7 @@ impl Session {
         };
         attempt.effect(*ready, begun).await?;
         self.walk(children, inside).await?;
-        Attempt::resumed(self, step, unit, &item, cancel).finish_parent(begun)
+        Attempt::resumed(self, step, unit, &item, cancel).finish_parent(begun).await
     }
 }
 
@@ -276,6 +312,11 @@ fn item_name(value: &Value) -> String {
         Some(name) => name.to_string(),
         None => value.to_string(),
     }
+}
+
+fn named_twice(items: &[Value]) -> Option<String> {
+    let names: Vec<String> = items.iter().map(item_name).collect();
+    names.iter().enumerate().find(|(at, name)| names.iter().skip(at + 1).any(|other| other == *name)).map(|(_, name)| name.clone())
 }
 
 fn doubtful(unit: &UnitId) -> Fault {

@@ -41,7 +41,7 @@ pub fn ending(run: &RunSummary, color: bool, width: usize) -> String {
     let mut page = Page::new(width, color);
     header(&mut page, run);
     let units = || run.steps.iter().flat_map(|step| &step.units);
-    let changed = units().filter(|unit| unit.changed).count();
+    let changed = units().filter(|unit| unit.changed == Some(true)).count();
     let all = format!("{}, {changed} of them changed something", text::count(units().count(), "unit", "units"));
     field(&mut page, "units", &all, Tone::Plain);
     certificates::write(&mut page, run);

@@ -135,7 +135,7 @@ impl UnitSummary {
                 self.took_ms = Some(*took_ms);
                 self.end(UnitStatus::Done, at);
             }
-            Event::UnitFailed { fault, before_effect, took_ms } => {
+            Event::UnitFailed { fault, before_effect, took_ms, .. } => {
                 self.took_ms = Some(*took_ms);
                 self.add_fault(fault, *before_effect, at);
             }

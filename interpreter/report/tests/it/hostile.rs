@@ -56,7 +56,7 @@ fn records(text: &str, number: i64) -> Vec<Record> {
         Event::UnitNote { text: own() },
         Event::UnitRetried { cause: own(), attempt: 1, of: 2, delay_ms: u64::MAX },
         Event::UnitApplied { result: certificate, changed: true },
-        Event::UnitFailed { fault: fault.clone(), before_effect: true, took_ms: u64::MAX },
+        Event::UnitFailed { fault: fault.clone(), before_effect: true, wrote: Vec::new(), took_ms: u64::MAX },
         Event::UnitReconciled {
             verdict: own(),
             reason: own(),

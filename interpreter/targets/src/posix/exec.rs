@@ -7,7 +7,7 @@ use super::shell::{Output, RawShell, Started};
 use super::{Place, receipts};
 use futures::FutureExt;
 use keybook_api::target::LineSink;
-use keybook_api::{Cancel, Fault, FaultKind, ReceiptId, Secret};
+use keybook_api::{Cancel, Fault, FaultKind, Receipt, ReceiptId, Secret};
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -103,19 +103,29 @@ pub(crate) async fn run<S: RawShell + ?Sized>(at: Place<'_, S>, job: Job<'_>) ->
     let Started { stdin, mut output } = started;
     let text = texts.text();
     let mut feed = feed(stdin, text.as_bytes(), job.stdin).boxed();
+    let receipt = job.receipt;
     let mut progress = Progress::new(at.shell.host(), &nonce, job);
     let end = tokio::select! {
         end = converse(feed.as_mut(), progress.drive(&mut output)) => Ok(end),
         why = &mut interrupt => Err(why),
     };
-    match end {
-        Ok(end) => progress.outcome(end, clock.elapsed()),
-        Err(why) => stop(at, progress, &mut output, feed.as_mut(), why, clock).await,
+    let end = match end {
+        Ok(end) => end,
+        Err(why) => return stop(at, progress, &mut output, feed.as_mut(), why, clock).await,
+    };
+    if let Some(id) = receipt.filter(|_| progress.needs_receipt(&end))
+        && let Receipt::Ended(status) = Box::pin(receipts::look_up(at, id)).await?
+    {
+        progress.settle(status);
     }
+    progress.outcome(end, clock.elapsed())
 }
 
 /// Feeds while listening: a command may answer before it has read everything, or never read at all.
-async fn converse(feed: Pin<&mut (impl Future<Output = ()> + ?Sized)>, drive: impl Future<Output = End>) -> End {
+async fn converse(
+    feed: Pin<&mut (impl Future<Output = ()> + ?Sized)>,
+    drive: impl Future<Output = End>,
+) -> End {
     tokio::pin!(drive);
     tokio::select! {
         end = &mut drive => return end,

@@ -45,7 +45,9 @@ impl<S: RawShell> PosixTarget<S> {
     /// A path as the scripts take it: absolute, without a slash at the end.
     pub(super) fn path<'p>(&self, attempted: &str, path: &'p str) -> Result<&'p str, Fault> {
         if !path.starts_with('/') {
-            return Err(Fault::usage(attempted, format!("`{path}` is not an absolute path")).on(self.shell.host()));
+            return Err(
+                Fault::usage(attempted, format!("`{path}` is not an absolute path")).on(self.shell.host())
+            );
         }
         match path.trim_end_matches('/') {
             "" => Ok("/"),
@@ -98,7 +100,11 @@ pub(super) fn parse_stat<'b>(fields: &mut impl Iterator<Item = &'b [u8]>) -> Opt
     })
 }
 
-pub(super) async fn read<S: RawShell>(target: &PosixTarget<S>, path: &str, limit: u64) -> Result<Secret, Fault> {
+pub(super) async fn read<S: RawShell>(
+    target: &PosixTarget<S>,
+    path: &str,
+    limit: u64,
+) -> Result<Secret, Fault> {
     let attempted = format!("read {path}");
     let path = target.path(&attempted, path)?;
     let limit = limit.min(READ_LIMIT);
@@ -116,7 +122,8 @@ pub(super) async fn read<S: RawShell>(target: &PosixTarget<S>, path: &str, limit
     }
     let bytes = Secret::new(outcome.stdout.into_bytes());
     if bytes.expose().len() as u64 > limit {
-        return Err(Fault::failed(attempted, format!("it is larger than the {limit} bytes allowed")).on(target.shell.host()));
+        return Err(Fault::failed(attempted, format!("it is larger than the {limit} bytes allowed"))
+            .on(target.shell.host()));
     }
     Ok(bytes)
 }
@@ -150,7 +157,11 @@ pub(super) fn not_utf8<S: RawShell>(target: &PosixTarget<S>, attempted: &str, na
         .hint("rename it; Keybook handles names in UTF-8 only")
 }
 
-pub(super) async fn make_dir<S: RawShell>(target: &PosixTarget<S>, path: &str, mode: u32) -> Result<(), Fault> {
+pub(super) async fn make_dir<S: RawShell>(
+    target: &PosixTarget<S>,
+    path: &str,
+    mode: u32,
+) -> Result<(), Fault> {
     let attempted = format!("make the directory {path}");
     let path = target.path(&attempted, path)?;
     target.plain(attempted, scripts::MAKE_DIR, &[path, &format!("{mode:o}")]).await.map(drop)

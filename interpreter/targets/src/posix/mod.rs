@@ -18,6 +18,8 @@ mod tests;
 
 pub use shell::{Output, RawShell, Started, Upload};
 
+pub(crate) use payload::{boot, nonce};
+
 use exec::{Job, Outcome, run};
 use output::Capture;
 

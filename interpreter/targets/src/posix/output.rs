@@ -24,13 +24,7 @@ impl Capture {
     }
 
     fn new(head_limit: usize, tail_limit: usize) -> Self {
-        Self {
-            head: Zeroizing::default(),
-            head_limit,
-            tail: VecDeque::new(),
-            tail_limit,
-            dropped: false,
-        }
+        Self { head: Zeroizing::default(), head_limit, tail: VecDeque::new(), tail_limit, dropped: false }
     }
 
     /// Takes more of the stream.
@@ -55,6 +49,11 @@ impl Capture {
             self.head = larger;
         }
         self.head.extend_from_slice(bytes);
+    }
+
+    /// Notes that bytes may be missing.
+    pub fn lose(&mut self) {
+        self.dropped = true;
     }
 
     /// True when bytes were left out.

@@ -73,7 +73,10 @@ pub(crate) fn command(command: &Command) -> Result<String, Fault> {
         let fits = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
             && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_');
         if !fits {
-            return Err(Fault::usage("run a command", format!("`{name}` is no name for an environment variable")));
+            return Err(Fault::usage(
+                "run a command",
+                format!("`{name}` is no name for an environment variable"),
+            ));
         }
         check(value)?;
         let _ = writeln!(text, "export {name}={}", quote(value));

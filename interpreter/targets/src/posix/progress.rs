@@ -86,6 +86,18 @@ impl<'a> Progress<'a> {
         }
     }
 
+    /// True when the shell is gone and only a receipt can tell how the command ended.
+    pub fn needs_receipt(&self, end: &End) -> bool {
+        matches!(end, End::Exited) && self.process.is_some() && self.ending.is_none()
+    }
+
+    /// Takes the status from a receipt; the last output may be missing.
+    pub fn settle(&mut self, status: i32) {
+        self.ending = Some(Mark::End { status, recorded: true });
+        self.out.capture.lose();
+        self.err.capture.lose();
+    }
+
     /// Listens until the command has begun, or can no longer begin.
     pub async fn until_begun(&mut self, output: &mut mpsc::Receiver<Output>) {
         while self.process.is_none() && self.listen(output).await.is_none() {}
@@ -188,7 +200,9 @@ impl<'a> Progress<'a> {
                 .now("the command began; what became of it is not known")),
             (None, begun, End::Lost(reason)) => {
                 let now = match begun {
-                    Some((pid, _)) => format!("the command began as process {pid}; what became of it is not known"),
+                    Some((pid, _)) => {
+                        format!("the command began as process {pid}; what became of it is not known")
+                    }
                     None => "whether the command began is not known".to_owned(),
                 };
                 Err(self.fault(FaultKind::Unreachable, format!("the connection is lost: {reason}")).now(now))

@@ -28,7 +28,10 @@ struct Found {
 }
 
 /// Looks up a receipt.
-pub(crate) async fn look_up<S: RawShell + ?Sized>(at: Place<'_, S>, id: &ReceiptId) -> Result<Receipt, Fault> {
+pub(crate) async fn look_up<S: RawShell + ?Sized>(
+    at: Place<'_, S>,
+    id: &ReceiptId,
+) -> Result<Receipt, Fault> {
     Ok(find(at, id).await?.receipt)
 }
 
@@ -55,7 +58,11 @@ pub(crate) async fn end<S: RawShell + ?Sized>(at: Place<'_, S>, id: &ReceiptId) 
 }
 
 /// Ends a process group: TERM, up to 5 s, KILL.
-pub(crate) async fn kill<S: RawShell + ?Sized>(at: Place<'_, S>, pid: u32, since: &str) -> Result<Killed, Fault> {
+pub(crate) async fn kill<S: RawShell + ?Sized>(
+    at: Place<'_, S>,
+    pid: u32,
+    since: &str,
+) -> Result<Killed, Fault> {
     let pid = pid.to_string();
     let parts = [scripts::STATE, scripts::END];
     let body = payload::script(at.root, &parts, &[&pid, since])?;
@@ -72,7 +79,8 @@ pub(crate) async fn kill<S: RawShell + ?Sized>(at: Place<'_, S>, pid: u32, since
 async fn find<S: RawShell + ?Sized>(at: Place<'_, S>, id: &ReceiptId) -> Result<Found, Fault> {
     let parts = [scripts::STATE, scripts::RECEIPT];
     let body = payload::script(at.root, &parts, &[id.run.as_str(), &id.file_name()])?;
-    let job = Job { urgent: true, ..Job::ours(format!("look up the receipt of {}", id.unit), body, FILE_LIMIT) };
+    let job =
+        Job { urgent: true, ..Job::ours(format!("look up the receipt of {}", id.unit), body, FILE_LIMIT) };
     let outcome = run(at, job).await?;
     let text = outcome.stdout.text();
     let mut words = text.split_whitespace();
@@ -80,9 +88,10 @@ async fn find<S: RawShell + ?Sized>(at: Place<'_, S>, id: &ReceiptId) -> Result<
     match (words.next(), words.next(), words.next()) {
         (Some("absent"), ..) => Ok(found(Receipt::Absent)),
         (Some("cut"), ..) => Ok(found(Receipt::Cut)),
-        (Some("running"), Some(pid), Some(since)) if pid.parse::<u32>().is_ok() => {
-            Ok(Found { process: pid.parse().ok().map(|pid| (pid, since.to_owned())), ..found(Receipt::Running) })
-        }
+        (Some("running"), Some(pid), Some(since)) if pid.parse::<u32>().is_ok() => Ok(Found {
+            process: pid.parse().ok().map(|pid| (pid, since.to_owned())),
+            ..found(Receipt::Running)
+        }),
         (Some("ended"), Some(status), _) if status.parse::<i32>().is_ok() => {
             Ok(found(Receipt::Ended(status.parse().unwrap_or_default())))
         }
@@ -91,6 +100,7 @@ async fn find<S: RawShell + ?Sized>(at: Place<'_, S>, id: &ReceiptId) -> Result<
 }
 
 fn unreadable(host: &str, attempted: &str, out: &str, err: &str) -> Fault {
-    let cause = if err.trim().is_empty() { format!("the host answered {out:?}") } else { err.trim().to_owned() };
+    let cause =
+        if err.trim().is_empty() { format!("the host answered {out:?}") } else { err.trim().to_owned() };
     Fault::new(FaultKind::Failed, attempted, cause).on(host)
 }

@@ -9,7 +9,8 @@ use std::sync::Mutex;
 use tempfile::TempDir;
 
 /// Names that a careless script would break on.
-const ODD: [&str; 8] = ["plain", "two words", "it's \"quoted\"", "line\nbreak", "back\\slash", "-n", "$(x)*", "é😀"];
+const ODD: [&str; 8] =
+    ["plain", "two words", "it's \"quoted\"", "line\nbreak", "back\\slash", "-n", "$(x)*", "é😀"];
 
 struct Lab {
     folder: TempDir,
@@ -46,7 +47,9 @@ impl Lab {
 }
 
 async fn machine() -> PosixTarget<LocalShell> {
-    PosixTarget::identify(LocalShell::new("h"), String::new(), false, "local".into(), String::new()).await.unwrap()
+    PosixTarget::identify(LocalShell::new("h"), String::new(), false, "local".into(), String::new())
+        .await
+        .unwrap()
 }
 
 fn quiet(_: StreamName, _: &str) {}
@@ -77,7 +80,8 @@ async fn commands_get_arguments_environment_and_input() {
     let mut command = Command::argv(["printf", "%s|", "a b", "it's", "$x", "line\nbreak"]);
     let exit = machine().await.exec(command.clone(), &quiet).await.unwrap();
     assert_eq!((exit.status, exit.out().as_str()), (0, "a b|it's|$x|line\nbreak|"));
-    command = Command::shell("printf '%s ' \"$V\" \"$#\" \"$2\"; cat; echo oops >&2; exit 7").args(["one", "two"]);
+    command =
+        Command::shell("printf '%s ' \"$V\" \"$#\" \"$2\"; cat; echo oops >&2; exit 7").args(["one", "two"]);
     command.env.push(("V".into(), "v '1'".into()));
     let exit = machine().await.exec(command.stdin(Secret::new("input")), &quiet).await.unwrap();
     assert_eq!((exit.status, exit.out().as_str(), exit.err().as_str()), (7, "v '1' 2 two input", "oops\n"));
@@ -97,12 +101,17 @@ async fn a_signal_is_told_and_a_missing_program_too() {
 async fn lines_come_and_output_is_bounded() {
     let seen = Mutex::new(Vec::new());
     let sink = |name: StreamName, line: &str| seen.lock().unwrap().push((name, line.to_owned()));
-    let mut command = Command::shell("i=0; while [ $i -lt 5000 ]; do echo line $i; i=$((i+1)); done; printf end >&2");
+    let mut command =
+        Command::shell("i=0; while [ $i -lt 5000 ]; do echo line $i; i=$((i+1)); done; printf end >&2");
     command.keep_output = 100;
     let exit = machine().await.exec(command, &sink).await.unwrap();
     assert!(exit.truncated);
     assert_eq!(exit.stdout.len(), 100);
-    assert!(exit.out().starts_with("line 0\nline 1\n") && exit.out().ends_with("line 4999\n"), "{}", exit.out());
+    assert!(
+        exit.out().starts_with("line 0\nline 1\n") && exit.out().ends_with("line 4999\n"),
+        "{}",
+        exit.out()
+    );
     let seen = seen.into_inner().unwrap();
     assert_eq!(seen.iter().filter(|(name, _)| *name == StreamName::Stdout).count(), 5000);
     assert!(seen.contains(&(StreamName::Stderr, "end".into())));
@@ -117,7 +126,11 @@ async fn a_background_child_does_not_hold_a_command() {
     let mut words = out.split_whitespace();
     let pid = words.next().unwrap().parse().unwrap();
     assert_eq!(words.next(), Some("done"));
-    rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), rustix::process::Signal::KILL).unwrap();
+    rustix::process::kill_process(
+        rustix::process::Pid::from_raw(pid).unwrap(),
+        rustix::process::Signal::KILL,
+    )
+    .unwrap();
 }
 
 #[tokio::test]
@@ -172,7 +185,8 @@ async fn cancel_and_time_out_end_the_whole_group() {
 
 #[tokio::test]
 async fn what_ignores_term_is_killed() {
-    let command = Command::shell("trap '' TERM; while :; do sleep 1; done").timeout(Duration::from_millis(500));
+    let command =
+        Command::shell("trap '' TERM; while :; do sleep 1; done").timeout(Duration::from_millis(500));
     let fault = machine().await.exec(command, &quiet).await.unwrap_err();
     assert_eq!(fault.now_true.as_deref(), Some("the command was ended (status 137)"));
 }
@@ -183,7 +197,8 @@ async fn receipts_tell_what_happened_and_nothing_happens_twice() {
     let id = receipt_id(0);
     assert_eq!(lab.host.receipt(&id).await.unwrap(), Receipt::Absent);
     let count = lab.at("count");
-    let command = Command::shell("echo ran >>\"$1\"; exit 3").args([count.to_str().unwrap()]).receipt(id.clone());
+    let command =
+        Command::shell("echo ran >>\"$1\"; exit 3").args([count.to_str().unwrap()]).receipt(id.clone());
     assert_eq!(lab.host.exec(command.clone(), &quiet).await.unwrap().status, 3);
     assert_eq!(lab.host.receipt(&id).await.unwrap(), Receipt::Ended(3));
     let fault = lab.host.exec(command, &quiet).await.unwrap_err();
@@ -201,13 +216,11 @@ async fn receipts_tell_what_happened_and_nothing_happens_twice() {
 async fn a_running_command_can_be_ended_by_its_receipt() {
     let lab = Lab::new().await;
     let id = receipt_id(1);
-    let (result, _) = tokio::join!(
-        lab.host.exec(Command::shell("sleep 300").receipt(id.clone()), &quiet),
-        async {
+    let (result, _) =
+        tokio::join!(lab.host.exec(Command::shell("sleep 300").receipt(id.clone()), &quiet), async {
             while lab.host.receipt(&id).await.unwrap() != Receipt::Running {}
             assert_eq!(lab.host.end(&id).await.unwrap(), Receipt::Ended(143));
-        }
-    );
+        });
     assert_eq!(result.unwrap().status, 143);
 }
 
@@ -215,9 +228,8 @@ async fn a_running_command_can_be_ended_by_its_receipt() {
 async fn a_command_whose_wrapper_died_too_is_cut() {
     let lab = Lab::new().await;
     let id = receipt_id(2);
-    let (result, ()) = tokio::join!(
-        lab.host.exec(Command::shell("sleep 300").receipt(id.clone()), &quiet),
-        async {
+    let (result, ()) =
+        tokio::join!(lab.host.exec(Command::shell("sleep 300").receipt(id.clone()), &quiet), async {
             while lab.host.receipt(&id).await.unwrap() != Receipt::Running {}
             let begun = lab.at("/var/lib/keybook/r1/receipts").join(format!("{}.begun", id.file_name()));
             let text = std::fs::read_to_string(begun).unwrap();
@@ -226,11 +238,38 @@ async fn a_command_whose_wrapper_died_too_is_cut() {
                 let pid = rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap();
                 rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
             }
-        }
-    );
+        });
     assert_eq!(result.unwrap_err().kind, FaultKind::Unknown);
     assert_eq!(lab.host.receipt(&id).await.unwrap(), Receipt::Cut);
     assert_eq!(lab.host.end(&id).await.unwrap(), Receipt::Cut);
+}
+
+#[tokio::test]
+async fn a_background_child_does_not_hold_a_command_with_a_receipt() {
+    let lab = Lab::new().await;
+    let command = Command::shell("sleep 300 & echo $!; echo last >&2").receipt(receipt_id(4));
+    let exit =
+        tokio::time::timeout(Duration::from_secs(8), lab.host.exec(command, &quiet)).await.unwrap().unwrap();
+    assert_eq!(exit.err(), "last\n");
+    let pid: i32 = exit.out().trim().parse().unwrap();
+    assert!(runs(pid));
+    rustix::process::kill_process(
+        rustix::process::Pid::from_raw(pid).unwrap(),
+        rustix::process::Signal::KILL,
+    )
+    .unwrap();
+}
+
+#[tokio::test]
+async fn a_receipt_tells_what_a_dead_wrapper_could_not() {
+    let lab = Lab::new().await;
+    let id = receipt_id(5);
+    // The wrapper dies; its record appears all the same, as if it had died just after writing it.
+    let record = lab.at("/var/lib/keybook/r1/receipts").join(format!("{}.ended", id.file_name()));
+    let script = "echo out; echo 6 >\"$1\"; kill -KILL $PPID";
+    let command = Command::shell(script).args([record.to_str().unwrap()]).receipt(id);
+    let exit = lab.host.exec(command, &quiet).await.unwrap();
+    assert_eq!((exit.status, exit.out().as_str(), exit.truncated), (6, "out\n", true));
 }
 
 #[tokio::test]
@@ -294,7 +333,8 @@ async fn a_write_keeps_owner_mode_and_link() {
         assert_eq!((stat.mode, stat.owner), (0o4711, Owner { uid: 12, gid: 34 }));
     }
     assert_eq!(lab.host.stat("/etc/absolute").await.unwrap().unwrap().link.as_deref(), Some("/etc/real"));
-    let given = Write { mode: Some(0o600), owner: Some(Owner { uid: 5, gid: 6 }), ..Write::keep(Secret::new("x")) };
+    let given =
+        Write { mode: Some(0o600), owner: Some(Owner { uid: 5, gid: 6 }), ..Write::keep(Secret::new("x")) };
     lab.host.write("/etc/real", given).await.unwrap();
     let stat = lab.host.stat("/etc/real").await.unwrap().unwrap();
     assert_eq!((stat.mode, stat.owner), (0o600, Owner { uid: 5, gid: 6 }));
@@ -312,7 +352,9 @@ async fn a_new_file_is_private_and_create_new_never_replaces() {
     assert_eq!(std::fs::read_to_string(lab.at("/key")).unwrap(), "k");
     symlink("/dangling", lab.at("/link")).unwrap();
     assert!(lab.host.write("/link", again.clone()).await.is_err());
-    assert!(lab.host.write("/no/such/dir", again.clone()).await.unwrap_err().cause.contains("does not exist"));
+    assert!(
+        lab.host.write("/no/such/dir", again.clone()).await.unwrap_err().cause.contains("does not exist")
+    );
     assert!(lab.host.write("relative", again).await.is_err());
     assert_eq!(lab.names("/"), ["key", "link"]);
 }
@@ -351,7 +393,12 @@ async fn a_full_disk_leaves_the_old_file() {
     // /dev/full is a device, so the limit on file sizes stands in: the shell's tools fail half-way alike.
     let lab = Lab::new().await;
     lab.put("/f", "old", 0o600);
-    let host = PosixTarget { shell: Limited(LocalShell::new("h")), root: lab.host.root.clone(), sudo: false, identity: Identity::default() };
+    let host = PosixTarget {
+        shell: Limited(LocalShell::new("h")),
+        root: lab.host.root.clone(),
+        sudo: false,
+        identity: Identity::default(),
+    };
     let fault = host.write("/f", Write::keep(Secret::new(vec![b'x'; 100_000]))).await.unwrap_err();
     assert_eq!(fault.now_true.as_deref(), Some("the old file is still in place"), "{fault:?}");
     assert_eq!(std::fs::read_to_string(lab.at("/f")).unwrap(), "old");

@@ -11,10 +11,12 @@ use std::collections::BTreeMap;
 /// More than any tree that a runbook backs up prints.
 const LARGEST: usize = 256 << 20;
 
-pub(super) async fn tree<S: RawShell>(target: &PosixTarget<S>, paths: &[String]) -> Result<Vec<TreeEntry>, Fault> {
+pub(super) async fn tree<S: RawShell>(
+    target: &PosixTarget<S>,
+    paths: &[String],
+) -> Result<Vec<TreeEntry>, Fault> {
     let attempted = format!("read the trees {}", paths.join(", "));
-    let paths =
-        paths.iter().map(|path| target.path(&attempted, path)).collect::<Result<Vec<_>, _>>()?;
+    let paths = paths.iter().map(|path| target.path(&attempted, path)).collect::<Result<Vec<_>, _>>()?;
     let outcome = target
         .script(&attempted, scripts::TREE, &paths, |job| Job {
             stdout: Capture::beginning(LARGEST),
@@ -58,7 +60,11 @@ impl Start {
     }
 
     fn join(&self, below: &str) -> String {
-        if below.is_empty() { self.path.clone() } else { format!("{}/{below}", self.path.trim_end_matches('/')) }
+        if below.is_empty() {
+            self.path.clone()
+        } else {
+            format!("{}/{below}", self.path.trim_end_matches('/'))
+        }
     }
 }
 

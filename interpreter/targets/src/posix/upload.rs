@@ -20,7 +20,11 @@ struct Finish {
     limit: Duration,
 }
 
-pub(super) async fn write<S: RawShell>(target: &PosixTarget<S>, path: &str, write: &Write) -> Result<(), Fault> {
+pub(super) async fn write<S: RawShell>(
+    target: &PosixTarget<S>,
+    path: &str,
+    write: &Write,
+) -> Result<(), Fault> {
     let attempted = format!("write {path}");
     let path = target.path(&attempted, path)?;
     let size = write.content.expose().len() as u64;
@@ -51,7 +55,11 @@ pub(super) async fn write<S: RawShell>(target: &PosixTarget<S>, path: &str, writ
 }
 
 /// Puts the content into the temporary file by way of the transport, where it has one.
-async fn upload<S: RawShell>(target: &PosixTarget<S>, finish: &Finish, write: &Write) -> Result<Upload, Fault> {
+async fn upload<S: RawShell>(
+    target: &PosixTarget<S>,
+    finish: &Finish,
+    write: &Write,
+) -> Result<Upload, Fault> {
     if !target.shell.uploads() {
         return Ok(Upload::Unavailable);
     }
@@ -67,8 +75,9 @@ async fn upload<S: RawShell>(target: &PosixTarget<S>, finish: &Finish, write: &W
     let place = format!("{directory}/{}", finish.temporary);
     match target.shell.upload(&place, &write.content, finish.limit).await {
         Ok(upload) => Ok(upload),
-        Err(fault) if fault.kind == FaultKind::Unreachable => Err(fault
-            .now(format!("{}; {place} may be left", untouched(write)))),
+        Err(fault) if fault.kind == FaultKind::Unreachable => {
+            Err(fault.now(format!("{}; {place} may be left", untouched(write))))
+        }
         Err(fault) => Err(discard(target, finish, &place, fault, write).await),
     }
 }

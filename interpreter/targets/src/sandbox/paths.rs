@@ -59,7 +59,9 @@ pub(crate) fn read(root: &Path, path: &str) -> io::Result<Option<Vec<u8>>> {
     match std::fs::metadata(&place) {
         Ok(meta) if meta.is_file() => std::fs::read(&place).map(Some),
         Ok(_) => Ok(None),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }

@@ -5,18 +5,51 @@ use keybook_api::Command;
 /// What [`Command::argv`] makes.
 const PLAIN: &str = "exec \"$@\"";
 
-/// The words of a command: the arguments of a program, or those of a shell script that is one plain command.
-/// Empty for every other script.
-pub(crate) fn argv(command: &Command) -> Vec<String> {
-    if command.script == PLAIN { command.args.clone() } else { split(&command.script).unwrap_or_default() }
+/// A command taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Words {
+    /// The program and its arguments; empty for a script that is more than one plain command.
+    pub argv: Vec<String>,
+    /// What the answer's `match` is compared with.
+    pub line: String,
+    /// Variables set before the program's name.
+    pub env: Vec<(String, String)>,
 }
 
-/// The command on one line: the words of a program, or a script with white space folded.
-pub(crate) fn line(command: &Command) -> String {
-    if command.script == PLAIN {
-        return command.args.join(" ");
+impl Words {
+    /// Takes a command apart.
+    pub fn of(command: &Command) -> Self {
+        if command.script == PLAIN {
+            return Self { argv: command.args.clone(), line: command.args.join(" "), env: Vec::new() };
+        }
+        match split(&command.script, &command.args) {
+            Some(words) => Self::plain(words),
+            None => {
+                let line = command.script.split_whitespace().collect::<Vec<_>>().join(" ");
+                Self { argv: Vec::new(), line, env: Vec::new() }
+            }
+        }
     }
-    command.script.split_whitespace().collect::<Vec<_>>().join(" ")
+
+    /// `A=b exec program argument…`
+    fn plain(words: Vec<String>) -> Self {
+        let mut env = Vec::new();
+        let mut words = words.into_iter().peekable();
+        while let Some((name, value)) = words.peek().and_then(|word| assignment(word)) {
+            env.push((name.to_owned(), value.to_owned()));
+            words.next();
+        }
+        words.next_if(|word| word == "exec");
+        let argv: Vec<String> = words.collect();
+        Self { line: argv.join(" "), argv, env }
+    }
+}
+
+fn assignment(word: &str) -> Option<(&str, &str)> {
+    let (name, value) = word.split_once('=')?;
+    let fits = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    fits.then_some((name, value))
 }
 
 /// A line for messages.
@@ -28,36 +61,28 @@ pub(crate) fn shortened(line: &str) -> String {
     format!("{}…", line.chars().take(SHOWN).collect::<String>())
 }
 
-/// Splits a shell command that uses no more of the shell than quotes; `None` for anything else.
-fn split(script: &str) -> Option<Vec<String>> {
+/// Splits a shell command that uses no more of the shell than quotes and positional arguments; `None` for
+/// anything else.
+fn split(script: &str, args: &[String]) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
-    let mut letters = script.trim().chars();
-    while let Some(letter) = letters.next() {
+    let mut rest = script.trim();
+    while let Some(letter) = rest.chars().next() {
+        rest = rest.get(letter.len_utf8()..)?;
         match letter {
             ' ' | '\t' => words.extend(word.take()),
             '\'' => {
-                let word = word.get_or_insert_default();
-                loop {
-                    match letters.next()? {
-                        '\'' => break,
-                        inside => word.push(inside),
-                    }
-                }
+                let (inside, after) = rest.split_once('\'')?;
+                word.get_or_insert_default().push_str(inside);
+                rest = after;
             }
             '"' => {
-                let word = word.get_or_insert_default();
-                loop {
-                    match letters.next()? {
-                        '"' => break,
-                        '$' | '`' | '\\' => return None,
-                        inside => word.push(inside),
-                    }
-                }
+                let (inside, after) = rest.split_once('"')?;
+                word.get_or_insert_default().push_str(&filled(inside, args)?);
+                rest = after;
             }
-            '$' | '`' | '\\' | ';' | '|' | '&' | '<' | '>' | '(' | ')' | '{' | '}' | '*' | '?' | '[' | '#' | '\n' => {
-                return None;
-            }
+            '$' | '`' | '\\' | ';' | '|' | '&' | '<' | '>' | '(' | ')' | '{' | '}' | '*' | '?' | '['
+            | '#' | '~' | '\n' => return None,
             plain => word.get_or_insert_default().push(plain),
         }
     }
@@ -65,21 +90,47 @@ fn split(script: &str) -> Option<Vec<String>> {
     Some(words)
 }
 
+/// Fills in `$1` to `$9` between double quotes.
+fn filled(text: &str, args: &[String]) -> Option<String> {
+    let mut parts = text.split('$');
+    let mut out = parts.next()?.to_owned();
+    for part in parts {
+        let number = part.chars().next()?.to_digit(10).filter(|number| *number > 0)?;
+        out.push_str(args.get(usize::try_from(number).ok()? - 1).map_or("", String::as_str));
+        out.push_str(part.get(1..)?);
+    }
+    (!text.contains(['`', '\\'])).then_some(out)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn plain_commands_have_words_and_scripts_have_none() {
-        let program = Command::argv(["docker", "ps", "a b"]);
-        assert_eq!(line(&program), "docker ps a b");
-        assert_eq!(argv(&program), ["docker", "ps", "a b"]);
-        let plain = Command::shell("docker ps  --format='{{.Names}} x' \"\"\n");
-        assert_eq!(line(&plain), "docker ps --format='{{.Names}} x' \"\"");
-        assert_eq!(argv(&plain), ["docker", "ps", "--format={{.Names}} x", ""]);
-        for script in ["a | b", "echo \"$x\"", "a\nb", "a 'b", "a \"b"] {
-            assert_eq!(argv(&Command::shell(script)), Vec::<String>::new(), "{script}");
+    fn plain_commands_have_words() {
+        let words = Words::of(&Command::argv(["docker", "ps", "a b"]));
+        assert_eq!((words.line.as_str(), words.argv.len()), ("docker ps a b", 3));
+        let words = Words::of(&Command::shell("docker ps  --format='{{.Names}} x' \"\"\n"));
+        assert_eq!(words.argv, ["docker", "ps", "--format={{.Names}} x", ""]);
+    }
+
+    #[test]
+    fn arguments_and_variables_are_filled_in() {
+        let script = "ETCDCTL_API=3 A='' exec \"$1\" --cacert \"$2/ca.pem\" \"https://$3:$4,$9\" a=b";
+        let words = Words::of(&Command::shell(script).args(["etcdctl", "/srv x", "h", "4001"]));
+        assert_eq!(words.argv, ["etcdctl", "--cacert", "/srv x/ca.pem", "https://h:4001,", "a=b"]);
+        assert_eq!(words.line, "etcdctl --cacert /srv x/ca.pem https://h:4001, a=b");
+        assert_eq!(words.env, [("ETCDCTL_API".into(), "3".into()), ("A".into(), String::new())]);
+    }
+
+    #[test]
+    fn more_of_the_shell_stays_a_script() {
+        for script in
+            ["a | b", "echo $1", "echo \"$x\"", "echo \"$0\"", "a\nb", "a 'b", "a \"b", "a \"\\\"\" b\""]
+        {
+            let words = Words::of(&Command::shell(script).args(["one"]));
+            assert_eq!(words.argv, Vec::<String>::new(), "{script}");
         }
-        assert_eq!(line(&Command::shell("set -e\n  a |\n\tb\n")), "set -e a | b");
+        assert_eq!(Words::of(&Command::shell("set -e\n  a |\n\tb\n")).line, "set -e a | b");
     }
 }

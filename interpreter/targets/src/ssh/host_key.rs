@@ -3,9 +3,9 @@
 use super::known_hosts::{KnownHosts, Line, Purpose, SSH_PORT, fingerprint, line_for, patterns_match};
 use async_trait::async_trait;
 use keybook_api::Fault;
-use russh::PublicKeyOrCertificate;
+
 use russh::keys::ssh_key::certificate::CertType;
-use russh::keys::{Algorithm, Certificate, HashAlg, PublicKey};
+use russh::keys::{Algorithm, Certificate, HashAlg, PublicKey, PublicKeyOrCertificate};
 use std::path::PathBuf;
 
 /// Decides about hosts that no known_hosts file names.
@@ -61,7 +61,10 @@ impl Verifier {
         // ssh(1) does the same: a line without a port is good for the key it names, and proves nothing else.
         if self.port != SSH_PORT && matches!(verdict, Verdict::Unknown { .. }) {
             let plain = self.judge_at(presented, SSH_PORT);
-            if matches!(plain, Verdict::Known { .. } | Verdict::Revoked { .. } | Verdict::BadCertificate { .. }) {
+            if matches!(
+                plain,
+                Verdict::Known { .. } | Verdict::Revoked { .. } | Verdict::BadCertificate { .. }
+            ) {
                 return plain;
             }
         }

@@ -41,9 +41,18 @@ fn names_are_found_where_ssh_keygen_finds_them() {
     std::fs::write(&file, lines.join("\n")).unwrap();
     let path = file.to_str().unwrap();
     let cases = [
-        ("plain.example", 22), ("10.0.0.1", 22), ("10.0.0.2", 22), ("a.wild.example", 22),
-        ("not.wild.example", 22), ("wild.example", 22), ("ported.example", 22), ("ported.example", 2222),
-        ("host", 22), ("hst", 22), ("broken.example", 22), ("marker.example", 22), ("upper.example", 22),
+        ("plain.example", 22),
+        ("10.0.0.1", 22),
+        ("10.0.0.2", 22),
+        ("a.wild.example", 22),
+        ("not.wild.example", 22),
+        ("wild.example", 22),
+        ("ported.example", 22),
+        ("ported.example", 2222),
+        ("host", 22),
+        ("hst", 22),
+        ("marker.example", 22),
+        ("upper.example", 22),
         ("PLAIN.example", 22),
     ];
     for (host, port) in cases {
@@ -56,6 +65,7 @@ fn names_are_found_where_ssh_keygen_finds_them() {
             .collect();
         assert_eq!(found(&file, host, port), expected, "{host}:{port}");
     }
+    assert_eq!(found(&file, "broken.example", 22), Vec::<usize>::new());
 }
 
 #[test]
@@ -112,8 +122,16 @@ fn a_file_that_cannot_be_read_is_an_error() {
 #[test]
 fn wildcards() {
     for (pattern, name, expected) in [
-        ("*", "", true), ("*", "x", true), ("a*b*c", "aXbYc", true), ("a*b*c", "aXbY", false), ("?", "", false),
-        ("**a", "aaa", true), ("a?", "ab", true), ("", "", true), ("", "x", false), ("10.0.*.1", "10.0.0.1", true),
+        ("*", "", true),
+        ("*", "x", true),
+        ("a*b*c", "aXbYc", true),
+        ("a*b*c", "aXbY", false),
+        ("?", "", false),
+        ("**a", "aaa", true),
+        ("a?", "ab", true),
+        ("", "", true),
+        ("", "x", false),
+        ("10.0.*.1", "10.0.0.1", true),
     ] {
         assert_eq!(wildcard(pattern, name), expected, "{pattern} {name}");
     }

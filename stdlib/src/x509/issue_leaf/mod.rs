@@ -4,16 +4,16 @@ mod tests;
 
 use super::{certificate_value, one};
 use crate::support::{
-    change::{FileChange, Wanted, basis},
+    change::{FileChange, Wanted, basis, missing_dirs, refuse_missing},
     files::{self, Current, Mark},
     shown, tell,
 };
 use async_trait::async_trait;
 use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Change, Ctx, Diff, Effect, Fault, Plan, Reconcile,
-    Secret, Value, Write, value::map,
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Diff, Effect, Fault, Plan, Reconcile, Secret,
+    Value, Write, value::map,
 };
-use keybook_pki::{Certificate, PrivateKey, issue_leaf, rfc3339};
+use keybook_pki::{Certificate, PrivateKey, issue_leaf};
 use order::Order;
 
 /// Issues a certificate.
@@ -88,18 +88,7 @@ impl Action for IssueLeaf {
     }
 
     async fn describe(&self, ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
-        let order = match Order::load(ctx, args).await {
-            Ok(order) => order,
-            Err(missing) => return tell::not_there_yet(ctx, self, missing),
-        };
-        let files = Files::look(ctx, args).await?;
-        let mut plan =
-            Plan { change: Change::Will, ..Plan::will(order.lines(&files.cert_path, &files.key_path)) };
-        plan.diffs = files.diffs(&order);
-        plan.touches = vec![files.key_real.clone(), files.cert_real.clone()];
-        plan.basis = format!("{}; {}", order.basis(), files.basis());
-        plan.memo = files.memo();
-        Ok(plan)
+        tell::planned(ctx, self, plan(ctx, args).await)
     }
 
     async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
@@ -143,6 +132,18 @@ impl Action for IssueLeaf {
     }
 }
 
+async fn plan(ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
+    let order = Order::load(ctx, args).await?;
+    let files = Files::look(ctx, args).await?;
+    Ok(Plan {
+        diffs: files.diffs(&order),
+        touches: vec![files.key_real.clone(), files.cert_real.clone()],
+        basis: format!("{}; {}", order.basis(), files.basis()),
+        memo: files.memo(),
+        ..Plan::will(order.lines(&files.cert_path, &files.key_path))
+    })
+}
+
 /// The two files to write, as they are now.
 struct Files {
     cert_path: String,
@@ -160,14 +161,7 @@ impl Files {
             return Err(Fault::usage("read the arguments", "`out_cert` and `out_key` are the same file"));
         }
         for path in [&cert_path, &key_path] {
-            let dir = files::parent(path);
-            if ctx.target.stat(dir).await?.is_none() {
-                return Err(tell::failed(
-                    ctx,
-                    format!("write {path}"),
-                    format!("there is no directory {dir}"),
-                ));
-            }
+            refuse_missing(ctx, path, &missing_dirs(ctx, path).await?)?;
         }
         let (cert_real, cert) = files::look(&*ctx.target, &cert_path).await?;
         let (key_real, key) = files::look(&*ctx.target, &key_path).await?;
@@ -236,9 +230,4 @@ async fn staged_key(ctx: &Ctx, order: &Order, out: &str) -> Result<(String, Priv
     let write = Write { mode: Some(0o600), create_new: true, ..Write::keep(content) };
     ctx.target.write(&path, write).await?;
     Ok((path, key))
-}
-
-/// The text of an end for plans.
-fn until(not_after: i64) -> String {
-    format!("until {}", rfc3339(not_after))
 }

@@ -1,7 +1,6 @@
 //! What is to be issued, from the arguments and the files they name.
 
-use super::super::{BACKDATE, DAY, end, key, one};
-use super::until;
+use super::super::{BACKDATE, End, end, key, one};
 use crate::support::change::basis;
 use keybook_api::{Args, Ctx, Fault, Map, Value};
 use keybook_pki::{
@@ -18,6 +17,7 @@ pub struct Order {
     pub ca_key: PrivateKey,
     pub key_kind: KeyKind,
     pub key_form: KeyForm,
+    end: End,
     subject_text: String,
     basis: String,
 }
@@ -39,13 +39,13 @@ impl Order {
         };
         let key_kind = key_kind(args, like.as_ref())?;
         let (subject, subject_text) = subject(args, like.as_ref())?;
-        let not_after = end(ctx, args)?.unwrap_or(ctx.now.saturating_add(DEFAULT_DAYS * DAY));
+        let end = end(ctx, args)?.unwrap_or_else(|| End::in_days(ctx, DEFAULT_DAYS));
         let request = LeafRequest {
             subject,
             sans: sans(args, like.as_ref())?,
             usages: usages(args, like.as_ref())?,
             not_before: ctx.now.saturating_sub(BACKDATE),
-            not_after,
+            not_after: end.at,
         };
         if subject_text.is_empty() && request.sans.is_empty() {
             return Err(Fault::usage(
@@ -54,7 +54,7 @@ impl Order {
             ));
         }
         let key_form = key_form(args, key_kind)?;
-        Ok(Self { request, ca, ca_key, key_kind, key_form, subject_text, basis: basis_text })
+        Ok(Self { request, ca, ca_key, key_kind, key_form, end, subject_text, basis: basis_text })
     }
 
     /// Digests of what the order was read from.
@@ -67,8 +67,8 @@ impl Order {
         let ca_end = self.ca.not_after();
         (self.request.not_after > ca_end).then(|| {
             format!(
-                "the certificate is issued {}, but its CA ends {}; then neither verifies",
-                until(self.request.not_after),
+                "the certificate is issued until {}, but its CA ends {}; then neither verifies",
+                self.end,
                 rfc3339(ca_end)
             )
         })
@@ -77,12 +77,12 @@ impl Order {
     /// The certificate to be, as plans show it.
     pub fn certificate_text(&self) -> String {
         format!(
-            "certificate {}\nissuer {}\nnames {}\nusages {}\n{}",
+            "certificate {}\nissuer {}\nnames {}\nusages {}\nuntil {}",
             self.subject_text,
             self.ca.subject(),
             self.sans_text(),
             self.request.usages.words().join(", "),
-            until(self.request.not_after)
+            self.end
         )
     }
 
@@ -91,7 +91,7 @@ impl Order {
             format!("make a {} key and write it to {out_key} (mode 0600, {})", self.key_kind, self.key_form),
             format!("issue a certificate for {} with the CA {}", self.subject_text, self.ca.subject()),
             format!("names: {}", self.sans_text()),
-            format!("usages: {}; {}", self.request.usages.words().join(", "), until(self.request.not_after)),
+            format!("usages: {}; until {}", self.request.usages.words().join(", "), self.end),
             format!("write it to {out_cert}"),
         ];
         lines.extend(self.outlives_ca().map(|warning| format!("warning: {warning}")));

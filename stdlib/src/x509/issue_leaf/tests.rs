@@ -1,6 +1,7 @@
 use super::*;
 use crate::testing::{Bench, Issue, args, ca, leaf};
 use crate::x509::tests::openssl;
+use keybook_api::Change;
 use keybook_pki::KeyKind;
 
 const DAY: i64 = 86_400;
@@ -9,8 +10,7 @@ const DAY: i64 = 86_400;
 fn setup(bench: &Bench, kind: KeyKind) -> Args {
     let root = ca(bench, "ca", &Issue { cn: "etcd-ca", kind, not_after: DAY * 4000, ..Issue::default() });
     let sans = &["DNS:tdh-10", "IP:127.0.0.1", "IP:10.10.10.1"];
-    let past =
-        Issue { cn: "kubernetes", kind, sans, not_before: -DAY * 9, not_after: -DAY, ..Issue::default() };
+    let past = Issue { cn: "kubernetes", kind, sans, not_before: -DAY * 9, not_after: -DAY };
     leaf(bench, &root, "old", &past);
     args([
         ("ca", bench.path("ca.pem").into()),
@@ -33,7 +33,9 @@ async fn a_certificate_takes_after_another() {
         plan.lines.iter().any(|line| line == "names: DNS:tdh-10, IP:127.0.0.1, IP:10.10.10.1, DNS:tdh-11")
     );
     assert!(plan.diffs.iter().all(|diff| diff.described));
-    assert_eq!(bench.describe(&IssueLeaf, &args).await.unwrap().basis, plan.basis);
+    let mut later = bench.ctx();
+    later.now += 2;
+    assert_eq!(IssueLeaf.describe(&later, &args).await.unwrap(), plan, "approved plans must stay true");
 
     let applied = bench.apply(&IssueLeaf, &args).await.unwrap();
     let text = |name: &str| applied.value.get(name).and_then(Value::as_str).unwrap().to_owned();
@@ -164,4 +166,17 @@ async fn a_wrong_order_is_refused_and_writes_nothing() {
     later.0.insert("ca".into(), bench.path("made-later.pem").into());
     let plan = IssueLeaf.describe(&bench.planning(), &later).await.unwrap();
     assert!(matches!(plan.change, Change::CannotKnow(_)));
+}
+
+#[tokio::test]
+async fn the_runs_own_folder_need_not_be_there_while_planning() {
+    let bench = Bench::new();
+    let mut args = setup(&bench, KeyKind::P256);
+    let staging = bench.ctx().staging();
+    args.0.insert("out_cert".into(), format!("{staging}/etcd.pem").into());
+    args.0.insert("out_key".into(), format!("{staging}/etcd-key.pem").into());
+    let plan = IssueLeaf.describe(&bench.planning(), &args).await.unwrap();
+    assert_eq!(plan.change, Change::Will);
+    bench.apply(&IssueLeaf, &args).await.unwrap();
+    assert_eq!(bench.mode("state/staging"), 0o700);
 }

@@ -64,6 +64,25 @@ impl<'n> StepNodes<'n> {
         }
     }
 
+    /// Keys that mean something only for an action are not silently ignored beside `steps`.
+    pub(super) fn refuse_with_steps(&self, problems: &mut Problems) {
+        let keys = [
+            ("expect", self.expect),
+            ("register", self.register),
+            ("retry", self.retry),
+            ("timeout", self.timeout),
+            ("secret", self.secret),
+        ];
+        for (key, node) in keys {
+            let Some(node) = node else { continue };
+            let message = format!("`{key}` does not go with `steps`");
+            problems.push(
+                Diagnostic::error("with-steps", message, node.span.clone())
+                    .help(format!("give `{key}` to the steps inside")),
+            );
+        }
+    }
+
     pub(super) fn titles(&self, problems: &mut Problems) -> (String, String) {
         let mut text = |node: Option<&Node>| node.and_then(|n| read::string(n, problems)).unwrap_or_default();
         (text(self.title), text(self.why))

@@ -4,8 +4,18 @@
 PATH=${PATH:-}:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 kb_say() {
-    printf '\036%s:%s\n' "$kb_nonce" "$1" 2>/dev/null
-    printf '\036%s:%s\n' "$kb_nonce" "$1" >&2
+    printf '\036%s:%s\n' "$kb_nonce" "$1" >&7 2>/dev/null
+    printf '\036%s:%s\n' "$kb_nonce" "$1" >&8 2>/dev/null
+}
+# kb_relayed: whether both relays are through. A zombie is.
+kb_relayed() {
+    for kb_relay in "$kb_out" "$kb_err"; do
+        { read -r kb_line <"/proc/$kb_relay/stat"; } 2>/dev/null || continue
+        case ${kb_line##*) } in
+            Z*) ;;
+            *) return 1 ;;
+        esac
+    done
 }
 kb_base=
 if [ -n "$kb_name" ]; then
@@ -19,7 +29,22 @@ if [ -n "$kb_name" ]; then
     kb_base=$kb_state/$kb_run/receipts/$kb_name
 fi
 exec 3<&0
-setsid /bin/sh -c 'eval "$(head -c "$1")"' sh "$kb_length" "$kb_base" <&3 3<&- &
+if [ -n "$kb_base" ]; then
+    # Relays go on reading the command's output when nobody takes it any more: a lost connection must not end a
+    # command half-way through its work.
+    kb_relay="trap '' HUP INT PIPE TERM; cat 2>/dev/null || cat >/dev/null"
+    kb_fifo=$kb_base.$kb_nonce
+    mkfifo -m 600 -- "$kb_fifo.1" "$kb_fifo.2" || exit 1
+    setsid /bin/sh -c "$kb_relay" <"$kb_fifo.1" 3<&- &
+    kb_out=$!
+    setsid /bin/sh -c "$kb_relay" <"$kb_fifo.2" >&2 3<&- &
+    kb_err=$!
+    exec 7>"$kb_fifo.1" 8>"$kb_fifo.2"
+    rm -f -- "$kb_fifo.1" "$kb_fifo.2"
+else
+    exec 7>&1 8>&2
+fi
+setsid /bin/sh -c 'eval "$(head -c "$1")"' sh "$kb_length" "$kb_base" <&3 >&7 2>&8 3<&- 7>&- 8>&- &
 kb_pid=$!
 exec 3<&- </dev/null
 # What ends the connection must not keep the receipt from being written.
@@ -27,16 +52,29 @@ trap '' HUP INT PIPE TERM
 wait "$kb_pid"
 kb_status=$?
 kb_lost=
+kb_end=
 if [ -n "$kb_base" ]; then
     kb_mark=
     [ ! -e "$kb_base.begun" ] || read -r kb_mark <"$kb_base.begun"
     case $kb_mark in
         *" $kb_nonce") ;;
-        '') kb_say refused:unrecorded; exit 0 ;;
-        *) kb_say refused:twice; exit 0 ;;
+        '') kb_end=refused:unrecorded ;;
+        *) kb_end=refused:twice ;;
     esac
+fi
+if [ -n "$kb_base" ] && [ -z "$kb_end" ]; then
     umask 077
     { printf '%s\n' "$kb_status" >"$kb_base.ended.new" && kb_sync "$kb_base.ended.new" &&
         mv -fT -- "$kb_base.ended.new" "$kb_base.ended" && kb_sync "${kb_base%/*}"; } || kb_lost=:unrecorded
 fi
-kb_say "end:$kb_status$kb_lost"
+kb_say "${kb_end:-end:$kb_status$kb_lost}"
+if [ -n "$kb_base" ]; then
+    exec 7>&- 8>&-
+    kb_turns=0
+    until kb_relayed; do
+        kb_turns=$((kb_turns + 1))
+        # A child in the background holds the command's streams, and would hold the relays for ever.
+        [ "$kb_turns" -le 100 ] || { kill -s KILL -- "-$kb_out" "-$kb_err"; break; }
+        [ "$kb_turns" -gt 3 ] && sleep 0.1 || sleep 0.01
+    done
+fi

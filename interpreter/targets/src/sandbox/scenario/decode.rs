@@ -4,7 +4,7 @@ use super::Scenario;
 use super::parts::Parts;
 use super::places::Choices;
 use indexmap::IndexMap;
-use keybook_api::{Diagnostic, HostSpec, Located, Severity, Value};
+use keybook_api::{Diagnostic, HostSpec, Map, Severity};
 use keybook_script::ScriptHost;
 use keybook_source::{Key, MapReader, Node, NodeValue, Problems, read, suggest};
 use std::collections::HashMap;
@@ -85,7 +85,11 @@ fn check_version(node: Option<&Node>, problems: &mut Problems) {
     if let Some(node) = node
         && !matches!(node.value, NodeValue::Int(1))
     {
-        problems.push(Diagnostic::error("language-version", "this program reads version 1", node.span.clone()));
+        problems.push(Diagnostic::error(
+            "language-version",
+            "this program reads version 1",
+            node.span.clone(),
+        ));
     }
 }
 
@@ -98,10 +102,15 @@ fn read_hosts(node: &Node, problems: &mut Problems) -> IndexMap<String, HostSpec
     let mut hosts: IndexMap<String, HostSpec> = IndexMap::new();
     for (key, value) in entries(node, "`hosts`", problems) {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if !key.name.starts_with(|c: char| c.is_ascii_alphanumeric()) || !key.name.chars().all(fits) || key.name == LOCAL {
+        if !key.name.starts_with(|c: char| c.is_ascii_alphanumeric())
+            || !key.name.chars().all(fits)
+            || key.name == LOCAL
+        {
             let message = format!("`{}` cannot be the name of a sandbox host", key.name);
             let problem = Diagnostic::error("bad-name", message, key.span.clone());
-            problems.push(problem.help("use letters, digits, `-`, `_` and `.`, beginning with a letter or digit"));
+            problems.push(
+                problem.help("use letters, digits, `-`, `_` and `.`, beginning with a letter or digit"),
+            );
             continue;
         }
         let Some(mut map) = MapReader::new(value, "a host", problems) else { continue };
@@ -151,10 +160,7 @@ fn read_groups(
     groups
 }
 
-fn read_inputs(node: &Node, problems: &mut Problems) -> IndexMap<String, Located<Value>> {
-    let mut inputs = IndexMap::new();
-    for (key, value) in entries(node, "`inputs`", problems) {
-        inputs.insert(key.name.clone(), Located::new(value.to_value(), value.span.clone()));
-    }
-    inputs
+fn read_inputs(node: &Node, problems: &mut Problems) -> Map {
+    let all = entries(node, "`inputs`", problems);
+    all.into_iter().map(|(key, value)| (key.name.clone(), value.to_value())).collect()
 }

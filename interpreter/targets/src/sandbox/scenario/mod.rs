@@ -6,7 +6,7 @@ mod places;
 
 use super::glob::Glob;
 use indexmap::IndexMap;
-use keybook_api::{Diagnostic, FileKind, HostSpec, Located, Owner, Span, Value};
+use keybook_api::{Diagnostic, FileKind, HostSpec, Map, Owner, Span};
 use keybook_pki::{KeyForm, KeyKind, Usages};
 use keybook_script::{Limits, Script, ScriptHost, Template};
 use keybook_source::{Node, NodeValue};
@@ -74,12 +74,13 @@ use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 /// key does not fit its certificate, does not run, and is tried again. With a `port` it can be connected to: with
 /// `certificate` and `key` it speaks TLS, and with `client_ca` it demands a client certificate.
 ///
-/// **commands**: `match` is compared with the whole command line (the words joined by spaces; of a shell script its
-/// text with white space folded); `*` stands for any letters, `?` for one. The answer is a Rhai script over the
-/// variables `argv` (the words; empty for a script with more shell in it than quotes), `args` (positional arguments
-/// of a shell script), `line`, `script`, `env`, `stdin_text`, `host` (`name`, `address`, `groups`), `hosts` (the same, by
-/// name), `groups` (names, by group) and `cluster`, with the functions of [`super::natives`]. It gives the
-/// standard output, or a map with `stdout`, `stderr` and `status`. A command without an answer is an error.
+/// **commands**: `match` is compared with the whole command line; `*` stands for any letters, `?` for one. The line is the
+/// words joined by spaces: those of a program, and of a shell script that is one plain command without quotes,
+/// with `"$1"` to `"$9"` filled in, and without variables and `exec` before the program. Of any other shell script it is the
+/// text with white space folded. The answer is a Rhai script over the variables `line`, `argv` (the words; empty for
+/// such other scripts), `args` (the command's arguments), `script`, `env`, `stdin_text`, `host` (`name`, `address`, `groups`),
+/// `hosts` (the same, by name), `groups` (names, by group) and `cluster`, with the functions of [`super::natives`]. It
+/// gives the standard output, or a map with `stdout`, `stderr` and `status`. A command without an answer is an error.
 ///
 /// **faults**: the `nth` (default: first) command or file write that fits fails: `fail` (it does nothing and ends
 /// with an error), `disconnect` (the connection breaks before it), `disk-full` (file writes only).
@@ -99,8 +100,8 @@ pub struct Scenario {
     pub hosts: IndexMap<String, HostSpec>,
     /// Host names by group.
     pub groups: IndexMap<String, Vec<String>>,
-    /// Values that replace a runbook's defaults, with their places.
-    pub inputs: IndexMap<String, Located<Value>>,
+    /// Values that replace a runbook's defaults.
+    pub inputs: Map,
     /// Programs that the preflight finds.
     pub tools: Vec<String>,
     /// Warnings.
@@ -218,31 +219,28 @@ pub(crate) enum FaultHow {
 }
 
 impl Scenario {
-    /// Checks a scenario that stands alone.
+    /// Checks a scenario. `file` is where the text was read; a scenario that it extends is read beside it.
     ///
     /// # Errors
-    /// Every problem found, each at its place; `extends` is one, for it needs [`Scenario::open`].
+    /// Every problem found, each at its place.
     pub fn load(file: &str, text: &str) -> Result<Self, Vec<Diagnostic>> {
+        let mut sources = HashMap::from([(file.to_owned(), text.to_owned())]);
         let root = keybook_source::parse(file, text)?;
-        if let Some(node) = root.get("extends") {
-            let problem = Diagnostic::error("extends", "there is no folder to look in", node.span.clone());
-            return Err(vec![problem]);
-        }
-        let engine = ScriptHost::new(Limits::default(), &[]);
-        decode::scenario(file, &root, HashMap::from([(file.to_owned(), text.to_owned())]), engine)
+        let root = merged(root, Path::new(file), file, &mut sources)?;
+        decode::scenario(file, &root, sources, ScriptHost::new(Limits::default(), &[]))
     }
 
     /// Reads and checks a scenario's file. Spans name it `shown`, and a scenario that it extends as its neighbour.
-    /// `engine` may have functions of its own, which answers can call.
+    /// `engine` may have functions of its own, which answers and templates can call.
     ///
     /// # Errors
     /// Every problem found, each at its place; a file that cannot be read is one.
     pub fn open(path: &Path, shown: &str, engine: &ScriptHost) -> Result<Self, Invalid> {
         let mut sources = HashMap::new();
-        let read = read_merged(path, shown, &mut sources);
+        let root = read_one(path, shown, Span::new(shown, 1, 1, 1), &mut sources)
+            .and_then(|root| merged(root, path, shown, &mut sources));
         let invalid = |problems| Invalid { problems, sources: sources.clone() };
-        let root = read.map_err(invalid)?;
-        decode::scenario(shown, &root, sources.clone(), engine.clone()).map_err(invalid)
+        decode::scenario(shown, &root.map_err(invalid)?, sources.clone(), engine.clone()).map_err(invalid)
     }
 
     /// The groups of a host.
@@ -258,14 +256,19 @@ impl Scenario {
 
     /// The host of a name or an address.
     pub(crate) fn host_at<'s>(&'s self, name_or_address: &str) -> Option<&'s str> {
-        let fits = |(name, spec): &(&String, &HostSpec)| *name == name_or_address || spec.address == name_or_address;
+        let fits =
+            |(name, spec): &(&String, &HostSpec)| *name == name_or_address || spec.address == name_or_address;
         self.hosts.iter().find(fits).map(|(name, _)| name.as_str())
     }
 }
 
-/// Reads a file and, where it extends another, puts that one's keys beside its own.
-fn read_merged(path: &Path, shown: &str, sources: &mut HashMap<String, String>) -> Result<Node, Vec<Diagnostic>> {
-    let own = read_one(path, shown, Span::new(shown, 1, 1, 1), sources)?;
+/// Where a scenario extends another, puts that one's keys beside its own.
+fn merged(
+    own: Node,
+    path: &Path,
+    shown: &str,
+    sources: &mut HashMap<String, String>,
+) -> Result<Node, Vec<Diagnostic>> {
     let Some(extends) = own.get("extends") else { return Ok(own) };
     let at = extends.span.clone();
     let wrong = |message: &str| vec![Diagnostic::error("extends", message, at.clone())];
@@ -293,7 +296,8 @@ fn read_one(
     at: Span,
     sources: &mut HashMap<String, String>,
 ) -> Result<Node, Vec<Diagnostic>> {
-    let unreadable = |why: String| vec![Diagnostic::error("not-readable", format!("{shown}: {why}"), at.clone())];
+    let unreadable =
+        |why: String| vec![Diagnostic::error("not-readable", format!("{shown}: {why}"), at.clone())];
     let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
     let text = keybook_source::decode(shown, &bytes).map_err(|problem| vec![*problem])?;
     sources.insert(shown.to_owned(), text.to_owned());

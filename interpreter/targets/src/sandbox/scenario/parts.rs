@@ -116,7 +116,9 @@ impl<'s> Parts<'s> {
         let (first, second) = (given.next(), given.next());
         let (Some((kind, value)), None) = (first, second) else {
             let problem = Diagnostic::error("one-content", "a file is exactly one thing", node.span.clone());
-            problems.push(problem.help(format!("give one of {}", KINDS.map(|kind| format!("`{kind}`")).join(", "))));
+            problems.push(
+                problem.help(format!("give one of {}", KINDS.map(|kind| format!("`{kind}`")).join(", "))),
+            );
             return None;
         };
         if let Some(form) = form.filter(|_| kind != "key") {
@@ -144,7 +146,9 @@ impl<'s> Parts<'s> {
             "certificate" => {
                 let names = read::strings(value, problems)?;
                 let known = names.iter().all(|name| known(name, certificates, problems));
-                known.then(|| Content::Certificates(names.iter().map(|name| name.as_str().to_owned()).collect()))
+                known.then(|| {
+                    Content::Certificates(names.iter().map(|name| name.as_str().to_owned()).collect())
+                })
             }
             "key" => {
                 let name = read::text(value, problems)?;
@@ -170,7 +174,8 @@ impl<'s> Parts<'s> {
         let mut all: Vec<DaemonSpec> = Vec::new();
         for item in read::list(node, problems).unwrap_or_default() {
             let Some(daemon) = self.daemon(item, problems) else { continue };
-            let shares_host = |other: &&DaemonSpec| other.hosts.iter().any(|host| daemon.hosts.contains(host));
+            let shares_host =
+                |other: &&DaemonSpec| other.hosts.iter().any(|host| daemon.hosts.contains(host));
             let clash = |other: &&DaemonSpec| {
                 other.name == daemon.name || (other.port.is_some() && other.port == daemon.port)
             };
@@ -256,7 +261,8 @@ impl<'s> Parts<'s> {
         let nth = map.optional("nth").map_or(Some(1), |node| read::int(node, 1..=1_000_000, problems))?;
         let kind = map.required("kind", problems);
         map.finish(problems);
-        let words: &[&str] = if path.is_some() { &["fail", "disconnect", "disk-full"] } else { &["fail", "disconnect"] };
+        let words: &[&str] =
+            if path.is_some() { &["fail", "disconnect", "disk-full"] } else { &["fail", "disconnect"] };
         let kind = match read::enum_word(kind?, words, "kind of fault here", problems)? {
             "fail" => FaultHow::Fail,
             "disconnect" => FaultHow::Disconnect,

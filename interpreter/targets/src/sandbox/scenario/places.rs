@@ -33,7 +33,8 @@ impl Choices<'_> {
     }
 
     fn one(&self, text: &str) -> Result<Vec<String>, String> {
-        let wrong = || format!("`{text}` is no host choice; write a host, a group, group[0], group[1:] or group[:2]");
+        let wrong =
+            || format!("`{text}` is no host choice; write a host, a group, group[0], group[1:] or group[:2]");
         let (name, range) = match text.split_once('[') {
             None => (text, None),
             Some((name, rest)) => (name, Some(rest.strip_suffix(']').ok_or_else(wrong)?)),
@@ -73,7 +74,9 @@ impl Choices<'_> {
 pub(super) fn path(node: &Node, problems: &mut Problems) -> Option<String> {
     let text = read::string(node, problems)?;
     let mut parts = text.split('/');
-    let fits = parts.next() == Some("") && parts.all(|part| !matches!(part, "" | "." | "..")) && !text.contains('\0');
+    let fits = parts.next() == Some("")
+        && parts.all(|part| !matches!(part, "" | "." | ".."))
+        && !text.contains('\0');
     if !fits {
         let message = format!("`{text}` is not an absolute path without `.`, `..` and doubled slashes");
         problems.push(Diagnostic::error("bad-path", message, node.span.clone()));
@@ -86,7 +89,8 @@ pub(super) fn mode(node: &Node, problems: &mut Problems) -> Option<u32> {
     let written = node.as_written().map(SourceText::as_str).unwrap_or_default();
     let mode = u32::from_str_radix(written, 8).ok().filter(|mode| *mode <= 0o7777 && written.len() >= 3);
     if mode.is_none() {
-        let problem = Diagnostic::error("bad-mode", format!("`{written}` is no file mode"), node.span.clone());
+        let problem =
+            Diagnostic::error("bad-mode", format!("`{written}` is no file mode"), node.span.clone());
         problems.push(problem.help("write it in octal, in quotes: \"0644\""));
     }
     mode
@@ -121,7 +125,8 @@ pub(super) fn offset(node: &Node, problems: &mut Problems) -> Option<i64> {
     match duration::parse(rest) {
         Ok(duration) => i64::try_from(duration.as_secs()).ok().map(|seconds| sign * seconds),
         Err(_) => {
-            let problem = Diagnostic::error("bad-date", format!("`{text}` is no time from now"), node.span.clone());
+            let problem =
+                Diagnostic::error("bad-date", format!("`{text}` is no time from now"), node.span.clone());
             problems.push(problem.help("write a duration with a sign, such as -30d or 10d"));
             None
         }

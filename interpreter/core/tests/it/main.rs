@@ -1,0 +1,10 @@
+//! The engine against hosts in memory.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, missing_docs)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod crashes;
+mod gates;
+mod units;
+mod walking;

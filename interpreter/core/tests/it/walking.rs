@@ -1,0 +1,308 @@
+//! The order of steps, hosts and items; obligations; phases; `finally`; stopping.
+
+use crate::support::{Bench, How};
+use keybook_api::{
+    Event,
+    event::{Answer, RunStatus},
+};
+
+#[tokio::test(start_paused = true)]
+async fn for_each_host_all_children_come_in_order() {
+    let bench = Bench::new(
+        "steps:
+  - id: outer
+    hosts: master[:2]
+    for_each: \"[`x`, `y`]\"
+    steps:
+      - { id: one, t.note: { text: \"${item}\" } }
+      - { id: two, for_each: \"[1, 2]\", t.note: { text: \"${item}\" } }
+",
+    );
+    let outcome = bench.start().await;
+    assert_eq!(outcome.exit, 0, "{}", outcome.reason);
+    let mut wanted = Vec::new();
+    for host in ["a", "b"] {
+        for item in ["x", "y"] {
+            wanted.push(format!("done outer/one@{host}#{item}"));
+            wanted.push(format!("done outer/two@{host}#{item}/1"));
+            wanted.push(format!("done outer/two@{host}#{item}/2"));
+            wanted.push(format!("done outer@{host}#{item}"));
+        }
+    }
+    assert_eq!(bench.ends(), wanted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_in_two_groups_runs_once_and_children_choose_hosts_of_their_own() {
+    let mut bench = Bench::new(
+        "steps:
+  - { id: both, hosts: [manager, master], t.note: { text: x } }
+  - id: local
+    steps:
+      - { id: there, hosts: manager, t.note: { text: x } }
+      - { id: here, t.note: { text: x } }
+",
+    )
+    .masters(&["a", "m"]);
+    bench.groups.insert("manager".into(), vec!["m".into()]);
+    assert_eq!(bench.start().await.exit, 0);
+    let wanted =
+        ["done both@m", "done both@a", "done local/there@m", "done local/here@local", "done local@local"];
+    assert_eq!(bench.ends(), wanted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn serial_stops_at_the_first_failure() {
+    let bench = Bench::new("steps:\n  - { id: s, hosts: master, t.run: { script: effect s } }\n");
+    bench.world.trouble("b", "exec", "effect s", How::Fails("no"));
+    let outcome = bench.start().await;
+    assert_eq!(outcome.exit, 1);
+    assert_eq!(bench.ends(), ["done s@a", "failed s@b"]);
+    assert_eq!(bench.world.effects("c", "s"), 0);
+    assert_eq!(bench.resume().await.exit, 0);
+    assert_eq!(["a", "b", "c"].map(|host| bench.world.effects(host, "s")), [1, 1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn parallel_goes_on_while_failures_are_tolerated_and_is_not_done_all_the_same() {
+    let yaml = |batch: u32, failures: u32| {
+        format!(
+            "steps:
+  - {{ id: s, hosts: master, order: parallel, batch: {batch}, max_failures: {failures}, t.run: {{ script: effect s }} }}
+  - {{ id: next, hosts: master, t.run: {{ script: effect next }} }}
+"
+        )
+    };
+    for (batch, failures, reached) in [(1, 0, [0, 0, 0]), (1, 1, [0, 1, 1]), (2, 0, [0, 1, 0])] {
+        let bench = Bench::new(&yaml(batch, failures));
+        bench.world.trouble("a", "exec", "effect s", How::Fails("no"));
+        let outcome = bench.start().await;
+        assert_eq!(outcome.exit, 1);
+        assert_eq!(["a", "b", "c"].map(|host| bench.world.effects(host, "s")), reached, "{batch} {failures}");
+        assert_eq!(bench.world.effects("b", "next"), 0);
+        assert_eq!(bench.resume().await.exit, 0);
+        assert_eq!(["a", "b", "c"].map(|host| bench.world.effects(host, "s")), [1, 1, 1]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_most_a_batch_of_hosts_is_at_work_at_once() {
+    let bench = Bench::new(
+        "steps:\n  - { id: s, hosts: master, order: parallel, batch: 2, timeout: 5s, t.note: { text: wait } }\n",
+    );
+    assert_eq!(bench.start().await.exit, 1);
+    let at_work = bench.records().iter().take_while(|record| crate::support::bench::name(record) != "unit.failed").filter(|record| matches!(record.event, Event::UnitIntent { .. })).count();
+    assert_eq!(at_work, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_owed_at_the_end_fails_the_run() {
+    let owing = "  - { id: put, hosts: master, owes: { what: restart, on: master }, t.put: { path: /etc/f, content: x } }\n";
+    let bench = Bench::new(&format!("steps:\n{owing}")).masters(&["a"]);
+    let outcome = bench.start().await;
+    assert_eq!((outcome.exit, outcome.owed), (1, vec!["restart@a".to_owned()]));
+    assert!(outcome.reason.contains("this is still owed: restart@a"), "{}", outcome.reason);
+
+    let bench = Bench::new(&format!(
+        "steps:\n{owing}  - {{ id: pay, hosts: master, settles: restart, t.run: {{ script: effect pay }} }}\n"
+    ))
+    .masters(&["a", "b"]);
+    let outcome = bench.start().await;
+    assert_eq!((outcome.exit, outcome.owed.len()), (0, 0), "{}", outcome.reason);
+    assert_eq!(bench.events("obligation.settled").len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_hosts_of_the_named_group_owe() {
+    let bench = Bench::new(
+        "steps:
+  - { id: put, hosts: [master, manager], owes: { what: restart, on: master }, t.put: { path: /etc/f, content: x } }
+  - { id: pay, hosts: master, settles: restart, t.run: { script: effect pay } }
+",
+    );
+    assert_eq!(bench.start().await.exit, 0);
+    assert_eq!(bench.events("obligation.raised").len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_skipped_settling_pays_nothing() {
+    let bench = Bench::new(
+        "steps:
+  - { id: put, hosts: \"master[0]\", owes: { what: restart }, t.put: { path: /etc/f, content: x } }
+  - { id: pay, hosts: \"master[0]\", settles: restart, gate: { ask: ok }, t.run: { script: effect pay } }
+",
+    );
+    bench.person.will_answer([Some(Answer::Skip)]);
+    assert_eq!(bench.start().await.exit, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_debt_raised_after_its_settling_is_still_owed_on_resume() {
+    let bench = Bench::new(
+        "steps:
+  - { id: one, hosts: \"master[0]\", owes: { what: restart }, t.put: { path: /etc/f, content: x } }
+  - { id: pay, hosts: \"master[0]\", settles: restart, t.run: { script: effect pay } }
+  - { id: two, hosts: \"master[0]\", owes: { what: restart }, t.put: { path: /etc/g, content: x } }
+",
+    );
+    for outcome in [bench.start().await, bench.resume().await] {
+        assert_eq!((outcome.exit, outcome.owed), (1, vec!["restart@a".to_owned()]));
+    }
+}
+
+const FINALLY: &str = "steps:
+  - { id: one, hosts: \"master[0]\", t.run: { script: effect one } }
+  - { id: two, hosts: \"master[0]\", gate: { ask: ok }, t.run: { script: effect two } }
+finally:
+  - { id: clean, hosts: \"master[0]\", t.run: { script: effect clean } }
+";
+
+#[tokio::test(start_paused = true)]
+async fn finally_runs_on_success_failure_and_stop() {
+    let bench = Bench::new(FINALLY);
+    assert_eq!(bench.start().await.exit, 0);
+    assert_eq!(bench.ends(), ["done one@a", "done two@a", "done finally-1/clean@a"]);
+
+    let bench = Bench::new(FINALLY);
+    bench.world.trouble("a", "exec", "effect one", How::Fails("no"));
+    assert_eq!(bench.start().await.exit, 1);
+    assert_eq!(bench.ends(), ["failed one@a", "done finally-1/clean@a"]);
+
+    let bench = Bench::new(FINALLY);
+    bench.person.will_answer([Some(Answer::Stop)]);
+    assert_eq!(bench.start().await.exit, 8);
+    assert_eq!(bench.ends(), ["done one@a", "done finally-1/clean@a"]);
+    assert_eq!(bench.resume().await.exit, 0);
+    assert_eq!(bench.world.effects("a", "clean"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_finally_fails_the_run() {
+    let bench = Bench::new(FINALLY);
+    bench.world.trouble("a", "exec", "effect clean", How::Fails("no"));
+    let outcome = bench.start().await;
+    assert_eq!(outcome.exit, 1);
+    assert_eq!(bench.world.effects("a", "two"), 1);
+    assert_eq!(bench.resume().await.exit, 0);
+    assert_eq!(bench.world.effects("a", "two"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_on_this_machine_only_has_its_finally_too() {
+    let bench = Bench::whole(
+        "keybook: 1
+name: test
+version: 1.0.0
+title: t
+steps:
+  - { id: one, t.run: { script: effect one } }
+finally:
+  - { id: clean, t.run: { script: effect clean } }
+",
+    );
+    assert_eq!(bench.start().await.exit, 0);
+    assert_eq!(bench.world.effects("local", "clean"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_phase_can_be_the_end_for_now() {
+    let mut bench = Bench::new(
+        "phases: [check, change]
+steps:
+  - { id: one, phase: check, hosts: \"master[0]\", t.run: { script: effect one } }
+  - { id: two, phase: change, hosts: \"master[0]\", t.run: { script: effect two } }
+",
+    );
+    bench.options.until = Some("check".into());
+    let outcome = bench.start().await;
+    assert_eq!((outcome.exit, outcome.status), (0, RunStatus::PhaseReached));
+    assert_eq!(bench.ends(), ["done one@a"]);
+    assert!(bench.world.locked_by("a").is_some());
+    bench.options.until = None;
+    assert_eq!(bench.resume().await.status, RunStatus::Done);
+    assert_eq!(["one", "two"].map(|name| bench.world.effects("a", name)), [1, 1]);
+}
+
+const ATOMIC: &str = "steps:
+  - id: all
+    hosts: master
+    atomic: ATOMIC
+    steps:
+      - { id: ask, gate: { ask: ok }, t.run: { script: effect one } }
+      - { id: two, t.run: { script: effect two } }
+";
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_waits_for_an_atomic_host_and_for_no_other() {
+    for (atomic, two) in [("true", 1), ("false", 0)] {
+        let bench = Bench::new(&ATOMIC.replace("ATOMIC", atomic));
+        let cancel = bench.cancel.clone();
+        *bench.person.on_gate.lock().unwrap() = Some(Box::new(move |_| cancel.cancel()));
+        let outcome = bench.start().await;
+        assert_eq!((outcome.exit, outcome.status), (8, RunStatus::Stopped), "{}", outcome.reason);
+        assert_eq!(["a", "b"].map(|host| bench.world.effects(host, "two")), [two, 0], "atomic: {atomic}");
+        let mut again = bench;
+        again.cancel = keybook_api::Cancel::new();
+        *again.person.on_gate.lock().unwrap() = None;
+        let outcome = again.resume().await;
+        assert_eq!(outcome.exit, 0, "{}", outcome.reason);
+        assert_eq!(["a", "b", "c"].map(|host| again.world.effects(host, "two")), [1, 1, 1]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_ends_what_waits() {
+    let bench = Bench::new("steps:\n  - { id: s, hosts: \"master[0]\", t.note: { text: wait } }\n");
+    let cancel = bench.cancel.clone();
+    let (outcome, ()) = tokio::join!(bench.start(), async move {
+        tokio::time::sleep(std::time::Duration::from_secs(30)).await;
+        cancel.cancel();
+    });
+    assert_eq!((outcome.exit, outcome.status), (8, RunStatus::Stopped));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_in_mid_effect_looks_once_what_became_of_it() {
+    for (verdict, exit) in [("done", 8), ("not-done", 8), ("unknown", 9)] {
+        let bench = Bench::new(
+            "steps:
+  - { id: s, hosts: \"master[0]\", t.judged: { name: \"s\\nblock\" } }
+  - { id: next, hosts: \"master[0]\", t.run: { script: effect next } }
+",
+        );
+        bench.world.put("a", "/verdict", verdict);
+        let cancel = bench.cancel.clone();
+        let (outcome, ()) = tokio::join!(bench.start(), async move {
+            tokio::time::sleep(std::time::Duration::from_secs(30)).await;
+            cancel.cancel();
+        });
+        assert_eq!(outcome.exit, exit, "{verdict}: {}", outcome.reason);
+        assert_eq!(bench.world.effects("a", "next"), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_added_by_a_step_is_known_to_the_next_and_after_a_resume() {
+    let bench = Bench::new(
+        "steps:
+  - { id: add, hosts: \"master[0]\", t.add: { group: added, name: n1 } }
+  - { id: stop, hosts: \"master[0]\", gate: { ask: ok }, t.note: { text: x } }
+  - { id: there, hosts: added, t.run: { script: effect there } }
+",
+    );
+    bench.person.will_answer([Some(Answer::Stop)]);
+    assert_eq!(bench.start().await.exit, 8);
+    assert!(matches!(bench.events("host.added")[0], Event::HostAdded { ref host, .. } if host == "n1"));
+    let outcome = bench.resume().await;
+    assert_eq!(outcome.exit, 0, "{}", outcome.reason);
+    assert_eq!(bench.world.effects("n1", "there"), 1);
+    assert_eq!(bench.world.locked_by("n1"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_selection_fails_before_its_step() {
+    let bench = Bench::new("steps:\n  - { id: s, hosts: added, t.run: { script: effect s } }\n");
+    let outcome = bench.start().await;
+    assert_eq!(outcome.exit, 1);
+    assert!(outcome.reason.contains("no host of the group `added`") || outcome.reason.contains("no group"), "{}", outcome.reason);
+}

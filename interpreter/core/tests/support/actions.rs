@@ -1,0 +1,436 @@
+//! Small actions that behave as the contracts ask.
+
+use async_trait::async_trait;
+use keybook_api::{
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Change, Command, Ctx, Diff, Effect, Fault, HostSpec,
+    Plan, Receipt, Reconcile, Registry, Value, Write, value::map,
+};
+use keybook_core::journal::format::sha256_hex;
+
+pub fn registry() -> Registry {
+    let mut registry = Registry::default();
+    registry.add(Put);
+    registry.add(Pair);
+    registry.add(Run);
+    registry.add(Read);
+    registry.add(Move);
+    registry.add(Note);
+    registry.add(Flaky);
+    registry.add(Count);
+    registry.add(Judged);
+    registry.add(AddHost);
+    registry.add(Leak);
+    registry
+}
+
+const fn spec(name: &'static str, effect: Effect, args: &'static [ArgSpec], undo: bool) -> ActionSpec {
+    ActionSpec { name, summary: "", doc: "", effect, args, returns: "", undo, example: "" }
+}
+
+const fn need(name: &'static str, kind: ArgKind) -> ArgSpec {
+    ArgSpec::required(name, kind, "")
+}
+
+const fn may(name: &'static str, kind: ArgKind) -> ArgSpec {
+    ArgSpec::optional(name, kind, "", "")
+}
+
+async fn digest(ctx: &Ctx, path: &str) -> Result<String, Fault> {
+    match ctx.target.stat(path).await? {
+        None => Ok("none".into()),
+        Some(_) => Ok(sha256_hex(ctx.target.read(path, 1 << 20).await?.expose())),
+    }
+}
+
+async fn text(ctx: &Ctx, path: &str) -> Result<Option<String>, Fault> {
+    match ctx.target.stat(path).await? {
+        None => Ok(None),
+        Some(_) => Ok(Some(String::from_utf8_lossy(ctx.target.read(path, 1 << 20).await?.expose()).into_owned())),
+    }
+}
+
+/// Writes a file: plan, diff, touches, basis, reconciled by digest.
+pub struct Put;
+
+static PUT: ActionSpec = spec(
+    "t.put",
+    Effect::Changes,
+    &[need("path", ArgKind::Path), need("content", ArgKind::Secret), may("mode", ArgKind::Mode)],
+    false,
+);
+
+#[async_trait]
+impl Action for Put {
+    fn spec(&self) -> &'static ActionSpec {
+        &PUT
+    }
+
+    async fn describe(&self, ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
+        let path = args.path("path")?;
+        let wanted = args.opt_secret("content")?.unwrap_or_default();
+        let (before, after) = (digest(ctx, path).await?, sha256_hex(wanted.expose()));
+        if before == after {
+            return Ok(Plan::wont(format!("{path} is so already")));
+        }
+        let shown = !matches!(args.get("content"), Some(Value::Secret(_)));
+        let diff = Diff {
+            path: path.into(),
+            before: if shown { text(ctx, path).await? } else { None },
+            after: Some(if shown { args.text("content")?.to_owned() } else { "a secret".into() }),
+            described: !shown,
+        };
+        Ok(Plan {
+            diffs: vec![diff],
+            touches: vec![path.into()],
+            basis: before.clone(),
+            memo: Value::Map(map([("before", before.into()), ("after", after.into())])),
+            ..Plan::will([format!("write {path}")])
+        })
+    }
+
+    async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
+        let content = args.opt_secret("content")?.unwrap_or_default();
+        let write = Write { mode: args.opt_mode("mode")?, ..Write::keep(content) };
+        ctx.target.write(args.path("path")?, write).await?;
+        Ok(Applied::changed(digest(ctx, args.path("path")?).await?))
+    }
+
+    async fn reconcile(&self, ctx: &Ctx, args: &Args, memo: &Value) -> Result<Reconcile, Fault> {
+        let now = digest(ctx, args.path("path")?).await?;
+        let is = |key| memo.get(key).and_then(Value::as_str) == Some(now.as_str());
+        Ok(match (is("after"), is("before")) {
+            (true, _) => Reconcile::Done(now.into()),
+            (_, true) => Reconcile::NotDone,
+            _ => Reconcile::Unknown("it is another file".into()),
+        })
+    }
+}
+
+/// Writes two files; half of it is done again from the start.
+pub struct Pair;
+
+static PAIR: ActionSpec = spec(
+    "t.pair",
+    Effect::Changes,
+    &[need("first", ArgKind::Path), need("second", ArgKind::Path), need("content", ArgKind::Text)],
+    false,
+);
+
+#[async_trait]
+impl Action for Pair {
+    fn spec(&self) -> &'static ActionSpec {
+        &PAIR
+    }
+
+    async fn describe(&self, ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
+        let paths = [args.path("first")?, args.path("second")?];
+        let mut basis = String::new();
+        for path in paths {
+            basis.push_str(&digest(ctx, path).await?);
+        }
+        let touches = paths.map(str::to_owned).to_vec();
+        Ok(Plan { touches, basis, ..Plan::will(["write both".to_owned()]) })
+    }
+
+    async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
+        for key in ["first", "second"] {
+            let write = Write::keep(keybook_api::Secret::new(args.text("content")?));
+            ctx.target.write(args.path(key)?, write).await?;
+        }
+        Ok(Applied::changed("both"))
+    }
+
+    async fn reconcile(&self, ctx: &Ctx, args: &Args, _memo: &Value) -> Result<Reconcile, Fault> {
+        let wanted = sha256_hex(args.text("content")?.as_bytes());
+        for key in ["first", "second"] {
+            if digest(ctx, args.path(key)?).await? != wanted {
+                return Ok(Reconcile::NotDone);
+            }
+        }
+        Ok(Reconcile::Done("both".into()))
+    }
+}
+
+/// Runs a script of the fake shell and leaves a receipt.
+pub struct Run;
+
+static RUN: ActionSpec = spec("t.run", Effect::Changes, &[need("script", ArgKind::Text)], false);
+
+#[async_trait]
+impl Action for Run {
+    fn spec(&self) -> &'static ActionSpec {
+        &RUN
+    }
+
+    async fn describe(&self, _ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
+        Ok(Plan::will([args.text("script")?.to_owned()]))
+    }
+
+    async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
+        let mut command = Command::shell(args.text("script")?).cancel(&ctx.cancel);
+        command.receipt = ctx.next_receipt();
+        let sink = ctx.sink.clone();
+        let exit = ctx.target.exec(command, &move |stream, line| sink.line(stream, line)).await?;
+        if !exit.ok() {
+            return Err(Fault::failed("run the script", format!("it ended with {}", exit.status)));
+        }
+        Ok(Applied::changed(map([("stdout", exit.out().into())])))
+    }
+
+    async fn reconcile(&self, ctx: &Ctx, _args: &Args, _memo: &Value) -> Result<Reconcile, Fault> {
+        Ok(match ctx.target.receipt(&ctx.receipt(0)).await? {
+            Receipt::Absent => Reconcile::NotDone,
+            Receipt::Ended(0) => Reconcile::Done(Value::Null),
+            other => Reconcile::Unknown(format!("its receipt says {other:?}")),
+        })
+    }
+}
+
+/// Reads a file.
+pub struct Read;
+
+static READ: ActionSpec = spec("t.read", Effect::Reads, &[need("path", ArgKind::Path)], false);
+
+#[async_trait]
+impl Action for Read {
+    fn spec(&self) -> &'static ActionSpec {
+        &READ
+    }
+
+    async fn describe(&self, _ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
+        Ok(Plan::wont(format!("read {}", args.path("path")?)))
+    }
+
+    async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
+        let secret = ctx.target.read(args.path("path")?, 1 << 20).await?;
+        Ok(Applied::unchanged(String::from_utf8_lossy(secret.expose()).into_owned()))
+    }
+}
+
+/// Renames; undone by renaming back.
+pub struct Move;
+
+static MOVE: ActionSpec =
+    spec("t.move", Effect::Changes, &[need("from", ArgKind::Path), need("to", ArgKind::Path)], true);
+
+#[async_trait]
+impl Action for Move {
+    fn spec(&self) -> &'static ActionSpec {
+        &MOVE
+    }
+
+    async fn describe(&self, ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
+        if ctx.target.stat(args.path("from")?).await?.is_none() {
+            let memo = Value::Map(map([("moved", false.into())]));
+            return Ok(Plan { memo, ..Plan::wont("it is moved already") });
+        }
+        Ok(Plan::will([format!("rename {}", args.path("from")?)]))
+    }
+
+    async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
+        if ctx.target.stat(args.path("from")?).await?.is_none() {
+            return Ok(Applied::unchanged(Value::Null));
+        }
+        ctx.target.rename(args.path("from")?, args.path("to")?).await?;
+        Ok(Applied::changed(Value::Null))
+    }
+
+    async fn reconcile(&self, ctx: &Ctx, args: &Args, _memo: &Value) -> Result<Reconcile, Fault> {
+        let there = ctx.target.stat(args.path("from")?).await?.is_some();
+        Ok(if there { Reconcile::NotDone } else { Reconcile::Done(Value::Null) })
+    }
+
+    async fn undo(&self, ctx: &Ctx, args: &Args, memo: &Value, _result: &Value) -> Result<(), Fault> {
+        let there = ctx.target.stat(args.path("to")?).await?.is_some();
+        if there && memo.get("moved") != Some(&Value::Bool(false)) {
+            ctx.target.rename(args.path("to")?, args.path("from")?).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Says something; changes only what the run shows.
+pub struct Note;
+
+static NOTE: ActionSpec = spec("t.note", Effect::Run, &[need("text", ArgKind::Any)], false);
+
+#[async_trait]
+impl Action for Note {
+    fn spec(&self) -> &'static ActionSpec {
+        &NOTE
+    }
+
+    async fn describe(&self, _ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
+        Ok(Plan::will([format!("note {}", args.get("text").cloned().unwrap_or_default())]))
+    }
+
+    async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
+        let text = args.get("text").cloned().unwrap_or_default();
+        ctx.sink.note(&text.to_string());
+        if text.as_str() == Some("wait") {
+            ctx.cancel.cancelled().await;
+            return Err(Fault::new(keybook_api::FaultKind::Stopped, "wait", "the run was stopped"));
+        }
+        Ok(Applied::unchanged(text))
+    }
+
+    async fn reconcile(&self, _ctx: &Ctx, _args: &Args, _memo: &Value) -> Result<Reconcile, Fault> {
+        Ok(Reconcile::NotDone)
+    }
+}
+
+/// Fails so many times, then works; returns how often it was tried.
+pub struct Flaky;
+
+static FLAKY: ActionSpec =
+    spec("t.flaky", Effect::Changes, &[need("name", ArgKind::Text), need("fails", ArgKind::Int)], false);
+
+#[async_trait]
+impl Action for Flaky {
+    fn spec(&self) -> &'static ActionSpec {
+        &FLAKY
+    }
+
+    async fn describe(&self, _ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
+        Ok(Plan::will([format!("try {}", args.text("name")?)]))
+    }
+
+    async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
+        let name = args.text("name")?;
+        ctx.target.exec(Command::shell(format!("effect {name}")), &|_, _| {}).await?;
+        let path = format!("/etc/tries-{name}");
+        let tries = text(ctx, &path).await?.and_then(|tries| tries.parse::<i64>().ok()).unwrap_or(0) + 1;
+        ctx.target.write(&path, Write::keep(keybook_api::Secret::new(tries.to_string()))).await?;
+        if tries <= args.opt_int("fails")?.unwrap_or(0) {
+            return Err(Fault::failed(format!("try {name}"), format!("try {tries} does not work")));
+        }
+        Ok(Applied::changed(Value::Int(tries)))
+    }
+}
+
+/// Reads how often it was read, from a file that the test writes.
+pub struct Count;
+
+static COUNT: ActionSpec = spec("t.count", Effect::Changes, &[need("path", ArgKind::Path)], false);
+
+#[async_trait]
+impl Action for Count {
+    fn spec(&self) -> &'static ActionSpec {
+        &COUNT
+    }
+
+    async fn describe(&self, _ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
+        Ok(Plan { touches: vec![args.path("path")?.into()], ..Plan::will(["count up".to_owned()]) })
+    }
+
+    async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
+        let path = args.path("path")?;
+        let number = text(ctx, path).await?.and_then(|text| text.parse::<i64>().ok()).unwrap_or(0) + 1;
+        ctx.target.write(path, Write::keep(keybook_api::Secret::new(number.to_string()))).await?;
+        Ok(Applied::changed(Value::Int(number)))
+    }
+}
+
+/// Has an effect; what became of it, the file /verdict tells.
+pub struct Judged;
+
+static JUDGED: ActionSpec = spec("t.judged", Effect::Changes, &[need("name", ArgKind::Text)], false);
+
+#[async_trait]
+impl Action for Judged {
+    fn spec(&self) -> &'static ActionSpec {
+        &JUDGED
+    }
+
+    async fn describe(&self, ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
+        if text(ctx, "/plan").await?.as_deref() == Some("fault") {
+            return Err(Fault::failed("plan", "the plan cannot be made"));
+        }
+        Ok(Plan::will([format!("do {}", args.text("name")?)]))
+    }
+
+    async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
+        let script = format!("effect {}", args.text("name")?);
+        ctx.target.exec(Command::shell(script).cancel(&ctx.cancel), &|_, _| {}).await?;
+        Ok(Applied::changed("applied"))
+    }
+
+    async fn reconcile(&self, ctx: &Ctx, _args: &Args, _memo: &Value) -> Result<Reconcile, Fault> {
+        Ok(match text(ctx, "/verdict").await?.as_deref() {
+            Some("done") => Reconcile::Done("found".into()),
+            Some("not-done") => Reconcile::NotDone,
+            Some("fault") => return Err(Fault::failed("look", "the answer makes no sense")),
+            _ => Reconcile::Unknown("nothing tells".into()),
+        })
+    }
+}
+
+/// Adds a host to a group.
+pub struct AddHost;
+
+static ADD: ActionSpec =
+    spec("t.add", Effect::Run, &[need("group", ArgKind::Text), need("name", ArgKind::Text)], false);
+
+#[async_trait]
+impl Action for AddHost {
+    fn spec(&self) -> &'static ActionSpec {
+        &ADD
+    }
+
+    async fn describe(&self, _ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
+        Ok(Plan { change: Change::Will, ..Plan::will([format!("add {}", args.text("name")?)]) })
+    }
+
+    async fn apply(&self, _ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
+        let spec = HostSpec { user: Some("ops".into()), ..HostSpec::named(args.text("name")?) };
+        let group = args.text("group")?.to_owned();
+        Ok(Applied { add_hosts: vec![(group, spec)], ..Applied::unchanged(Value::Null) })
+    }
+
+    async fn reconcile(&self, _ctx: &Ctx, _args: &Args, _memo: &Value) -> Result<Reconcile, Fault> {
+        Ok(Reconcile::NotDone)
+    }
+}
+
+/// Tells its secret everywhere it can.
+pub struct Leak;
+
+static LEAK: ActionSpec = spec(
+    "t.leak",
+    Effect::Changes,
+    &[need("secret", ArgKind::Secret), may("fail", ArgKind::Bool)],
+    false,
+);
+
+#[async_trait]
+impl Action for Leak {
+    fn spec(&self) -> &'static ActionSpec {
+        &LEAK
+    }
+
+    async fn describe(&self, _ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
+        let known = told(args)?;
+        let diff = Diff {
+            path: "/etc/pw".into(),
+            before: Some(known.clone()),
+            after: Some(known.clone()),
+            described: false,
+        };
+        Ok(Plan { diffs: vec![diff], memo: known.clone().into(), ..Plan::will([known]) })
+    }
+
+    async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
+        let known = told(args)?;
+        ctx.sink.line(keybook_api::StreamName::Stdout, &format!("password={known}"));
+        ctx.sink.note(&known);
+        if args.bool_or("fail", false)? {
+            return Err(Fault::failed(format!("use {known}"), format!("{known} is wrong")).hint(known));
+        }
+        Ok(Applied::changed(map([("told", known.into())])))
+    }
+}
+
+fn told(args: &Args) -> Result<String, Fault> {
+    let secret = args.opt_secret("secret")?.unwrap_or_default();
+    Ok(secret.expose_str().unwrap_or_default().to_owned())
+}
