@@ -267,7 +267,7 @@ pub fn company(
     let watcher: Arc<dyn Watcher> = if output.format == Format::Jsonl {
         Arc::new(Jsonl)
     } else {
-        let human = Human::new(output, Arc::clone(&screen));
+        let human = Human::new(output, Arc::clone(&screen), !answering.unattended);
         past.iter().for_each(|record| human.learn(record));
         Arc::new(human)
     };

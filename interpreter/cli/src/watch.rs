@@ -2,7 +2,7 @@
 
 use crate::output::Output;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use keybook_api::{Record, UnitId};
+use keybook_api::{Event, Record, UnitId};
 use keybook_core::run::log::Watcher;
 use keybook_report::{LiveText, jsonl, text};
 use std::{
@@ -25,7 +25,7 @@ pub struct Still {
 impl Drop for Still {
     fn drop(&mut self) {
         if self.screen.terminal {
-            self.screen.bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(8));
+            self.screen.bar.reset();
             self.screen.bar.enable_steady_tick(Duration::from_millis(200));
         }
     }
@@ -50,7 +50,8 @@ impl Screen {
     pub fn hold(self: &Arc<Self>) -> Still {
         if self.terminal {
             self.bar.disable_steady_tick();
-            self.bar.set_draw_target(ProgressDrawTarget::hidden());
+            self.bar.set_message("");
+            self.bar.finish_and_clear();
         }
         Still { screen: Arc::clone(self) }
     }
@@ -76,13 +77,15 @@ pub struct Human {
     live: Mutex<LiveText>,
     screen: Arc<Screen>,
     width: usize,
+    /// A card with the question follows, so that the record of the question need not be shown.
+    guided: bool,
 }
 
 impl Human {
     /// Lines as wide as the terminal.
-    pub fn new(output: &Output, screen: Arc<Screen>) -> Self {
+    pub fn new(output: &Output, screen: Arc<Screen>, guided: bool) -> Self {
         let live = LiveText::new(output.verbosity, output.color, output.width);
-        Self { live: Mutex::new(live), screen, width: output.width }
+        Self { live: Mutex::new(live), screen, width: output.width, guided }
     }
 
     /// Tells it what happened before this process, without showing it.
@@ -94,7 +97,8 @@ impl Human {
 impl Watcher for Human {
     fn record(&self, record: &Record) {
         let lines = self.live.lock().unwrap_or_else(PoisonError::into_inner).text(record);
-        if !lines.is_empty() {
+        let asked = self.guided && matches!(record.event, Event::GateAsked { .. });
+        if !lines.is_empty() && !asked {
             self.screen.lines(&lines);
         }
         if let Some(unit) = &record.unit {

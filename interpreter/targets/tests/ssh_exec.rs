@@ -56,7 +56,7 @@ async fn start_up_files_that_print_do_no_harm() {
     let host = connect(&sshd.spec()).await.unwrap();
     let exit = sh(&*host, "echo out; echo err >&2").await.unwrap();
     assert_eq!((exit.out().as_str(), exit.err().as_str()), ("out\n", "err\n"));
-    // The subsystem is not started by the login shell, but a server with `ForceCommand`-like noise exists.
+
     let path = sshd.text("file");
     host.write(&path, keybook_api::Write::keep(Secret::new("x"))).await.unwrap();
     assert_eq!(host.read(&path, 10).await.unwrap(), Secret::new("x"));

@@ -69,7 +69,7 @@ impl Attempt<'_> {
             after: diff.after.as_deref().map(clean),
             ..diff.clone()
         });
-        Plan { lines: plan.lines.iter().map(|line| clean(line)).collect(), diffs: diffs.collect(), ..plan.clone() }
+        Plan { lines: plan.lines.iter().map(|line| clean(line)).collect(), diffs: diffs.collect(), memo: Value::Null, ..plan.clone() }
     }
 
     /// The answer given beforehand. In a rollback the answer of the step itself counts for its settling again.
@@ -84,7 +84,7 @@ impl Attempt<'_> {
             .or_else(|| self.session.answers.get(&plain, wildcards))?;
         Some(super::person::Reply {
             answer: given.answer,
-            by: format!("the answers file ({})", given.span),
+            by: given.span.to_string(),
             via: Via::Answers,
             why: given.why.clone(),
         })

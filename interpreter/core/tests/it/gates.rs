@@ -144,7 +144,7 @@ async fn answers_given_beforehand_count_by_unit_and_wildcard() {
     assert_eq!(both(&bench), ["new", "old"]);
     assert!(bench.person.asked().is_empty());
     let Event::GateAnswered { by, via, .. } = bench.events("gate.answered").remove(0) else { panic!() };
-    assert_eq!((by.as_str(), via), ("the answers file (answers:3:10)", keybook_api::event::Via::Answers));
+    assert_eq!((by.as_str(), via), ("answers:3:8", keybook_api::event::Via::Answers));
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,6 +5,11 @@
 mod support;
 
 mod crashes;
+mod doubts;
 mod gates;
+mod preflight;
+mod rollback;
+mod secrets;
+mod table;
 mod units;
 mod walking;

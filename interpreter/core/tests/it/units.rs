@@ -199,7 +199,7 @@ async fn a_false_expectation_fails_after_the_effect_and_is_tried_anew_on_resume(
     assert_eq!(outcome.exit, 1);
     assert!(outcome.reason.contains("`result == 2` is false"), "{}", outcome.reason);
     let at = outcome.fault.unwrap().at.unwrap();
-    assert_eq!((at.line, at.column), (10, 80));
+    assert_eq!((at.line, at.column), (10, 85));
     let Event::UnitFailed { before_effect, wrote, .. } = bench.events("unit.failed").remove(0) else { panic!() };
     assert!(!before_effect);
     assert_eq!(wrote[0].path, "/etc/n");
@@ -243,16 +243,16 @@ async fn a_result_of_several_other_hosts_is_not_guessed() {
 async fn items_are_pinned_for_the_whole_run() {
     let mut bench = Bench::new(
         "steps:
-  - { id: s, hosts: \"master[0]\", for_each: inputs.list, t.judged: { name: \"${item.name}\" }, expect: \"item.name != `y` || inputs.go\" }
+  - { id: s, hosts: \"master[0]\", for_each: inputs.list, t.judged: { name: \"${item.name}\" }, expect: \"item.name != `y` || inputs.ok\" }
 ",
     );
     let list = |names: &[&str]| {
         let item = |name: &&str| keybook_api::Value::Map(map([("name", (*name).into())]));
         keybook_api::Value::List(names.iter().map(item).collect())
     };
-    bench.inputs = map([("list", list(&["x", "y"])), ("go", false.into())]);
+    bench.inputs = map([("list", list(&["x", "y"])), ("ok", false.into())]);
     assert_eq!(bench.start().await.exit, 1);
-    bench.inputs = map([("list", list(&["p", "q", "r"])), ("go", true.into())]);
+    bench.inputs = map([("list", list(&["p", "q", "r"])), ("ok", true.into())]);
     let outcome = bench.resume().await;
     assert_eq!(outcome.exit, 0, "{}", outcome.reason);
     assert_eq!(bench.ends(), ["done s@a#x", "failed s@a#y", "done s@a#y"]);

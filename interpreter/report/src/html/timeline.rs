@@ -218,7 +218,12 @@ fn certificate_cells(html: &mut Html, run: &RunSummary, certificate: &Certificat
         if certificate.changed() || certificate.created {
             sighting_text(html, run, &certificate.last);
         } else {
-            html.text(&format!("unchanged, last seen {}", time::stamp(&certificate.last.seen)));
+            let once = certificate.first.seen == certificate.last.seen;
+            let how = if once { "seen once, at" } else { "unchanged, last seen" };
+            html.text(&format!("{how} {}", time::stamp(&certificate.last.seen)));
+        }
+        if certificate.touched_since {
+            html.badge(Tone::Warn, "a later unit changed the file; not read since");
         }
         if certificate.taken_back {
             html.badge(Tone::Warn, "then put back by the rollback");

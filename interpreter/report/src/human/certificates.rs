@@ -19,6 +19,13 @@ pub(super) fn write(page: &mut Page, run: &RunSummary) {
             let text = format!("{}, sha256 {print}", validity(sighting, run.moment()));
             page.hang(&format!("    {name:<10}"), &text, tone);
         }
+        if certificate.touched_since {
+            page.hang(
+                &format!("    {:<10}", ""),
+                "a later unit changed the file; not read since",
+                Tone::Warn,
+            );
+        }
         if certificate.taken_back {
             page.hang(&format!("    {:<10}", ""), "then put back by the rollback", Tone::Warn);
         }
@@ -30,6 +37,10 @@ pub(crate) fn sightings(certificate: &CertificateSummary) -> Vec<(&'static str, 
     match (certificate.changed(), certificate.created) {
         (true, _) => vec![("before", &certificate.first), ("after", &certificate.last)],
         (false, true) => vec![("new", &certificate.last)],
+        // Seen once, or the same at every sighting: no more is known than that.
+        (false, false) if certificate.first.seen == certificate.last.seen => {
+            vec![("seen", &certificate.last)]
+        }
         (false, false) => vec![("unchanged", &certificate.last)],
     }
 }

@@ -42,7 +42,8 @@ pub fn ending(run: &RunSummary, color: bool, width: usize) -> String {
     header(&mut page, run);
     let units = || run.steps.iter().flat_map(|step| &step.units);
     let changed = units().filter(|unit| unit.changed == Some(true)).count();
-    let all = format!("{}, {changed} of them changed something", text::count(units().count(), "unit", "units"));
+    let all =
+        format!("{}, {changed} of them changed something", text::count(units().count(), "unit", "units"));
     field(&mut page, "units", &all, Tone::Plain);
     certificates::write(&mut page, run);
     owed(&mut page, run);

@@ -17,12 +17,21 @@ type Key = (String, String, usize);
 pub(super) struct Certificates {
     seen: IndexMap<Key, CertificateSummary>,
     created: HashSet<(String, String)>,
+    /// What is searched now was searched just before: equal certificates are no new sightings.
+    again: bool,
 }
 
 impl Certificates {
     /// Searches a fact or result of a unit on `host`.
     pub(super) fn look(&mut self, host: &str, at: &str, json: &Json) {
         self.search(host, at, json, 0);
+    }
+
+    /// The same for a result that repeats an earlier one.
+    pub(super) fn look_again(&mut self, host: &str, at: &str, json: &Json) {
+        self.again = true;
+        self.look(host, at, json);
+        self.again = false;
     }
 
     fn search(&mut self, host: &str, at: &str, json: &Json, depth: usize) {
@@ -64,8 +73,11 @@ impl Certificates {
         let (Some(place), Some(sighting)) = (place_of(map), sighting(map, at)) else { return };
         let key = (host.to_owned(), place.to_owned(), ordinal);
         if let Some(known) = self.seen.get_mut(&key) {
-            known.last = sighting;
+            if !self.again || known.last.sha256 != sighting.sha256 {
+                known.last = sighting;
+            }
             known.taken_back = false;
+            known.touched_since = false;
             return;
         }
         let created = self.created.iter().any(|(on, path)| on == host && within(place, path));
@@ -75,6 +87,7 @@ impl Certificates {
             place: shown,
             created,
             taken_back: false,
+            touched_since: false,
             first: sighting.clone(),
             last: sighting,
         };
@@ -86,11 +99,23 @@ impl Certificates {
         self.created.insert((host.to_owned(), path.to_owned()));
     }
 
+    /// The run is about to change this path: what was seen there may no longer be so.
+    pub(super) fn will_touch(&mut self, host: &str, path: &str) {
+        for ((on, place, _), certificate) in &mut self.seen {
+            if on == host && within(place, path) {
+                certificate.touched_since = true;
+            }
+        }
+    }
+
     /// A rollback put this path (or what is below it) back.
     pub(super) fn put_back(&mut self, host: &str, path: &str) {
         for ((on, place, _), certificate) in &mut self.seen {
             if on == host && within(place, path) && (certificate.changed() || certificate.created) {
                 certificate.taken_back = true;
+            }
+            if on == host && within(place, path) {
+                certificate.touched_since = false;
             }
         }
     }

@@ -71,13 +71,14 @@ impl Fold {
             Event::UnitFacts { facts } => {
                 facts.values().for_each(|fact| self.certificates.look(host, at, fact));
             }
-            Event::UnitApplied { result, .. }
-            | Event::UnitDone { result, .. }
-            | Event::UnitReconciled { result, .. } => {
+            Event::UnitApplied { result, .. } | Event::UnitReconciled { result, .. } => {
                 self.certificates.look(host, at, result);
             }
+            // It repeats the result of `unit.applied`: that is one sighting, not two.
+            Event::UnitDone { result, .. } => self.certificates.look_again(host, at, result),
             Event::UnitIntent { touches, .. } => {
                 for Touched { path, before } in touches {
+                    self.certificates.will_touch(host, path);
                     if before.is_none() {
                         self.certificates.will_create(host, path);
                     }

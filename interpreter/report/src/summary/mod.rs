@@ -411,6 +411,8 @@ pub struct CertificateSummary {
     pub created: bool,
     /// The file was put back by the rollback after the last sighting.
     pub taken_back: bool,
+    /// A unit set out to change the file after the last sighting, and nobody read it since.
+    pub touched_since: bool,
     /// First sighting: before.
     pub first: Sighting,
     /// Last sighting: after.

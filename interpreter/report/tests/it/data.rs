@@ -398,7 +398,10 @@ pub fn failure() -> Vec<Record> {
         Event::UnitOutput { stream: StreamName::Stderr, line: "\u{1b}[31mNo space left\u{1b}[0m".into() },
     );
     journal.wait(300);
-    journal.unit(id, Event::UnitFailed { fault: fault(), before_effect: false, wrote: Vec::new(), took_ms: 300 });
+    journal.unit(
+        id,
+        Event::UnitFailed { fault: fault(), before_effect: false, wrote: Vec::new(), took_ms: 300 },
+    );
     journal.end(RunStatus::Failed, 1, "install failed on node-2", &["restart-etcd@node-1"]);
     journal.wait(3_600_000).add(Event::RunResumed {
         operator: "ci@runner".into(),

@@ -51,7 +51,9 @@ impl Sandbox {
         let marker = Marker { format: FORMAT, scenario: scenario.name.clone() };
         let marker = serde_json::to_vec(&marker).map_err(|error| failed(io::Error::other(error)))?;
         folder::replace(&making.path().join(MARKER), &marker, 0o600).map_err(failed)?;
-        std::fs::rename(making.keep(), &folder).map_err(failed)?;
+        std::fs::rename(making.path(), &folder).map_err(failed)?;
+        // It is no temporary folder any more.
+        let _ = making.keep();
         folder::sync(parent).map_err(failed)?;
         Ok(Self { scenario, folder, answering: Mutex::default() })
     }

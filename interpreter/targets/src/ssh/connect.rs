@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// A connection that is logged in.
 pub(crate) struct Connection {
@@ -32,6 +32,11 @@ impl Connection {
     /// Why it was lost.
     pub fn reason(&self) -> String {
         lock(&self.shared.lost).clone().unwrap_or_else(|| "the other side closed it".to_owned())
+    }
+
+    /// Waits until it is lost or closed. What waits for an answer on it waits for this as well.
+    pub async fn gone(&self) {
+        self.shared.gone.cancelled().await;
     }
 
     /// Ends it at once.
@@ -51,6 +56,7 @@ impl Drop for Connection {
 struct Shared {
     verdict: Mutex<Option<Verdict>>,
     lost: Mutex<Option<String>>,
+    gone: CancellationToken,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -61,6 +67,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 pub(crate) struct Client {
     verifier: Verifier,
     shared: Arc<Shared>,
+    /// The library drops this with its task, however that ends.
+    _gone: DropGuard,
 }
 
 impl Handler for Client {
@@ -215,7 +223,8 @@ async fn handshake<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         ..client::Config::default()
     });
     let shared = Arc::new(Shared::default());
-    let handler = Client { verifier: verifier.clone(), shared: shared.clone() };
+    let gone = shared.gone.clone().drop_guard();
+    let handler = Client { verifier: verifier.clone(), shared: shared.clone(), _gone: gone };
     let running = tokio::spawn(client::connect_stream(config, stream, handler));
     match running.await.map_err(|e| contained(host, &e))? {
         Ok(handle) => Ok((handle, shared)),

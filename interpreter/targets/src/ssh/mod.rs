@@ -25,6 +25,7 @@ use forward::Forward;
 use keybook_api::{Fault, FaultKind, Secret, Stream};
 use link::Session;
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, client::Msg};
+use sftp::Sftp;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -43,11 +44,12 @@ const ATTEMPTS: usize = 2;
 pub(crate) struct SshShell {
     link: Arc<Link>,
     sudo: bool,
+    sftp: Sftp,
 }
 
 impl SshShell {
     pub fn new(link: Arc<Link>, sudo: bool) -> Self {
-        Self { link, sudo }
+        Self { link, sudo, sftp: Sftp::default() }
     }
 
     /// `SHA256:…` of the host's key.
@@ -109,8 +111,7 @@ impl RawShell for SshShell {
     }
 
     async fn upload(&self, place: &str, content: &Secret, limit: Duration) -> Result<Upload, Fault> {
-        let session = self.link.session(false).await?;
-        sftp::upload(session, self.host(), self.sudo, place, content, limit).await
+        self.sftp.upload(&self.link, self.sudo, place, content, limit).await
     }
 
     async fn open(&self, host: &str, port: u16, limit: Duration) -> Result<Box<dyn Stream>, Fault> {

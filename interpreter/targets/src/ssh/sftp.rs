@@ -1,101 +1,145 @@
-//! Uploading a file's content over SFTP: the server's subsystem, or with sudo its program.
+//! Uploading a file's content over SFTP.
+//!
+//! The server's own subsystem is started by the login shell, whose start-up files may print and so break the
+//! protocol from its first byte. So its program is started like any other shell of ours, with a line that tells
+//! where the protocol begins, under sudo where that is asked for; the subsystem is for hosts that have the
+//! protocol inside sshd only. A host with neither gets the content through a shell's standard input.
 
-use super::link::Session;
+use super::link::{Link, Session};
 use super::{Reply, reply};
 use crate::posix::{Upload, boot, nonce};
-use keybook_api::{Fault, Secret};
+use keybook_api::{Fault, FaultKind, Secret};
 use russh::{Channel, ChannelMsg, client::Msg};
 use russh_sftp::client::{Config, SftpSession};
 use russh_sftp::protocol::{FileAttributes, OpenFlags};
+use std::sync::OnceLock;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
-/// How long a server may take to begin, and to answer one request.
-const REQUEST_SECONDS: u64 = 20;
+/// How long a server may take to begin.
+const START: Duration = Duration::from_secs(10);
+/// How long it may take to answer one request, in seconds.
+const REQUEST_SECONDS: u64 = 30;
 /// Bytes handed over at once.
 const CHUNK: usize = 256 << 10;
 /// More than any start-up file prints.
 const NOISE: usize = 1 << 20;
 /// Where distributions keep the program.
-const SERVERS: &str = "/usr/lib/openssh/sftp-server /usr/libexec/openssh/sftp-server /usr/lib/ssh/sftp-server \
+const PROGRAMS: &str = "/usr/lib/openssh/sftp-server /usr/libexec/openssh/sftp-server /usr/lib/ssh/sftp-server \
     /usr/libexec/sftp-server /usr/libexec/ssh/sftp-server /usr/lib/sftp-server /usr/lib/misc/sftp-server";
 
-/// Creates the file and fills it. `Unavailable` when the host has no SFTP for us.
-pub(super) async fn upload(
-    session: Session,
-    host: &str,
-    sudo: bool,
-    place: &str,
-    content: &Secret,
-    limit: Duration,
-) -> Result<Upload, Fault> {
-    let Session { mut channel, connection, permit: _permit } = session;
-    let attempted = format!("upload {place}");
-    let ready = if sudo { by_sudo(&mut channel).await? } else { by_subsystem(&mut channel).await };
+/// How a host's SFTP is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// Its program, started by us.
+    Program,
+    /// sshd's subsystem.
+    Subsystem,
+    /// It has none.
+    Nowhere,
+}
+
+/// SFTP on one host.
+#[derive(Default)]
+pub(super) struct Sftp {
+    way: OnceLock<Way>,
+}
+
+impl Sftp {
+    /// Creates the file, with mode 0600, and fills it. `Unavailable` when the host has no SFTP for us.
+    pub async fn upload(
+        &self,
+        link: &Link,
+        sudo: bool,
+        place: &str,
+        content: &Secret,
+        limit: Duration,
+    ) -> Result<Upload, Fault> {
+        let ways = match self.way.get() {
+            Some(way) => vec![*way],
+            // sshd's own runs as the login, which is no use with sudo.
+            None if sudo => vec![Way::Program],
+            None => vec![Way::Program, Way::Subsystem],
+        };
+        for way in ways.into_iter().filter(|way| *way != Way::Nowhere) {
+            let session = link.session(false).await?;
+            let connection = session.connection.clone();
+            let Session { channel, permit: _permit, .. } = session;
+            let lost =
+                || Fault::unreachable(format!("upload {place}"), connection.reason()).on(&link.host().name);
+            let Some(sftp) = begin(channel, way, sudo).await? else {
+                if connection.handle.is_closed() {
+                    return Err(lost());
+                }
+                continue;
+            };
+            let _ = self.way.set(way);
+            // The library goes on waiting for answers when nobody is left to give them.
+            let sent = tokio::select! {
+                sent = timeout(limit, send(&sftp, place, content)) => sent,
+                () = connection.gone() => return Err(lost()),
+            };
+            let _ = sftp.close().await;
+            let cause = match sent {
+                Ok(Ok(())) => return Ok(Upload::Done),
+                _ if connection.handle.is_closed() => return Err(lost()),
+                Ok(Err(cause)) => Fault::failed(format!("upload {place}"), cause),
+                Err(_) => {
+                    let cause = format!("it took longer than {limit:?}");
+                    Fault::new(FaultKind::TimedOut, format!("upload {place}"), cause)
+                }
+            };
+            return Err(cause.on(&link.host().name));
+        }
+        let _ = self.way.set(Way::Nowhere);
+        Ok(Upload::Unavailable)
+    }
+}
+
+/// Starts the protocol; nothing when the host does not speak it this way.
+async fn begin(mut channel: Channel<Msg>, way: Way, sudo: bool) -> Result<Option<SftpSession>, Fault> {
+    let ready = match way {
+        Way::Program => program(&mut channel, sudo).await?,
+        Way::Subsystem => {
+            channel.request_subsystem(true, "sftp").await.is_ok()
+                && matches!(reply(&mut channel).await, Reply::Yes)
+        }
+        Way::Nowhere => false,
+    };
     if !ready {
         let _ = channel.close().await;
-        return Ok(Upload::Unavailable);
+        return Ok(None);
     }
     let config = Config { request_timeout_secs: REQUEST_SECONDS, ..Config::default() };
-    // Start-up files that print break the protocol from its first byte; then there is no SFTP for us.
-    let starting = timeout(
-        Duration::from_secs(REQUEST_SECONDS),
-        SftpSession::new_with_config(channel.into_stream(), config),
-    );
-    let sftp = match starting.await {
-        Ok(Ok(sftp)) => sftp,
-        Ok(Err(_)) | Err(_) if !connection.handle.is_closed() => return Ok(Upload::Unavailable),
-        _ => return Err(Fault::unreachable(attempted, connection.reason()).on(host)),
-    };
-    let sent = timeout(limit, send(&sftp, place, content)).await;
-    let _ = sftp.close().await;
-    match sent {
-        Ok(Ok(())) => Ok(Upload::Done),
-        _ if connection.handle.is_closed() => {
-            Err(Fault::unreachable(attempted, connection.reason()).on(host))
-        }
-        Ok(Err(cause)) => Err(Fault::failed(attempted, cause).on(host)),
-        Err(_) => Err(Fault::failed(attempted, format!("it took longer than {limit:?}")).on(host)),
-    }
+    let starting = timeout(START, SftpSession::new_with_config(channel.into_stream(), config));
+    Ok(starting.await.ok().and_then(Result::ok))
 }
 
-async fn by_subsystem(channel: &mut Channel<Msg>) -> bool {
-    channel.request_subsystem(true, "sftp").await.is_ok() && matches!(reply(channel).await, Reply::Yes)
-}
-
-/// Starts the program under sudo; a line of ours tells where its protocol begins.
-async fn by_sudo(channel: &mut Channel<Msg>) -> Result<bool, Fault> {
+async fn program(channel: &mut Channel<Msg>, sudo: bool) -> Result<bool, Fault> {
     let nonce = nonce()?;
     let script = format!(
-        "{{\nfor kb_server in {SERVERS}; do\n[ -x \"$kb_server\" ] || continue\nprintf '\\036%s\\n' {nonce}\n\
-         exec \"$kb_server\"\ndone\n}}\n"
+        "{{\nfor kb_program in {PROGRAMS}; do\n[ -x \"$kb_program\" ] || continue\n\
+         printf '\\036%s\\n' {nonce}\nexec \"$kb_program\"\ndone\n}}\n"
     );
-    let started = channel.exec(true, boot(script.len(), true)).await.is_ok()
+    let started = channel.exec(true, boot(script.len(), sudo)).await.is_ok()
         && matches!(reply(channel).await, Reply::Yes)
         && channel.data(script.as_bytes()).await.is_ok();
-    if !started {
-        return Ok(false);
-    }
     let mark = format!("\u{1e}{nonce}\n").into_bytes();
-    let found = async {
-        let mut seen = Vec::new();
-        while let Some(message) = channel.wait().await {
-            match message {
-                ChannelMsg::Data { data } => seen.extend_from_slice(&data),
-                ChannelMsg::Close | ChannelMsg::Eof => return false,
-                _ => {}
-            }
-            if seen.ends_with(&mark) {
-                return true;
-            }
-            if seen.len() > NOISE {
-                return false;
-            }
+    Ok(started && timeout(START, says(channel, &mark)).await.unwrap_or(false))
+}
+
+/// Listens for a line of ours. The program speaks only when spoken to, so nothing follows it.
+async fn says(channel: &mut Channel<Msg>, mark: &[u8]) -> bool {
+    let mut seen = Vec::new();
+    while !seen.ends_with(mark) {
+        match channel.wait().await {
+            Some(ChannelMsg::Data { data }) if seen.len() < NOISE => seen.extend_from_slice(&data),
+            None | Some(ChannelMsg::Data { .. } | ChannelMsg::Close | ChannelMsg::Eof) => return false,
+            Some(_) => {}
         }
-        false
-    };
-    Ok(timeout(Duration::from_secs(REQUEST_SECONDS), found).await.unwrap_or(false))
+    }
+    true
 }
 
 async fn send(sftp: &SftpSession, place: &str, content: &Secret) -> Result<(), String> {

@@ -2,6 +2,8 @@
 kb_target() {
     kb_at "$1"
     if [ "$2" = 1 ] && kb_there "$kb_at"; then kb_die 11 "$1: File exists"; fi
+    kb_parent "$kb_at"
+    [ -d "$kb_parent" ] || kb_die 10 "$1: its directory does not exist"
     kb_real "$1"
     kb_parent "$kb_real"
     [ -d "$kb_parent" ] || kb_die 10 "$1: its directory does not exist"

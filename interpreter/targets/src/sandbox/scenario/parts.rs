@@ -374,10 +374,11 @@ fn read_usages(node: Option<&Node>, problems: &mut Problems) -> Option<Usages> {
         match text.as_str() {
             "server" => words.extend(["signing", "key encipherment", "server auth"]),
             "client" => words.extend(["signing", "key encipherment", "client auth"]),
-            other => words.push(other),
+            other => match Usages::from_words([other]) {
+                Ok(_) => words.push(other),
+                Err(error) => problems.push(Diagnostic::error("bad-usage", error.to_string(), text.whole())),
+            },
         }
     }
-    Usages::from_words(words)
-        .map_err(|error| problems.push(Diagnostic::error("bad-usage", error.to_string(), node.span.clone())))
-        .ok()
+    Usages::from_words(words).ok()
 }

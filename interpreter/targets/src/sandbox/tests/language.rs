@@ -2,33 +2,44 @@
 
 use super::*;
 
-/// Problems as `line:column code message`.
-fn problems(text: &str) -> Vec<String> {
-    let show =
-        |p: keybook_api::Diagnostic| format!("{}:{} {} {}", p.span.line, p.span.column, p.code, p.message);
-    match Scenario::load("s.yaml", text) {
-        Ok(_) => Vec::new(),
-        Err(found) => found.into_iter().map(show).collect(),
-    }
-}
-
 const HEAD: &str = "keybook: 1\nscenario: s\ncluster: c\nhosts: { h1: { address: 10.0.0.1 }, h2: {} }\n\
     groups: { master: [h1, h2], none: [] }\ncertificates:\n  ca: { ca: true, subject: { CN: ca } }\n\
     \x20 leaf: { issuer: ca, subject: { CN: x }, key: ecdsa-p256 }\n";
 
+/// Expects these problems (`code message`), each at the place of a `«` in the text, in the order of the marks.
+#[track_caller]
+fn wrong_text(marked: &str, expected: &[&str]) {
+    let (mut places, mut line, mut column) = (Vec::new(), 1, 1);
+    for letter in marked.chars() {
+        match letter {
+            '«' => places.push((line, column)),
+            '\n' => (line, column) = (line + 1, 1),
+            _ => column += 1,
+        }
+    }
+    let text = marked.replace('«', "");
+    let mut found = Scenario::load("s.yaml", &text).err().unwrap_or_default();
+    found.sort_by_key(|problem| (problem.span.line, problem.span.column));
+    let found: Vec<_> = found
+        .iter()
+        .map(|problem| {
+            ((problem.span.line, problem.span.column), format!("{} {}", problem.code, problem.message))
+        })
+        .collect();
+    let expected: Vec<_> = places.into_iter().zip(expected.iter().map(|text| (*text).to_owned())).collect();
+    assert_eq!(found, expected, "\n{text}");
+}
+
 #[track_caller]
 fn wrong(part: &str, expected: &[&str]) {
-    let text = format!("{HEAD}{part}");
-    assert_eq!(problems(&text), expected, "\n{text}");
+    wrong_text(&format!("{HEAD}{part}"), expected);
 }
 
 #[test]
 fn a_good_scenario_gives_its_inventory() {
     let scenario = load(WORLD);
-    assert_eq!(
-        (scenario.name.as_str(), scenario.title.as_str(), scenario.cluster.as_str()),
-        ("small", "Two hosts", "sandbox")
-    );
+    let names = [&scenario.name, &scenario.title, &scenario.cluster];
+    assert_eq!(names, ["small", "Two hosts", "sandbox"]);
     assert_eq!(scenario.hosts["h1"].address, "10.0.0.1");
     assert_eq!(scenario.hosts["h1"].user, None, "reaching keys are ignored");
     assert_eq!(scenario.groups["all"], ["h1", "h2"]);
@@ -41,138 +52,152 @@ fn a_good_scenario_gives_its_inventory() {
 
 #[test]
 fn keys_are_strict_everywhere() {
-    assert_eq!(
-        problems("keybook: 2\nscenario: S 1\nhosts: { h1: { adress: x } }\nfile: []\n"),
-        [
-            "1:1 missing-key a scenario needs `cluster`",
-            "4:1 unknown-key a scenario has no key `file`",
-            "1:10 language-version this program reads version 1",
-            "2:11 bad-name `S 1` is no name of a scenario",
-            "3:16 unknown-key a host has no key `adress`",
-        ]
+    wrong_text(
+        "«keybook: «2\nscenario: «S 1\nhosts: { h1: { «adress: x } }\n«file: []\n",
+        &[
+            "missing-key a scenario needs `cluster`",
+            "language-version this program reads version 1",
+            "bad-name `S 1` is no name of a scenario",
+            "unknown-key a host has no key `adress`",
+            "unknown-key a scenario has no key `file`",
+        ],
     );
     wrong(
-        "files:\n  - { hosts: master, path: /a, text: x, mod: \"1\" }\n",
-        &["10:41 unknown-key a file has no key `mod`"],
+        "files:\n  - { hosts: master, path: /a, text: x, «mod: \"1\" }\n",
+        &["unknown-key a file has no key `mod`"],
     );
     wrong(
-        "daemons:\n  - { hosts: h1, name: d, while: /x, prt: 1 }\n",
-        &["10:39 unknown-key a daemon has no key `prt`"],
+        "daemons:\n  - { hosts: h1, name: d, while: /x, «prt: 1 }\n",
+        &["unknown-key a daemon has no key `prt`"],
     );
     wrong(
-        "commands:\n  - { match: x, anser: '1' }\n",
-        &["10:5 missing-key a command needs `answer`", "10:17 unknown-key a command has no key `anser`"],
+        "commands:\n  - { «match: x, «anser: '1' }\n",
+        &["missing-key a command needs `answer`", "unknown-key a command has no key `anser`"],
     );
     wrong(
-        "faults:\n  - { hosts: h1, command: x, kind: fial }\n",
-        &["10:36 unknown-word `fial` is no kind of fault here"],
+        "faults:\n  - { hosts: h1, command: x, kind: «fial }\n",
+        &["unknown-word `fial` is no kind of fault here"],
     );
 }
 
 #[test]
 fn hosts_groups_and_choices() {
-    assert_eq!(
-        problems(
-            "keybook: 1\nscenario: s\ncluster: c\nhosts: { a: {}, .b: {}, local: {}, c: { address: a } }\ngroups: { g: [a, x, a] }\n"
-        ),
-        [
-            "4:17 bad-name `.b` cannot be the name of a sandbox host",
-            "4:25 bad-name `local` cannot be the name of a sandbox host",
-            "4:39 duplicate-address `a` has the same address",
-            "5:18 unknown-host there is no host `x`",
-            "5:21 duplicate-host `a` stands twice in the group",
-        ]
+    wrong_text(
+        "keybook: 1\nscenario: s\ncluster: c\nhosts: { a: {}, «.b: {}, «local: {}, c: { «address: a } }\n\
+         groups: { g: [a, «x, «a] }\n",
+        &[
+            "bad-name `.b` cannot be the name of a sandbox host",
+            "bad-name `local` cannot be the name of a sandbox host",
+            "duplicate-address `a` has the same address",
+            "unknown-host there is no host `x`",
+            "duplicate-host `a` stands twice in the group",
+        ],
     );
     let choice = |hosts: &str| format!("files:\n  - {{ hosts: {hosts}, path: /a, text: x }}\n");
     wrong(&choice("[master, h1, \"master[0]\", \"master[:1]\"]"), &[]);
-    wrong(&choice("mastr"), &["10:14 unknown-host there is no group or host `mastr`"]);
-    wrong(&choice("none"), &["10:14 no-hosts `none` chooses no host"]);
-    wrong(&choice("[h1, \"master[7]\"]"), &["10:20 no-hosts `master[7]` chooses no host"]);
-    let help = "`master[x]` is no host choice; write a host, a group, group[0], group[1:] or group[:2]";
-    wrong(&choice("\"master[x]\""), &[format!("10:15 unknown-host {help}").as_str()]);
+    wrong(&choice("«mastr"), &["unknown-host there is no group or host `mastr`"]);
+    wrong(&choice("«none"), &["no-hosts `none` chooses no host"]);
+    wrong(&choice("[h1, \"«master[7]\"]"), &["no-hosts `master[7]` chooses no host"]);
+    wrong(
+        &choice("\"«master[x]\""),
+        &[
+            "unknown-host `master[x]` is no host choice; write a host, a group, group[0], group[1:] or group[:2]",
+        ],
+    );
 }
 
 #[test]
 fn certificates_are_checked() {
-    let one = |inside: &str| format!("  bad: {{ {inside} }}\n");
-    wrong(&one("subject: { CN: x }"), &["9:10 missing-key a certificate needs `issuer`"]);
-    wrong(&one("issuer: co, subject: { CN: x }"), &["9:10 unknown-certificate there is no certificate `co`"]);
-    wrong(&one("issuer: leaf, subject: { CN: x }"), &["9:10 unknown-certificate `leaf` is no CA"]);
-    wrong(
-        &one("ca: true, issuer: ca, subject: { CN: x }"),
-        &["9:28 not-here a CA is self-signed and has none"],
-    );
-    wrong(
-        &one("ca: true, subject: { CN: x }, key: rsa-1024"),
-        &["9:45 unknown-word `rsa-1024` is no kind of key"],
-    );
-    wrong(
-        &one("ca: true, subject: { CN: x }, valid: { from: 1d, to: -1d }"),
-        &["9:49 bad-date it would end before it begins"],
-    );
-    wrong(
-        &one("ca: true, subject: { CN: x }, valid: { from: soon, to: 1d }"),
-        &["9:55 bad-date `soon` is no time from now"],
-    );
-    wrong(
-        &one("issuer: ca, subject: { CN: x }, sans: [IP:1.2]"),
-        &["9:49 bad-san `IP:1.2` is not a subject alternative name"],
-    );
-    wrong(
-        &one("issuer: ca, subject: { CN: x }, usages: [serve]"),
-        &["9:51 bad-usage `serve` is not a usage of a certificate"],
-    );
-    wrong(
-        &one("issuer: ca, subject: { CN: x }, sans: [\"${grops}\"]"),
-        &["9:52 unknown-variable there is no variable `grops` here"],
-    );
+    for (inside, problem) in [
+        ("«subject: { CN: x }", "missing-key a certificate needs `issuer`"),
+        ("«issuer: co, subject: { CN: x }", "unknown-certificate there is no certificate `co`"),
+        ("«issuer: leaf, subject: { CN: x }", "unknown-certificate `leaf` is no CA"),
+        ("ca: true, issuer: «ca, subject: { CN: x }", "not-here a CA is self-signed and has none"),
+        ("ca: true, subject: { CN: x }, key: «rsa-1024", "unknown-word `rsa-1024` is no kind of key"),
+        (
+            "ca: true, subject: { CN: x }, valid: { «from: 1d, to: -1d }",
+            "bad-date it would end before it begins",
+        ),
+        (
+            "ca: true, subject: { CN: x }, valid: { from: «soon, to: 1d }",
+            "bad-date `soon` is no time from now",
+        ),
+        (
+            "issuer: ca, subject: { CN: x }, sans: [«IP:1.2]",
+            "bad-san `IP:1.2` is not a subject alternative name",
+        ),
+        (
+            "issuer: ca, subject: { CN: x }, usages: [«serve]",
+            "bad-usage `serve` is not a usage of a certificate",
+        ),
+        (
+            "issuer: ca, subject: { CN: x }, sans: [\"${«grops}\"]",
+            "unknown-variable there is no variable `grops` here",
+        ),
+        ("issuer: ca, subject: { CN: x }, path_len: «1", "not-here only a CA has one"),
+    ] {
+        wrong(&format!("  bad: {{ {inside} }}\n"), &[problem]);
+    }
 }
 
 #[test]
 fn files_are_exactly_one_thing() {
-    let one = |inside: &str| format!("files:\n  - {{ hosts: h1, path: /a, {inside} }}\n");
-    wrong(&one("text: x, link: y"), &["10:5 one-content a file is exactly one thing"]);
-    wrong(&one("mode: \"0600\""), &["10:5 one-content a file is exactly one thing"]);
-    wrong(&one("certificate: c"), &["10:40 unknown-certificate there is no certificate `c`"]);
     wrong(
-        &one("key: leaf, form: pkcs1"),
-        &["10:51 wrong-form a key of the kind ECDSA-P256 has no form pkcs1"],
+        "files:\n  - { «hosts: h1, path: /a, text: x, link: y }\n",
+        &["one-content a file is exactly one thing"],
     );
-    wrong(&one("text: x, form: pkcs1"), &["10:49 not-here only a `key` has a form"]);
-    wrong(&one("text: x, mode: \"0999\""), &["10:49 bad-mode `0999` is no file mode"]);
-    wrong(&one("text: x, owner: root"), &["10:50 bad-owner `root` is no owner"]);
     wrong(
-        "files:\n  - { hosts: h1, path: /a/../b, text: x }\n",
-        &["10:26 bad-path `/a/../b` is not an absolute path without `.`, `..` and doubled slashes"],
+        "files:\n  - { «hosts: h1, path: /a, mode: \"0600\" }\n",
+        &["one-content a file is exactly one thing"],
     );
-    wrong(&one("text: \"a ${host.nam + } b\""), &["10:51 script-syntax the expression is incomplete"]);
+    for (inside, problem) in [
+        ("path: /a, certificate: «c", "unknown-certificate there is no certificate `c`"),
+        ("path: /a, key: leaf, form: «pkcs1", "wrong-form a key of the kind ECDSA-P256 has no form pkcs1"),
+        ("path: /a, text: x, form: «pkcs1", "not-here only a `key` has a form"),
+        ("path: /a, text: x, mode: «\"0999\"", "bad-mode `0999` is no file mode"),
+        ("path: /a, text: x, owner: «root", "bad-owner `root` is no owner"),
+        ("path: /a, directory: «false", "not-here leave the file out instead"),
+        (
+            "path: «/a/../b, text: x",
+            "bad-path `/a/../b` is not an absolute path without `.`, `..` and doubled slashes",
+        ),
+        ("path: /a, text: \"a ${host.name +«} b\"", "script-syntax the expression is incomplete"),
+    ] {
+        wrong(&format!("files:\n  - {{ hosts: h1, {inside} }}\n"), &[problem]);
+    }
 }
 
 #[test]
 fn daemons_and_answers_are_checked() {
-    let one = |inside: &str| format!("daemons:\n  - {{ hosts: h1, name: d, while: /x, {inside} }}\n");
-    wrong(&one("certificate: /c"), &["10:53 missing-key a `certificate` needs its `key`"]);
-    wrong(&one("client_ca: /c"), &["10:51 missing-key `client_ca` needs `certificate` and `key`"]);
-    wrong(&one("certificate: /c, key: /k"), &["10:53 missing-key a server needs a `port`"]);
-    wrong(&one("port: 0"), &["10:45 out-of-range 0 is out of range; write 1 to 65535"]);
-    let two = "daemons:\n  - { hosts: h1, name: a, while: /x, port: 1 }\n  - { hosts: master, name: b, while: /y, port: 1 }\n";
-    wrong(two, &["11:5 duplicate-daemon `a` on the same host has this name or port already"]);
+    for (inside, problem) in [
+        ("certificate: «/c", "missing-key a `certificate` needs its `key`"),
+        ("key: «/k, port: 1", "missing-key a `key` needs its `certificate`"),
+        ("client_ca: «/c", "missing-key `client_ca` needs `certificate` and `key`"),
+        ("certificate: «/c, key: /k", "missing-key a server needs a `port`"),
+        ("port: «0", "out-of-range 0 is out of range; write 1 to 65535"),
+    ] {
+        wrong(&format!("daemons:\n  - {{ hosts: h1, name: d, while: /x, {inside} }}\n"), &[problem]);
+    }
+    wrong(
+        "daemons:\n  - { hosts: h1, name: a, while: /x, port: 1 }\n  - { «hosts: master, name: b, while: /y, port: 1 }\n",
+        &["duplicate-daemon `a` on the same host has this name or port already"],
+    );
     // At its own line and column inside the block of Rhai.
     wrong(
-        "commands:\n  - match: x\n    answer: |\n      let a = 1;\n      a + no_such(a)\n",
-        &["13:11 unknown-function there is no function `no_such`"],
+        "commands:\n  - match: x\n    answer: |\n      let a = 1;\n      a + «no_such(a)\n",
+        &["unknown-function there is no function `no_such`"],
     );
     wrong(
-        "commands:\n  - match: x\n    answer: |\n      daemon(\"a\", \"b\", 1)\n",
-        &["12:7 wrong-arguments `daemon` takes 1 or 2 arguments, 3 given"],
+        "commands:\n  - match: x\n    answer: |\n      «daemon(\"a\", \"b\", 1)\n",
+        &["wrong-arguments `daemon` takes 1 or 2 arguments, 3 given"],
     );
     wrong(
-        "faults:\n  - { hosts: h1, command: x, path: /y, kind: fail }\n",
-        &["10:5 one-content a fault is of a `command` or of a file write (`path`)"],
+        "faults:\n  - { «hosts: h1, command: x, path: /y, kind: fail }\n",
+        &["one-content a fault is of a `command` or of a file write (`path`)"],
     );
     wrong(
-        "faults:\n  - { hosts: h1, command: x, kind: disk-full }\n",
-        &["10:36 unknown-word `disk-full` is no kind of fault here"],
+        "faults:\n  - { hosts: h1, command: x, kind: «disk-full }\n",
+        &["unknown-word `disk-full` is no kind of fault here"],
     );
 }
 

@@ -222,3 +222,42 @@ async fn faults_happen_once_also_after_a_kill() {
     put(&host, "/tmp/x", "x").await;
     put(&host, "/srv/leaf.pem", "x").await;
 }
+
+#[tokio::test]
+async fn a_receipt_of_another_process_counts_while_that_one_lives() {
+    let world = World::new(WORLD);
+    let host = world.host("h1").await;
+    host.exec(Command::argv(["effect", "1"]).receipt(receipt_id(0)), &quiet).await.unwrap();
+    let base = world.at("h1", "/var/lib/keybook/r1/receipts").join(receipt_id(0).file_name());
+    std::fs::remove_file(format!("{}.ended", base.display())).unwrap();
+    assert_eq!(host.receipt(&receipt_id(0)).await.unwrap(), Receipt::Cut, "this process answers it no more");
+    let mut other = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", other.id())).unwrap();
+    let since = stat.rsplit_once(") ").unwrap().1.split(' ').nth(19).unwrap().to_owned();
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let line = |since: &str| format!("{0} {since} {1} {0} {since} x\n", other.id(), boot.trim());
+    let begun = format!("{}.begun", base.display());
+    std::fs::write(&begun, line(&since)).unwrap();
+    assert_eq!(host.receipt(&receipt_id(0)).await.unwrap(), Receipt::Running);
+    std::fs::write(&begun, line("1")).unwrap();
+    assert_eq!(
+        host.receipt(&receipt_id(0)).await.unwrap(),
+        Receipt::Cut,
+        "its number is another process's now"
+    );
+    std::fs::write(&begun, line(&since)).unwrap();
+    other.kill().unwrap();
+    other.wait().unwrap();
+    assert_eq!(host.receipt(&receipt_id(0)).await.unwrap(), Receipt::Cut);
+}
+
+#[tokio::test]
+async fn commands_at_the_same_time_do_not_lose_each_other() {
+    let world = World::new(WORLD);
+    let host = world.host("h1").await;
+    let all = futures::future::join_all((0..8).map(|_| out(&host, "count"))).await;
+    let mut numbers: Vec<u32> = all.iter().map(|text| text.parse().unwrap()).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=8).collect::<Vec<_>>());
+    assert_eq!(world.log("h1").len(), 8);
+}

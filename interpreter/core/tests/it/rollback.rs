@@ -1,0 +1,412 @@
+//! Taking a run back.
+
+use crate::support::{Bench, How, Node, Tape, World};
+use keybook_api::{
+    Event, Owner,
+    event::{Answer, RunStatus},
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+type Files = BTreeMap<String, Node>;
+
+/// A host's files but Keybook's own, times aside.
+fn files(world: &World, host: &str) -> Files {
+    let all = world.on(host, |host| host.files.clone());
+    let plain = |(path, node): (String, Node)| {
+        let own = path.starts_with("/var/lib/keybook") || path == "/var/lib";
+        (!own).then_some((path, Node { modified: 0, ..node }))
+    };
+    all.into_iter().filter_map(plain).collect()
+}
+
+fn ways(bench: &Bench) -> Vec<String> {
+    let show = |event| match event {
+        Event::UnitUndone { how } => how,
+        other => panic!("{other:?}"),
+    };
+    bench.events("unit.undone").into_iter().map(show).collect()
+}
+
+const FAILS: &str = "  - { id: fails, hosts: \"master[0]\", t.flaky: { name: fails, fails: 9 } }\n";
+
+#[tokio::test(start_paused = true)]
+async fn content_mode_and_owner_come_back_and_created_files_go() {
+    let bench = Bench::new(&format!(
+        "steps:
+  - {{ id: file, hosts: \"master[0]\", t.put: {{ path: /srv/f, content: new, mode: \"0600\" }} }}
+  - {{ id: again, hosts: \"master[0]\", t.put: {{ path: /srv/f, content: newer }} }}
+  - {{ id: made, hosts: \"master[0]\", t.put: {{ path: /srv/made, content: made }} }}
+{FAILS}"
+    ));
+    bench.world.put_node("a", "/srv", Node::dir(0o700));
+    let original = Node { owner: Owner { uid: 7, gid: 9 }, ..Node::file("old", 0o640, 7) };
+    bench.world.put_node("a", "/srv/f", original);
+    let before = files(&bench.world, "a");
+    assert_eq!(bench.start().await.exit, 1);
+    assert_eq!(bench.world.text("a", "/srv/f").unwrap(), "newer");
+    let outcome = bench.roll_back().await;
+    // What the failing action wrote was named in no plan: it stays, and nobody claims otherwise.
+    let mut after = files(&bench.world, "a");
+    assert_eq!(after.remove("/etc/tries-fails").unwrap().content, b"1");
+    assert_eq!(after, before);
+    assert_eq!((outcome.exit, outcome.status), (5, RunStatus::RolledBack), "{}", outcome.reason);
+    let Event::RollbackVerified { compared, differing } = bench.events("rollback.verified").remove(0) else {
+        panic!()
+    };
+    assert_eq!((compared, differing.len()), (2, 0));
+    assert_eq!(bench.world.locked_by("a"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn created_directories_go_after_what_is_in_them() {
+    let bench = Bench::new(&format!(
+        "steps:
+  - {{ id: pair, hosts: \"master[0]\", t.pair: {{ first: /srv/d/f, second: /srv/g, content: x }} }}
+{FAILS}"
+    ));
+    bench.world.put_node("a", "/srv", Node::dir(0o700));
+    bench.world.put_node("a", "/srv/d", Node::dir(0o700));
+    assert_eq!(bench.start().await.exit, 1);
+    assert_eq!(bench.roll_back().await.exit, 5);
+    assert!(bench.world.text("a", "/srv/d/f").is_none() && bench.world.text("a", "/srv/d").is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn undo_comes_in_reverse_order_of_completion() {
+    let bench = Bench::new(&format!(
+        "steps:
+  - {{ id: one, hosts: \"master[0]\", t.move: {{ from: /etc/x, to: /etc/y }} }}
+  - {{ id: two, hosts: \"master[0]\", t.move: {{ from: /etc/y, to: /etc/z }} }}
+  - {{ id: own, hosts: \"master[0]\", t.run: {{ script: effect own }}, undo: {{ t.run: {{ script: effect undone }} }} }}
+{FAILS}"
+    ));
+    bench.world.put("a", "/etc/x", "moved");
+    assert_eq!(bench.start().await.exit, 1);
+    assert_eq!(bench.roll_back().await.exit, 5);
+    assert_eq!(bench.world.text("a", "/etc/x").unwrap(), "moved");
+    assert_eq!(bench.world.effects("a", "undone"), 1);
+    let ends: Vec<String> = bench.ends().into_iter().filter(|end| end.starts_with("undone")).collect();
+    assert_eq!(ends, ["undone fails@a", "undone own@a", "undone two@a", "undone one@a"]);
+    assert_eq!(ways(&bench), ["nothing", "undo", "undo", "undo"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_attempt_that_had_an_effect_is_undone() {
+    // The second attempt finds the file moved already: its own plan alone would leave it there.
+    let bench = Bench::new(
+        "steps:
+  - { id: one, hosts: \"master[0]\", t.move: { from: /etc/x, to: /etc/y }, expect: \"result == 1\" }
+",
+    );
+    bench.world.put("a", "/etc/x", "moved");
+    assert_eq!(bench.start().await.exit, 1);
+    assert_eq!(bench.resume().await.exit, 1);
+    assert_eq!(bench.roll_back().await.exit, 5);
+    assert_eq!(bench.world.text("a", "/etc/x").unwrap(), "moved");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_failed_attempt_wrote_comes_back_although_the_next_left_it_out() {
+    let mut bench = Bench::new(
+        "steps:
+  - { id: f, hosts: \"master[0]\", when: inputs.want, t.put: { path: /etc/f, content: new }, expect: inputs.fine }
+  - { id: checked, hosts: \"master[0]\", facts: { g: { t.read: { path: /etc/g } } }, check: facts.g == \"new\", t.put: { path: /etc/g, content: new }, expect: inputs.fine }
+",
+    );
+    let inputs = |want: bool, fine: bool| keybook_api::value::map([("want", want.into()), ("fine", fine.into())]);
+    for path in ["/etc/f", "/etc/g"] {
+        bench.world.put("a", path, "old");
+    }
+    bench.inputs = inputs(true, false);
+    assert_eq!(bench.start().await.exit, 1);
+    bench.inputs = inputs(false, false);
+    assert_eq!(bench.resume().await.exit, 1);
+    let outcome = bench.resume().await;
+    assert_eq!(outcome.exit, 0, "{}", outcome.reason);
+    let skipped: Vec<String> = bench.ends().into_iter().filter(|end| end.starts_with("skipped")).collect();
+    assert_eq!(skipped, ["skipped f@a", "skipped f@a", "skipped checked@a"]);
+    assert_eq!(bench.roll_back().await.exit, 5);
+    for path in ["/etc/f", "/etc/g"] {
+        assert_eq!(bench.world.text("a", path).unwrap(), "old");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_is_taken_back_inside_what_was_kept() {
+    for step in [
+        // Kept by the command's own step, by an earlier one, and by the step around it.
+        "  - { id: run, hosts: \"master[0]\", backup: [/srv], t.run: { script: \"put /srv/f by command\" } }\n",
+        "  - { id: keep, hosts: \"master[0]\", backup: [/srv], t.read: { path: /srv/f } }\n  - { id: run, hosts: \"master[0]\", t.run: { script: \"put /srv/f by command\" } }\n",
+        "  - id: outer\n    hosts: master[0]\n    backup: [/srv, /etc/new]\n    steps:\n      - { id: run, t.run: { script: \"put /srv/f by command\\nput /etc/new made\" } }\n",
+    ] {
+        for failing in ["", "\\nexit 3"] {
+            let step = step.replace("by command\"", &format!("by command{failing}\""));
+            let bench = Bench::new(&format!("steps:\n{step}{FAILS}"));
+            bench.world.put_node("a", "/srv", Node::dir(0o700));
+            bench.world.put_node("a", "/srv/f", Node::file("old", 0o604, 4));
+            let before = files(&bench.world, "a");
+            assert_eq!(bench.start().await.exit, 1);
+            assert_ne!(bench.world.text("a", "/srv/f").unwrap(), "old");
+            let outcome = bench.roll_back().await;
+            assert_eq!(outcome.exit, 5, "{step}: {}", outcome.reason);
+            let mut after = files(&bench.world, "a");
+            after.remove("/etc/tries-fails");
+            assert_eq!(after, before, "{step}");
+            assert!(bench.person.conflicts.lock().unwrap().is_empty());
+        }
+    }
+}
+
+const CONFLICT: &str = "steps:
+  - { id: f, hosts: master, t.put: { path: /etc/f, content: new } }
+";
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_somebody_else_changed_is_left_to_a_person() {
+    for (answer, exit, left) in
+        [(None, 6, "theirs"), (Some(false), 6, "theirs"), (Some(true), 5, "old")]
+    {
+        let bench = Bench::new(CONFLICT);
+        for host in ["a", "b", "c"] {
+            bench.world.put(host, "/etc/f", "old");
+        }
+        assert_eq!(bench.start().await.exit, 0);
+        bench.world.put("b", "/etc/f", "theirs");
+        *bench.person.overwrite.lock().unwrap() = answer;
+        let outcome = bench.roll_back().await;
+        assert_eq!(outcome.exit, exit, "{}", outcome.reason);
+        assert_eq!(bench.world.text("b", "/etc/f").unwrap(), left);
+        assert_eq!(bench.world.text("c", "/etc/f").unwrap(), "old");
+        let conflict = bench.person.conflicts.lock().unwrap()[0].clone();
+        assert_eq!((conflict.host.as_str(), conflict.detail.as_str()), ("b", "its content is another"));
+        if exit == 6 {
+            assert_eq!(outcome.status, RunStatus::RollbackIncomplete);
+            assert!(bench.world.locked_by("a").is_some());
+            // Gone on with, once a person has decided.
+            *bench.person.overwrite.lock().unwrap() = Some(true);
+            let outcome = bench.roll_back().await;
+            assert_eq!(outcome.exit, 5, "{}", outcome.reason);
+            assert_eq!(["a", "b", "c"].map(|host| bench.world.text(host, "/etc/f").unwrap()), ["old"; 3]);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_created_file_that_somebody_changed_or_removed_is_noticed() {
+    let bench = Bench::new(CONFLICT).masters(&["a", "b"]);
+    assert_eq!(bench.start().await.exit, 0);
+    bench.world.put("a", "/etc/f", "theirs");
+    bench.world.on("b", |host| host.files.remove("/etc/f"));
+    let outcome = bench.roll_back().await;
+    assert_eq!(outcome.exit, 6);
+    assert_eq!(bench.world.text("a", "/etc/f").unwrap(), "theirs");
+    assert_eq!(bench.person.conflicts.lock().unwrap().len(), 1, "what is gone already is as it was");
+}
+
+const OWING: &str = "steps:
+  - { id: install, hosts: master, owes: { what: restart }, t.put: { path: /etc/f, content: new } }
+  - { id: bounce, hosts: master, settles: restart, gate: { ask: \"Restart ${host.name}?\" }, t.run: { script: effect bounce } }
+  - { id: last, hosts: \"master[0]\", t.note: { text: x } }
+";
+
+#[tokio::test(start_paused = true)]
+async fn restored_files_are_settled_again_with_their_gates() {
+    let bench = Bench::new(OWING).masters(&["a", "b"]);
+    bench.world.put("a", "/etc/f", "old");
+    bench.world.put("b", "/etc/f", "new");
+    assert_eq!(bench.start().await.exit, 0);
+    // On b nothing was changed, so nothing is owed there; the restart itself is no effect to take back.
+    assert_eq!(["a", "b"].map(|host| bench.world.effects(host, "bounce")), [1, 1]);
+    let outcome = bench.roll_back().await;
+    assert_eq!(outcome.exit, 5, "{}", outcome.reason);
+    assert_eq!(["a", "b"].map(|host| bench.world.effects(host, "bounce")), [2, 1]);
+    let asked = bench.person.asked();
+    assert_eq!(asked.len(), 3);
+    assert!(asked[2].starts_with("rollback/install.") && asked[2].ends_with("/bounce@a"), "{asked:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_settling_that_is_stopped_is_gone_on_with() {
+    let bench = Bench::new(OWING).masters(&["a", "b"]);
+    assert_eq!(bench.start().await.exit, 0);
+    bench.person.will_answer([Some(Answer::Run), None]);
+    let outcome = bench.roll_back().await;
+    assert_eq!((outcome.exit, outcome.owed), (6, vec!["restart@b".to_owned()]));
+    let outcome = bench.roll_back().await;
+    assert_eq!((outcome.exit, outcome.owed.len()), (5, 0), "{}", outcome.reason);
+    assert_eq!(["a", "b"].map(|host| bench.world.effects(host, "bounce")), [2, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_skipped_settling_leaves_the_rollback_incomplete() {
+    let bench = Bench::new(OWING).masters(&["a"]);
+    assert_eq!(bench.start().await.exit, 0);
+    bench.person.will_answer([Some(Answer::Skip), Some(Answer::Skip)]);
+    let outcome = bench.roll_back().await;
+    assert_eq!((outcome.exit, outcome.owed), (6, vec!["restart@a".to_owned()]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_answer_to_a_step_counts_for_its_settling_again() {
+    let mut bench = Bench::new(OWING).masters(&["a"]);
+    *bench.person.otherwise.lock().unwrap() = None;
+    bench.answers = "  bounce@a: run\n".into();
+    assert_eq!(bench.start().await.exit, 0);
+    assert_eq!(bench.roll_back().await.exit, 5);
+    assert_eq!(bench.world.effects("a", "bounce"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_settling_step_inside_another_runs_on_the_hosts_of_that_one() {
+    let bench = Bench::new(
+        "steps:
+  - { id: install, hosts: master, owes: { what: restart }, t.put: { path: /etc/f, content: new } }
+  - id: all
+    hosts: master
+    steps:
+      - { id: bounce, settles: restart, t.run: { script: \"effect bounce\" } }
+",
+    )
+    .masters(&["a", "b"]);
+    assert_eq!(bench.start().await.exit, 0);
+    let outcome = bench.roll_back().await;
+    assert_eq!(outcome.exit, 5, "{}", outcome.reason);
+    assert_eq!(["a", "b", "local"].map(|host| bench.world.effects(host, "bounce")), [2, 2, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_debts_of_one_step_are_each_paid() {
+    // Two debts of two children, host by host: the settling of one is not taken for that of another.
+    let bench = Bench::new(
+        "steps:
+  - id: outer
+    hosts: master
+    steps:
+      - { id: one, owes: { what: x }, t.put: { path: /etc/one, content: new } }
+      - { id: two, owes: { what: y }, t.put: { path: /etc/two, content: new } }
+  - { id: pay-x, hosts: master, settles: x, t.run: { script: effect x } }
+  - { id: pay-y, hosts: master, settles: y, t.run: { script: effect y } }
+",
+    )
+    .masters(&["a", "b"]);
+    assert_eq!(bench.start().await.exit, 0);
+    let outcome = bench.roll_back().await;
+    assert_eq!((outcome.exit, outcome.owed.len()), (5, 0), "{}", outcome.reason);
+    for host in ["a", "b"] {
+        assert_eq!((bench.world.effects(host, "x"), bench.world.effects(host, "y")), (2, 2));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_point_of_no_return_ends_the_way_back() {
+    let bench = Bench::new(&format!(
+        "steps:
+  - {{ id: before, hosts: \"master[0]\", t.put: {{ path: /etc/before, content: new }} }}
+  - {{ id: point, hosts: \"master[0]\", irreversible: \"the old CA is destroyed\", t.run: {{ script: effect point }} }}
+  - {{ id: after, hosts: \"master[0]\", t.put: {{ path: /etc/after, content: new }} }}
+{FAILS}"
+    ));
+    assert_eq!(bench.start().await.exit, 1);
+    let outcome = bench.roll_back().await;
+    assert_eq!((outcome.exit, outcome.status), (6, RunStatus::RollbackIncomplete));
+    assert!(outcome.reason.contains("it is a point of no return: the old CA is destroyed"), "{}", outcome.reason);
+    assert_eq!(bench.world.text("a", "/etc/after"), None);
+    assert_eq!(bench.world.text("a", "/etc/before").as_deref(), Some("new"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn finally_runs_however_the_rollback_ends() {
+    let yaml = "steps:
+  - { id: f, hosts: \"master[0]\", t.put: { path: /etc/f, content: new } }
+  - { id: g, hosts: \"master[0]\", gate: { ask: ok }, t.note: { text: x } }
+finally:
+  - { id: clean, hosts: \"master[0]\", t.put: { path: /etc/clean, content: \"${run.id}\" } }
+";
+    let bench = Bench::new(yaml);
+    bench.person.will_answer([Some(Answer::RollBack)]);
+    bench.world.trouble("a", "remove", "/etc/f", How::Fails("it is busy"));
+    let outcome = bench.start().await;
+    assert_eq!(outcome.exit, 6, "{}", outcome.reason);
+    assert_eq!(bench.events("finally.started").len(), 1);
+    assert!(bench.ends().contains(&"undo_failed f@a".to_owned()));
+    let outcome = bench.roll_back().await;
+    assert_eq!(outcome.exit, 5, "{}", outcome.reason);
+    assert!(bench.world.text("a", "/etc/clean").is_some(), "what `finally` did is not taken back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unreachable_host_leaves_the_rollback_to_be_gone_on_with() {
+    let bench = Bench::new(CONFLICT).masters(&["a", "b"]);
+    assert_eq!(bench.start().await.exit, 0);
+    bench.world.trouble("a", "connect", "", How::LostBefore);
+    assert_eq!(bench.roll_back().await.exit, 6);
+    assert_eq!(bench.roll_back().await.exit, 5);
+    assert_eq!(["a", "b"].map(|host| bench.world.text(host, "/etc/f")), [None, None]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_killed_before_its_locks_were_recorded_gives_them_back() {
+    let mut bench = Bench::new(CONFLICT).masters(&["a", "b"]);
+    let tape = Tape::new(bench.journal(), &bench.world);
+    bench.watchers.push(Arc::clone(&tape) as Arc<_>);
+    assert_eq!(bench.start().await.exit, 0);
+    let held = |shot: &crate::support::tape::Shot| {
+        let world = World::from_hosts(&shot.hosts);
+        world.locked_by("a").is_some() && !String::from_utf8_lossy(&shot.journal).contains("lock.taken")
+    };
+    let shot = tape.shots().into_iter().find(held).unwrap();
+    let again = bench.after(&shot.journal, World::from_hosts(&shot.hosts));
+    assert_eq!(again.roll_back().await.exit, 5);
+    assert_eq!(again.world.locked_by("a"), None);
+}
+
+/// A rollback is killed at every instant, and gone on with.
+#[tokio::test(start_paused = true)]
+async fn a_rollback_killed_at_any_instant_is_gone_on_with() {
+    let mut bench = Bench::new(
+        "steps:
+  - { id: f, hosts: master, owes: { what: restart }, t.put: { path: /etc/f, content: new } }
+  - { id: move, hosts: \"master[0]\", t.move: { from: /etc/x, to: /etc/y } }
+  - { id: bounce, hosts: master, settles: restart, t.run: { script: effect bounce } }
+finally:
+  - { id: clean, hosts: \"master[0]\", t.run: { script: effect clean } }
+",
+    )
+    .masters(&["a", "b"]);
+    bench.world.put("a", "/etc/f", "old");
+    bench.world.put("a", "/etc/x", "moved");
+    let before = ["a", "b"].map(|host| files(&bench.world, host));
+    assert_eq!(bench.start().await.exit, 0);
+    let tape = Tape::new(bench.journal(), &bench.world);
+    bench.watchers.push(Arc::clone(&tape) as Arc<_>);
+    assert_eq!(bench.roll_back().await.exit, 5);
+    let shots = tape.shots();
+    assert!(shots.len() > 20, "{}", shots.len());
+    for shot in &shots[..shots.len() - 1] {
+        let again = bench.after(&shot.journal, World::from_hosts(&shot.hosts));
+        let outcome = again.roll_back().await;
+        let at = format!("after {}: {}", shot.after, outcome.reason);
+        assert_eq!((outcome.exit, outcome.owed.len()), (5, 0), "{at}");
+        assert_eq!(["a", "b"].map(|host| files(&again.world, host)), before, "{at}");
+        for host in ["a", "b"] {
+            assert!(again.world.effects(host, "bounce") >= 2, "{at}");
+            assert_eq!(again.world.locked_by(host), None, "{at}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn unknown_outcomes_in_a_settling_are_told_as_such() {
+    let bench = Bench::new(
+        "steps:
+  - { id: f, hosts: \"master[0]\", owes: { what: restart }, t.put: { path: /etc/f, content: new } }
+  - { id: bounce, hosts: \"master[0]\", settles: restart, t.judged: { name: bounce } }
+",
+    );
+    assert_eq!(bench.start().await.exit, 0);
+    bench.world.trouble("a", "exec", "effect bounce", How::LostAfter);
+    let outcome = bench.roll_back().await;
+    assert_eq!((outcome.exit, outcome.status), (9, RunStatus::Unknown), "{}", outcome.reason);
+    let outcome = bench.roll_back().await;
+    assert_eq!(outcome.exit, 5, "{}", outcome.reason);
+}
