@@ -67,7 +67,10 @@ fn every_page_of_the_book_is_in_its_summary_and_every_link_leads_somewhere() {
     let summary = std::fs::read_to_string(source.join("SUMMARY.md")).unwrap();
     for file in tracked(".md").iter().filter(|file| file.starts_with(&source) && file.exists()) {
         let name = file.strip_prefix(&source).unwrap().to_str().unwrap().to_owned();
-        assert!(name == "SUMMARY.md" || summary.contains(&format!("({name})")), "{name} is not in the summary");
+        assert!(
+            name == "SUMMARY.md" || summary.contains(&format!("({name})")),
+            "{name} is not in the summary"
+        );
         let text = std::fs::read_to_string(file).unwrap();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let path = link.split('#').next().unwrap();

@@ -32,7 +32,8 @@ fn words(name: &str) -> String {
 fn table<A: std::fmt::Debug, B: std::fmt::Debug>(rows: &[(A, B, A)]) -> String {
     let mut text = String::from("| from | what happens | to |\n|---|---|---|\n");
     for (from, signal, to) in rows {
-        let [from, signal, to] = [format!("{from:?}"), format!("{signal:?}"), format!("{to:?}")].map(|name| words(&name));
+        let [from, signal, to] =
+            [format!("{from:?}"), format!("{signal:?}"), format!("{to:?}")].map(|name| words(&name));
         writeln!(text, "| {from} | {signal} | {to} |").unwrap();
     }
     text
@@ -65,7 +66,10 @@ fn exit_codes() {
     ];
     let mut rows: Vec<(i32, String)> =
         statuses.iter().map(|(status, text)| (exit_code(*status), (*text).to_owned())).collect();
-    rows.push((2, "the command line, runbook, inputs or inventory are wrong; nothing was touched".to_owned()));
+    rows.push((
+        2,
+        "the command line, runbook, inputs or inventory are wrong; nothing was touched".to_owned(),
+    ));
     rows.push((7, "another run holds the cluster, or another process this run".to_owned()));
     rows.push((130, "second Ctrl-C: the program ended at once".to_owned()));
     rows.push((143, "SIGTERM: the program ended at once".to_owned()));
@@ -97,7 +101,8 @@ fn actions() {
             Effect::Run => "Changes only what the run knows or shows.",
         };
         let undo = if spec.undo { " Has an undo of its own." } else { "" };
-        write!(text, "\n## {}\n\n{} {effect}{undo}\n\n{}\n\n", spec.name, spec.summary, spec.doc.trim()).unwrap();
+        write!(text, "\n## {}\n\n{} {effect}{undo}\n\n{}\n\n", spec.name, spec.summary, spec.doc.trim())
+            .unwrap();
         if !spec.args.is_empty() {
             text.push_str("| argument | kind | default | meaning |\n|---|---|---|---|\n");
             for arg in spec.args {

@@ -100,6 +100,19 @@ impl ReceiptId {
     }
 }
 
+/// The path of a step in the runbook behind a unit's path: `finally-2/x` is `finally/x`, and
+/// `rollback/install/bounce/stop` (the settling of `install`'s obligation) is `bounce/stop`.
+pub fn canonical(path: &str) -> String {
+    if let Some(rest) = path.strip_prefix("rollback/") {
+        // The part after the restored step's name, which has no slash of its own here (slashes become `.`).
+        return rest.split_once('/').map_or_else(String::new, |(_, settling)| canonical(settling));
+    }
+    match path.split_once('/') {
+        Some((first, rest)) if first.starts_with("finally-") => format!("finally/{rest}"),
+        _ => path.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,5 +143,12 @@ mod tests {
             ordinal: 0,
         };
         assert_eq!(id.file_name(), "u-a%2Fb%40h%23x%20y.2.0");
+    }
+
+    #[test]
+    fn unit_paths_lead_back_to_their_step() {
+        assert_eq!(canonical("a/b"), "a/b");
+        assert_eq!(canonical("finally-3/b/c"), "finally/b/c");
+        assert_eq!(canonical("rollback/install.put/bounce/stop"), "bounce/stop");
     }
 }

@@ -13,14 +13,15 @@ use indexmap::IndexMap;
 use keybook_api::{
     Change, Event, Record, StreamName, UnitId,
     event::{RunStatus, SkipReason},
+    ids::canonical,
 };
 use std::io::{self, Write};
 
 /// Only failures, gates and the end.
 pub const QUIET: u8 = 0;
-/// Also what begins, ends and is left out.
+/// Also what ended and what is left out.
 pub const NORMAL: u8 = 1;
-/// Also output, backups, hosts, locks and obligations.
+/// Also what begins, output, backups, hosts, locks and obligations.
 pub const VERBOSE: u8 = 2;
 /// Also facts, plans and trust.
 pub const ALL: u8 = 3;
@@ -82,7 +83,8 @@ impl LiveText {
 
     /// `node-1: Install the new files [etcd.pem]`.
     fn unit_name(&self, unit: &UnitId) -> String {
-        let title = self.titles.get(&unit.step).unwrap_or(&unit.step);
+        let known = self.titles.get(&unit.step).or_else(|| self.titles.get(&canonical(&unit.step)));
+        let title = known.unwrap_or(&unit.step);
         match &unit.item {
             Some(item) => format!("{}: {title} [{item}]", unit.host),
             None => format!("{}: {title}", unit.host),
@@ -137,7 +139,7 @@ fn unit_entry(event: &Event) -> Entry {
             (QUIET, Tone::Strong, format!("answered {answer} by {by} {}{why}", human::via_words(*via)))
         }
         Event::UnitIntent { action, .. } if action.is_empty() => return None,
-        Event::UnitIntent { action, .. } => (NORMAL, Tone::Plain, format!("begins ({action})")),
+        Event::UnitIntent { action, .. } => (VERBOSE, Tone::Plain, format!("begins ({action})")),
         Event::BackupTaken { store, entries, .. } => {
             let entries = text::count(entries.len(), "entry", "entries");
             (VERBOSE, Tone::Dim, format!("backup of {entries} in {store}"))

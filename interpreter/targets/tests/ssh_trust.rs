@@ -22,7 +22,7 @@ fn knowing(sshd: &Sshd, lines: &[String]) -> HostSpec {
 #[tokio::test]
 async fn a_known_host_is_trusted_by_any_of_its_keys() {
     let sshd = Sshd::start();
-    for key in ["host_ed25519", "host_rsa"] {
+    for key in ["host_ed25519", "host_second"] {
         let host = connect(&knowing(&sshd, &[sshd.known_line(key)])).await.unwrap();
         assert_eq!(host.identity().host_key, fingerprint(&sshd, key));
     }
@@ -115,7 +115,7 @@ async fn certificates_are_checked_against_their_authority() {
 #[tokio::test]
 async fn a_host_may_not_become_another_one() {
     let mut sshd = Sshd::start();
-    let both = [sshd.known_line("host_ed25519"), sshd.known_line("host_rsa")];
+    let both = [sshd.known_line("host_ed25519"), sshd.known_line("host_second")];
     for replaceable in [false, true] {
         let spec = HostSpec { replaceable, ..knowing(&sshd, &both) };
         let host = connect(&spec).await.unwrap();
@@ -280,8 +280,8 @@ async fn a_host_behind_a_jump_host_is_named_by_it() {
 async fn old_servers_are_spoken_to() {
     let config = "KexAlgorithms diffie-hellman-group14-sha1\nCiphers aes128-cbc\nMACs hmac-sha1\n\
         HostKeyAlgorithms ssh-rsa\n";
-    let sshd = Sshd::with(Setup { config: config.into(), ..Setup::default() });
-    let host = connect(&knowing(&sshd, &[sshd.known_line("host_rsa")])).await.unwrap();
+    let sshd = Sshd::with(Setup { config: config.into(), second: "rsa", ..Setup::default() });
+    let host = connect(&knowing(&sshd, &[sshd.known_line("host_second")])).await.unwrap();
     assert_eq!(sh(&*host, "echo old").await.unwrap().out(), "old\n");
 }
 

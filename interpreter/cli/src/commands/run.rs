@@ -52,9 +52,11 @@ fn pin(run: &RunDir, runbook: &Path, hosts: &Hosts) -> Result<(), Fault> {
     // Relative places inside an inventory are relative to where it came from.
     let file = hosts.file();
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let folder = fs::canonicalize(folder).map_err(|error| Fault::failed(format!("find {}", file.display()), error))?;
+    let folder =
+        fs::canonicalize(folder).map_err(|error| Fault::failed(format!("find {}", file.display()), error))?;
     let place = format!("{}\n{}\n", file_name(file), folder.display());
-    fs::write(run.pinned("hosts"), place).map_err(|error| Fault::failed("keep the place of the inventory", error))
+    fs::write(run.pinned("hosts"), place)
+        .map_err(|error| Fault::failed("keep the place of the inventory", error))
 }
 
 fn file_name(path: &Path) -> String {

@@ -19,6 +19,7 @@ pub use step::{Call, Gate, Order, Owes, Retry, Show, Step, Work};
 pub use values::{Args, Dynamic};
 
 use indexmap::IndexMap;
+pub use keybook_api::ids::canonical;
 use keybook_api::{Located, event::StepInfo};
 
 /// The language version this program reads.
@@ -93,30 +94,5 @@ impl Runbook {
         let known = self.walk();
         let plain = canonical(path);
         known.into_iter().find(|(at, _)| *at == plain).map(|(_, step)| step)
-    }
-}
-
-/// The path of a step in the runbook behind a unit's path: `finally-2/x` is `finally/x`, and
-/// `rollback/install/bounce/stop` (the settling of `install`'s obligation) is `bounce/stop`.
-pub fn canonical(path: &str) -> String {
-    if let Some(rest) = path.strip_prefix("rollback/") {
-        // The part after the restored step's name, which has no slash of its own here (slashes become `.`).
-        return rest.split_once('/').map_or_else(String::new, |(_, settling)| canonical(settling));
-    }
-    match path.split_once('/') {
-        Some((first, rest)) if first.starts_with("finally-") => format!("finally/{rest}"),
-        _ => path.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::canonical;
-
-    #[test]
-    fn unit_paths_lead_back_to_their_step() {
-        assert_eq!(canonical("a/b"), "a/b");
-        assert_eq!(canonical("finally-3/b/c"), "finally/b/c");
-        assert_eq!(canonical("rollback/install.put/bounce/stop"), "bounce/stop");
     }
 }

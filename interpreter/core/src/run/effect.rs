@@ -56,7 +56,11 @@ impl Attempt<'_> {
     }
 
     /// The state of what this unit may have changed.
-    pub(super) async fn written(&self, target: &Arc<dyn Target>, touches: &[String]) -> Result<Vec<Touched>, Fault> {
+    pub(super) async fn written(
+        &self,
+        target: &Arc<dyn Target>,
+        touches: &[String],
+    ) -> Result<Vec<Touched>, Fault> {
         let changes = self.reach() == Effect::Changes;
         let wide = changes && (touches.is_empty() || !self.step.backup.is_empty());
         self.session.written(target, &self.unit.host, touches, wide).await

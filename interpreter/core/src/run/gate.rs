@@ -69,7 +69,12 @@ impl Attempt<'_> {
             after: diff.after.as_deref().map(clean),
             ..diff.clone()
         });
-        Plan { lines: plan.lines.iter().map(|line| clean(line)).collect(), diffs: diffs.collect(), memo: Value::Null, ..plan.clone() }
+        Plan {
+            lines: plan.lines.iter().map(|line| clean(line)).collect(),
+            diffs: diffs.collect(),
+            memo: Value::Null,
+            ..plan.clone()
+        }
     }
 
     /// The answer given beforehand. In a rollback the answer of the step itself counts for its settling again.

@@ -14,11 +14,14 @@ use std::{
 /// The name of this machine, for steps without hosts.
 pub const LOCAL: &str = "local";
 
+/// A host's connection, made by whoever needs it first.
+type Connection = Arc<tokio::sync::OnceCell<Arc<dyn Target>>>;
+
 /// Hosts, groups and connections.
 pub struct Hosts {
     inventory: Mutex<Inventory>,
     connector: Arc<dyn Connector>,
-    open: tokio::sync::Mutex<HashMap<String, Arc<tokio::sync::OnceCell<Arc<dyn Target>>>>>,
+    open: tokio::sync::Mutex<HashMap<String, Connection>>,
     log: Arc<Log>,
     /// Only these hosts, when `--limit` is given.
     limit: Vec<String>,

@@ -70,7 +70,8 @@ impl Session {
     async fn give_back(&self, taken: &[String], cluster: &str, mut fault: Fault) -> Fault {
         for host in taken {
             if self.unlock_host(host, cluster).await.is_err() {
-                fault = fault.hint(format!("the lock record may still be on {host}; `keybook unlock` removes it"));
+                fault = fault
+                    .hint(format!("the lock record may still be on {host}; `keybook unlock` removes it"));
             }
         }
         fault

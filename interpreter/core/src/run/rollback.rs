@@ -48,12 +48,11 @@ impl Session {
                 self.settle_debt(debt.take()).await?;
             }
             self.check_reversible(step, &unit)?;
-            let restored = self.take_back_unit(step, &unit).await?;
-            if let (true, Some((path, what))) = (restored, owing)
-                && self.owes_on(&path, &unit.host)
+            let owing = owing.filter(|(path, _)| self.owes_on(path, &unit.host));
+            self.take_back_unit(step, &unit, owing.as_ref().map(|(_, what)| what.as_str())).await?;
+            if let Some((path, what)) = owing
+                && self.log.state(|state| state.owed.contains_key(&(what.clone(), unit.host.clone())))
             {
-                let raised = Event::ObligationRaised { what: what.clone(), host: unit.host.clone() };
-                self.log.run(raised)?;
                 let entry = debt.get_or_insert_with(|| Debt { step: path, what, hosts: BTreeSet::new() });
                 entry.hosts.insert(unit.host.clone());
             }
@@ -116,22 +115,27 @@ impl Session {
         Ok(())
     }
 
-    /// Takes one unit back; true when files were restored.
-    async fn take_back_unit(self: &Arc<Self>, step: &Step, unit: &UnitId) -> Result<bool, Stop> {
+    /// Takes one unit back. What it changed raises its obligation again, before anything is restored.
+    async fn take_back_unit(
+        self: &Arc<Self>,
+        step: &Step,
+        unit: &UnitId,
+        owes: Option<&str>,
+    ) -> Result<(), Stop> {
         let attempt = Attempt::resumed(self, step, unit.clone(), &self.item_of(unit), Cancel::new());
         let (how, paths) = self.way_back(step, unit);
         attempt.write(Event::UnitUndoIntent { how: how.to_owned(), paths: paths.clone() })?;
         let outcome = match how {
-            "undo" => self.undo(step, attempt).await.map(|()| false),
-            "restore" => self.restore(unit, &paths).await,
-            _ => Ok(false),
+            "undo" => {
+                self.owe(unit, owes)?;
+                self.undo(step, attempt).await
+            }
+            "restore" => self.restore(unit, &paths, owes).await,
+            _ => Ok(()),
         };
         let attempt = Attempt::resumed(self, step, unit.clone(), &Value::Null, Cancel::new());
         match outcome {
-            Ok(restored) => {
-                attempt.write(Event::UnitUndone { how: how.to_owned() })?;
-                Ok(restored)
-            }
+            Ok(()) => Ok(attempt.write(Event::UnitUndone { how: how.to_owned() })?),
             Err(Stop::Fault(fault)) => {
                 let fault = fault.on(&unit.host).at(&step.span);
                 attempt.write(Event::UnitUndoFailed { fault: info(&fault) })?;
@@ -159,11 +163,12 @@ impl Session {
         let (mut paths, recorded) = self.log.state(|state| {
             let Some(known) = state.unit(unit) else { return (Vec::new(), true) };
             let touches = known.intents.iter().flat_map(|intent| &intent.touches);
-            let mut paths: Vec<String> = touches.chain(&known.wrote).map(|touch| touch.path.clone()).collect();
+            let mut paths: Vec<String> =
+                touches.chain(&known.wrote).map(|touch| touch.path.clone()).collect();
             paths.sort();
             paths.dedup();
             let begun = known.intents.iter().any(|intent| !intent.not_done);
-            (paths, !begun || known.state == UnitState::Done)
+            (paths, !begun || known.recorded)
         });
         if changes && paths.is_empty() && !recorded {
             // Nobody recorded what it did: it may have changed anything that was kept.
@@ -209,14 +214,37 @@ impl Session {
         Ok(())
     }
 
-    /// Puts originals back; true when anything had to be.
-    async fn restore(self: &Arc<Self>, unit: &UnitId, paths: &[String]) -> Result<bool, Stop> {
+    /// Puts originals back.
+    async fn restore(
+        self: &Arc<Self>,
+        unit: &UnitId,
+        paths: &[String],
+        owes: Option<&str>,
+    ) -> Result<(), Stop> {
         let target = self.hosts.get(&unit.host).await?;
-        let mut restored = false;
         for path in self.paths_below(&unit.host, paths) {
-            restored |= self.restore_path(&target, unit, &path).await?;
+            self.restore_path(&target, unit, &path, owes).await?;
         }
-        Ok(restored)
+        Ok(())
+    }
+
+    /// An obligation is raised again, unless it is owed already.
+    fn owe(&self, unit: &UnitId, owes: Option<&str>) -> Result<(), Fault> {
+        let Some(what) = owes else { return Ok(()) };
+        let debt = (what.to_owned(), unit.host.clone());
+        if self.log.state(|state| state.owed.contains_key(&debt)) {
+            return Ok(());
+        }
+        self.log.run(Event::ObligationRaised { what: debt.0, host: debt.1 })
+    }
+
+    /// Did this unit itself change the path, as far as that was recorded?
+    fn changed_by(&self, unit: &UnitId, path: &str, original: &Original) -> bool {
+        self.log.state(|state| {
+            let wrote =
+                state.unit(unit).and_then(|known| known.wrote.iter().find(|touch| touch.path == path));
+            wrote.is_some_and(|touch| compare(original, touch.before.as_ref()).is_some())
+        })
     }
 
     fn paths_below(&self, host: &str, roots: &[String]) -> Vec<String> {
@@ -231,18 +259,24 @@ impl Session {
         })
     }
 
-    async fn restore_path(&self, target: &Arc<dyn Target>, unit: &UnitId, path: &str) -> Result<bool, Stop> {
+    async fn restore_path(
+        &self,
+        target: &Arc<dyn Target>,
+        unit: &UnitId,
+        path: &str,
+        owes: Option<&str>,
+    ) -> Result<(), Stop> {
         let original = self.log.state(|state| state.originals.get(&unit.host, path).cloned());
-        let Some(original) = original else { return Ok(false) };
+        let Some(original) = original else { return Ok(()) };
         let now =
             touched(target, &[path.to_owned()]).await?.into_iter().next().and_then(|touch| touch.before);
-        let same = match (&original, &now) {
-            (Original::Absent, None) => true,
-            (Original::Present { entry, .. }, Some(now)) => difference(entry, now).is_none(),
-            _ => false,
-        };
+        let same = compare(&original, now.as_ref()).is_none();
+        // Restored already (by a later unit's restore, or before a crash), but the daemons may not know.
+        if !same || self.changed_by(unit, path, &original) {
+            self.owe(unit, owes)?;
+        }
         if same {
-            return Ok(false);
+            return Ok(());
         }
         self.check_ours(unit, path, now.as_ref()).await?;
         match original {
@@ -254,7 +288,7 @@ impl Session {
                     .into());
             }
         }
-        Ok(true)
+        Ok(())
     }
 
     /// A file that is no longer what the run wrote is not overwritten without a person.

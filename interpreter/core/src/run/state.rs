@@ -27,6 +27,8 @@ pub struct UnitRecord {
     pub intents: Vec<Intent>,
     /// Paths as the unit left them, as far as it changed them.
     pub wrote: Vec<Touched>,
+    /// True when `wrote` is all that the latest attempt did; false while that is not known.
+    pub recorded: bool,
     /// Why it failed last.
     pub failure: Option<keybook_api::event::FaultInfo>,
     /// Journal number of the latest change of state; orders the rollback.
@@ -278,6 +280,7 @@ impl UnitRecord {
             changed: false,
             intents: Vec::new(),
             wrote: Vec::new(),
+            recorded: true,
             failure: None,
             seq: 0,
         }
@@ -309,6 +312,7 @@ impl UnitRecord {
                     not_done: false,
                 });
                 self.failure = None;
+                self.recorded = false;
             }
             Event::UnitApplied { result, changed } => {
                 self.result = result.clone();
@@ -317,18 +321,24 @@ impl UnitRecord {
             Event::UnitDone { result, changed, wrote, .. } => {
                 self.result = result.clone();
                 self.changed = *changed;
+                self.recorded = true;
                 self.left(wrote);
             }
             Event::UnitReconciled { verdict, result, wrote, .. } if verdict == "done" => {
                 self.result = result.clone();
+                self.recorded = true;
                 self.left(wrote);
                 self.changed = true;
             }
             Event::UnitReconciled { verdict, .. } if verdict == "not-done" => {
-                self.intents.iter_mut().filter(|intent| intent.attempt == attempt).for_each(|intent| intent.not_done = true);
+                self.intents
+                    .iter_mut()
+                    .filter(|intent| intent.attempt == attempt)
+                    .for_each(|intent| intent.not_done = true);
             }
             Event::UnitFailed { fault, before_effect, wrote, .. } => {
                 self.failure = Some(fault.clone());
+                self.recorded = !machine::loses(&fault.kind);
                 self.left(wrote);
                 if *before_effect {
                     self.intents.retain(|intent| intent.attempt != attempt);

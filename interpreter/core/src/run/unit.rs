@@ -108,13 +108,7 @@ impl<'s> Attempt<'s> {
         self.record_failure(fault, false, wrote, begun)
     }
 
-    fn record_failure(
-        &self,
-        fault: Fault,
-        before_effect: bool,
-        wrote: Vec<Touched>,
-        begun: Instant,
-    ) -> Stop {
+    fn record_failure(&self, fault: Fault, before_effect: bool, wrote: Vec<Touched>, begun: Instant) -> Stop {
         let fault = if self.unit.host == super::hosts::LOCAL { fault } else { fault.on(&self.unit.host) };
         let fault = fault.at(&self.step.span);
         let event = Event::UnitFailed { fault: info(&fault), before_effect, wrote, took_ms: millis(begun) };

@@ -316,7 +316,11 @@ fn item_name(value: &Value) -> String {
 
 fn named_twice(items: &[Value]) -> Option<String> {
     let names: Vec<String> = items.iter().map(item_name).collect();
-    names.iter().enumerate().find(|(at, name)| names.iter().skip(at + 1).any(|other| other == *name)).map(|(_, name)| name.clone())
+    names
+        .iter()
+        .enumerate()
+        .find(|(at, name)| names.iter().skip(at + 1).any(|other| other == *name))
+        .map(|(_, name)| name.clone())
 }
 
 fn doubtful(unit: &UnitId) -> Fault {

@@ -22,7 +22,8 @@ impl Session {
         }
         let now = target.tree(&roots).await?;
         let known: Vec<(String, Option<TreeEntry>)> = self.log.state(|state| {
-            let kept = state.originals.on(host).filter(|(path, _)| roots.iter().any(|root| inside(path, root)));
+            let kept =
+                state.originals.on(host).filter(|(path, _)| roots.iter().any(|root| inside(path, root)));
             kept.map(|(path, original)| (path.to_owned(), last_known(state, host, path, original))).collect()
         });
         for (path, known) in known {

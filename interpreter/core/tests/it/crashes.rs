@@ -46,7 +46,11 @@ fn bench() -> Bench {
     let bench = Bench::new(WHOLE).masters(&["a", "b"]);
     for host in ["a", "b", "m"] {
         bench.world.put_node(host, "/srv", Node::dir(0o750));
-        bench.world.put_node(host, "/srv/ca.pem", Node { owner: Owner { uid: 7, gid: 8 }, ..Node::file("old ca", 0o604, 7) });
+        bench.world.put_node(
+            host,
+            "/srv/ca.pem",
+            Node { owner: Owner { uid: 7, gid: 8 }, ..Node::file("old ca", 0o604, 7) },
+        );
         bench.world.put_node(host, "/srv/one", Node::file("old one", 0o400, 3));
         bench.world.put_node(host, "/srv/generated", Node::file("as it was", 0o444, 5));
     }
@@ -84,7 +88,11 @@ fn files(world: &World) -> Files {
         let own = path.starts_with("/var/lib/keybook") || path == "/var/lib";
         (!own).then(|| (path.clone(), Node { modified: 0, ..node.clone() }))
     };
-    world.hosts().iter().map(|(name, host)| (name.clone(), host.files.iter().filter_map(plain).collect())).collect()
+    world
+        .hosts()
+        .iter()
+        .map(|(name, host)| (name.clone(), host.files.iter().filter_map(plain).collect()))
+        .collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -95,7 +103,8 @@ async fn killed_at_any_instant_a_run_resumes_to_the_same_end() {
     for (number, shot) in shots.iter().enumerate() {
         let again = done.after(&shot.journal, World::from_hosts(&shot.hosts));
         looks_at(&again);
-        if matches!(again.records().last().map(|last| &last.event), Some(keybook_api::Event::RunEnded { .. })) {
+        if matches!(again.records().last().map(|last| &last.event), Some(keybook_api::Event::RunEnded { .. }))
+        {
             continue;
         }
         let outcome = again.resume().await;
@@ -104,8 +113,13 @@ async fn killed_at_any_instant_a_run_resumes_to_the_same_end() {
         assert_eq!(files(&again.world), wanted, "{at}");
         assert!(outcome.owed.is_empty(), "{at}");
         for (host, name) in [
-            ("a", "loop-x"), ("a", "loop-y"), ("a", "command"),
-            ("a", "stop"), ("a", "start"), ("b", "stop"), ("b", "start"),
+            ("a", "loop-x"),
+            ("a", "loop-y"),
+            ("a", "command"),
+            ("a", "stop"),
+            ("a", "start"),
+            ("b", "stop"),
+            ("b", "start"),
         ] {
             assert_eq!(again.world.effects(host, name), 1, "{name}@{host}: {at}");
         }

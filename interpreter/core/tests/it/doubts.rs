@@ -44,7 +44,8 @@ async fn a_host_that_comes_back_soon_is_asked_then() {
     let bench = Bench::new(JUDGED);
     bench.world.put("a", "/verdict", "done");
     bench.world.trouble("a", "exec", "effect s", How::LostAfter);
-    let lost = |call| Trouble { host: "a", call, about: "/verdict", how: How::LostBefore, after: 0, times: 2 };
+    let lost =
+        |call| Trouble { host: "a", call, about: "/verdict", how: How::LostBefore, after: 0, times: 2 };
     bench.world.add_trouble(lost("stat"));
     let outcome = bench.start().await;
     assert_eq!(outcome.exit, 0, "{}", outcome.reason);
@@ -54,7 +55,8 @@ async fn a_host_that_comes_back_soon_is_asked_then() {
 async fn a_host_that_stays_away_leaves_the_outcome_unknown() {
     let bench = Bench::new(JUDGED);
     bench.world.trouble("a", "exec", "effect s", How::LostAfter);
-    let away = Trouble { host: "a", call: "stat", about: "/verdict", how: How::LostBefore, after: 0, times: 99 };
+    let away =
+        Trouble { host: "a", call: "stat", about: "/verdict", how: How::LostBefore, after: 0, times: 99 };
     bench.world.add_trouble(away);
     let outcome = bench.start().await;
     assert_eq!((outcome.exit, outcome.status), (9, RunStatus::Unknown), "{}", outcome.reason);
@@ -133,7 +135,8 @@ async fn other_arguments_than_before_are_no_ground_to_tell_by() {
 
 #[tokio::test(start_paused = true)]
 async fn what_only_reads_is_in_no_doubt_after_a_crash() {
-    let mut bench = Bench::new("steps:\n  - { id: s, hosts: \"master[0]\", t.read: { path: /etc/f }, register: f }\n");
+    let mut bench =
+        Bench::new("steps:\n  - { id: s, hosts: \"master[0]\", t.read: { path: /etc/f }, register: f }\n");
     bench.world.put("a", "/etc/f", "x");
     let tape = Tape::new(bench.journal(), &bench.world);
     bench.watchers.push(Arc::clone(&tape) as Arc<_>);
@@ -170,7 +173,9 @@ finally:
 
 #[tokio::test(start_paused = true)]
 async fn a_loss_before_any_effect_is_no_doubt() {
-    let bench = Bench::new("steps:\n  - { id: s, hosts: \"master[0]\", backup: [/etc/f], t.put: { path: /etc/f, content: x } }\n");
+    let bench = Bench::new(
+        "steps:\n  - { id: s, hosts: \"master[0]\", backup: [/etc/f], t.put: { path: /etc/f, content: x } }\n",
+    );
     bench.world.put("a", "/etc/f", "old");
     bench.world.trouble("a", "copy", "", How::LostBefore);
     let outcome = bench.start().await;

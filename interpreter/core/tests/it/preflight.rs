@@ -11,7 +11,9 @@ const ONE: &str = "steps:\n  - { id: s, hosts: master, gate: { ask: ok }, t.run:
 
 fn findings(bench: &Bench) -> Vec<String> {
     let show = |event| match event {
-        Event::PreflightChecked { host, check, ok: false, detail } => Some(format!("{host}: {check}: {detail}")),
+        Event::PreflightChecked { host, check, ok: false, detail } => {
+            Some(format!("{host}: {check}: {detail}"))
+        }
         _ => None,
     };
     bench.events("preflight.checked").into_iter().filter_map(show).collect()
@@ -74,7 +76,11 @@ async fn a_group_of_the_wrong_size_stops_before_any_host_is_reached() {
         bench.limit = limit;
         let outcome = bench.start().await;
         assert_eq!(outcome.exit, 2);
-        assert!(outcome.reason.contains("it has 0 hosts; the runbook needs at least 1"), "{}", outcome.reason);
+        assert!(
+            outcome.reason.contains("it has 0 hosts; the runbook needs at least 1"),
+            "{}",
+            outcome.reason
+        );
         assert!(bench.events("host.identified").is_empty());
     }
     let yaml = "keybook: 1\nname: t\nversion: 1.0.0\ntitle: t\nhosts:\n  master: { exactly: 1 }\nsteps:\n  - { id: s, hosts: master, t.note: { text: x } }\n";

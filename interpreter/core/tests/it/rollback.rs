@@ -113,7 +113,8 @@ async fn what_a_failed_attempt_wrote_comes_back_although_the_next_left_it_out() 
   - { id: checked, hosts: \"master[0]\", facts: { g: { t.read: { path: /etc/g } } }, check: facts.g == \"new\", t.put: { path: /etc/g, content: new }, expect: inputs.fine }
 ",
     );
-    let inputs = |want: bool, fine: bool| keybook_api::value::map([("want", want.into()), ("fine", fine.into())]);
+    let inputs =
+        |want: bool, fine: bool| keybook_api::value::map([("want", want.into()), ("fine", fine.into())]);
     for path in ["/etc/f", "/etc/g"] {
         bench.world.put("a", path, "old");
     }
@@ -163,9 +164,7 @@ const CONFLICT: &str = "steps:
 
 #[tokio::test(start_paused = true)]
 async fn a_file_that_somebody_else_changed_is_left_to_a_person() {
-    for (answer, exit, left) in
-        [(None, 6, "theirs"), (Some(false), 6, "theirs"), (Some(true), 5, "old")]
-    {
+    for (answer, exit, left) in [(None, 6, "theirs"), (Some(false), 6, "theirs"), (Some(true), 5, "old")] {
         let bench = Bench::new(CONFLICT);
         for host in ["a", "b", "c"] {
             bench.world.put(host, "/etc/f", "old");
@@ -309,7 +308,11 @@ async fn a_point_of_no_return_ends_the_way_back() {
     assert_eq!(bench.start().await.exit, 1);
     let outcome = bench.roll_back().await;
     assert_eq!((outcome.exit, outcome.status), (6, RunStatus::RollbackIncomplete));
-    assert!(outcome.reason.contains("it is a point of no return: the old CA is destroyed"), "{}", outcome.reason);
+    assert!(
+        outcome.reason.contains("it is a point of no return: the old CA is destroyed"),
+        "{}",
+        outcome.reason
+    );
     assert_eq!(bench.world.text("a", "/etc/after"), None);
     assert_eq!(bench.world.text("a", "/etc/before").as_deref(), Some("new"));
 }
@@ -389,7 +392,7 @@ finally:
         assert_eq!((outcome.exit, outcome.owed.len()), (5, 0), "{at}");
         assert_eq!(["a", "b"].map(|host| files(&again.world, host)), before, "{at}");
         for host in ["a", "b"] {
-            assert!(again.world.effects(host, "bounce") >= 2, "{at}");
+            assert!(again.world.effects(host, "bounce") >= 2, "{host}: {at}");
             assert_eq!(again.world.locked_by(host), None, "{at}");
         }
     }

@@ -162,7 +162,8 @@ async fn until_repeats_a_call_whose_result_is_not_there_yet() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_takes_too_long_is_ended() {
-    let bench = Bench::new("steps:\n  - { id: s, hosts: \"master[0]\", timeout: 10s, t.run: { script: block } }\n");
+    let bench =
+        Bench::new("steps:\n  - { id: s, hosts: \"master[0]\", timeout: 10s, t.run: { script: block } }\n");
     let outcome = bench.start().await;
     // The script's receipt says that it was cut: nobody knows how far it came.
     assert_eq!(outcome.exit, 9, "{}", outcome.reason);
@@ -181,7 +182,8 @@ async fn a_call_that_takes_too_long_is_ended() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_does_not_react_to_its_end_is_left_behind() {
-    let bench = Bench::new("steps:\n  - { id: s, hosts: \"master[0]\", timeout: 10s, t.run: { script: hang } }\n");
+    let bench =
+        Bench::new("steps:\n  - { id: s, hosts: \"master[0]\", timeout: 10s, t.run: { script: hang } }\n");
     let outcome = bench.start().await;
     assert_eq!(outcome.exit, 9);
     let Event::UnitFailed { fault, .. } = bench.events("unit.failed").remove(0) else { panic!() };
@@ -200,7 +202,9 @@ async fn a_false_expectation_fails_after_the_effect_and_is_tried_anew_on_resume(
     assert!(outcome.reason.contains("`result == 2` is false"), "{}", outcome.reason);
     let at = outcome.fault.unwrap().at.unwrap();
     assert_eq!((at.line, at.column), (10, 85));
-    let Event::UnitFailed { before_effect, wrote, .. } = bench.events("unit.failed").remove(0) else { panic!() };
+    let Event::UnitFailed { before_effect, wrote, .. } = bench.events("unit.failed").remove(0) else {
+        panic!()
+    };
     assert!(!before_effect);
     assert_eq!(wrote[0].path, "/etc/n");
     let outcome = bench.resume().await;

@@ -91,7 +91,12 @@ async fn at_most_a_batch_of_hosts_is_at_work_at_once() {
         "steps:\n  - { id: s, hosts: master, order: parallel, batch: 2, timeout: 5s, t.note: { text: wait } }\n",
     );
     assert_eq!(bench.start().await.exit, 1);
-    let at_work = bench.records().iter().take_while(|record| crate::support::bench::name(record) != "unit.failed").filter(|record| matches!(record.event, Event::UnitIntent { .. })).count();
+    let at_work = bench
+        .records()
+        .iter()
+        .take_while(|record| crate::support::bench::name(record) != "unit.failed")
+        .filter(|record| matches!(record.event, Event::UnitIntent { .. }))
+        .count();
     assert_eq!(at_work, 2);
 }
 
@@ -304,5 +309,9 @@ async fn an_empty_selection_fails_before_its_step() {
     let bench = Bench::new("steps:\n  - { id: s, hosts: added, t.run: { script: effect s } }\n");
     let outcome = bench.start().await;
     assert_eq!(outcome.exit, 1);
-    assert!(outcome.reason.contains("no host of the group `added`") || outcome.reason.contains("no group"), "{}", outcome.reason);
+    assert!(
+        outcome.reason.contains("no host of the group `added`") || outcome.reason.contains("no group"),
+        "{}",
+        outcome.reason
+    );
 }

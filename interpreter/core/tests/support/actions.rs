@@ -45,7 +45,9 @@ async fn digest(ctx: &Ctx, path: &str) -> Result<String, Fault> {
 async fn text(ctx: &Ctx, path: &str) -> Result<Option<String>, Fault> {
     match ctx.target.stat(path).await? {
         None => Ok(None),
-        Some(_) => Ok(Some(String::from_utf8_lossy(ctx.target.read(path, 1 << 20).await?.expose()).into_owned())),
+        Some(_) => {
+            Ok(Some(String::from_utf8_lossy(ctx.target.read(path, 1 << 20).await?.expose()).into_owned()))
+        }
     }
 }
 
@@ -395,12 +397,8 @@ impl Action for AddHost {
 /// Tells its secret everywhere it can.
 pub struct Leak;
 
-static LEAK: ActionSpec = spec(
-    "t.leak",
-    Effect::Changes,
-    &[need("secret", ArgKind::Secret), may("fail", ArgKind::Bool)],
-    false,
-);
+static LEAK: ActionSpec =
+    spec("t.leak", Effect::Changes, &[need("secret", ArgKind::Secret), may("fail", ArgKind::Bool)], false);
 
 #[async_trait]
 impl Action for Leak {

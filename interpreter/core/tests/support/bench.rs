@@ -172,9 +172,8 @@ impl Bench {
         let ends = ["unit.done", "unit.skipped", "unit.failed", "unit.undone", "unit.undo_failed"];
         let show = |record: &Record| {
             let name = name(record);
-            ends.contains(&name.as_str()).then(|| {
-                format!("{} {}", name.trim_start_matches("unit."), record.unit.as_ref().unwrap())
-            })
+            ends.contains(&name.as_str())
+                .then(|| format!("{} {}", name.trim_start_matches("unit."), record.unit.as_ref().unwrap()))
         };
         self.records().iter().filter_map(show).collect()
     }

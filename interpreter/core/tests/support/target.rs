@@ -62,7 +62,13 @@ impl FakeTarget {
         result.map_err(|why| Fault::failed(format!("{call} {about}"), why).on(&self.name))
     }
 
-    async fn line(&self, line: &str, command: &Command, lines: LineSink<'_>, out: &mut Vec<u8>) -> Result<i32, Fault> {
+    async fn line(
+        &self,
+        line: &str,
+        command: &Command,
+        lines: LineSink<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<i32, Fault> {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         match word {
             "effect" => self.change("effect", rest, |host| {
@@ -169,7 +175,9 @@ impl Target for FakeTarget {
 
     async fn read(&self, path: &str, _limit: u64) -> Result<Secret, Fault> {
         let found = self.look("read", path, |host| host.files.get(path).map(|node| node.content.clone()))?;
-        found.map(Secret::new).ok_or_else(|| Fault::failed(format!("read {path}"), "there is no such file").on(&self.name))
+        found
+            .map(Secret::new)
+            .ok_or_else(|| Fault::failed(format!("read {path}"), "there is no such file").on(&self.name))
     }
 
     async fn write(&self, path: &str, write: Write) -> Result<(), Fault> {
@@ -253,8 +261,12 @@ impl Target for FakeTarget {
             if host.files.contains_key(to) || !host.files.contains_key(parent(to)) {
                 return Err(format!("{to} cannot be made"));
             }
-            let whole: Vec<_> =
-                host.files.iter().filter(|(file, _)| below(file, from)).map(|(f, n)| (f.clone(), n.clone())).collect();
+            let whole: Vec<_> = host
+                .files
+                .iter()
+                .filter(|(file, _)| below(file, from))
+                .map(|(f, n)| (f.clone(), n.clone()))
+                .collect();
             for (file, node) in whole {
                 host.files.insert(format!("{to}{}", &file[from.len()..]), node);
             }
@@ -275,9 +287,8 @@ impl Target for FakeTarget {
 
     async fn survey(&self, tools: &[String]) -> Result<Survey, Fault> {
         self.look("survey", "", |host| {
-            let place = |tool: &String| {
-                (tool.clone(), host.tools.contains(tool).then(|| format!("/usr/bin/{tool}")))
-            };
+            let place =
+                |tool: &String| (tool.clone(), host.tools.contains(tool).then(|| format!("/usr/bin/{tool}")));
             Survey { uid: host.uid, free_mib: host.free_mib, tools: tools.iter().map(place).collect() }
         })
     }

@@ -8,6 +8,7 @@ use crate::next;
 use keybook_api::{
     Event, Record, UnitId,
     event::{HostInfo, RunStatus, StepInfo, Touched},
+    ids::canonical,
 };
 use std::collections::HashMap;
 
@@ -51,8 +52,15 @@ impl Fold {
         let steps = &mut self.summary.as_mut()?.steps;
         let (step, unit) = *self.units.entry(id.clone()).or_insert_with(|| {
             let step = steps.iter().position(|step| step.path == id.step).unwrap_or_else(|| {
+                // A round of `finally`, or a step that a rollback carries out again, has the title of its step.
+                let plain = canonical(&id.step);
+                let known = steps.iter().find(|step| step.path == plain).map(|step| step.title.clone());
                 steps.push(bare_step(&id.step));
-                steps.len() - 1
+                let last = steps.len() - 1;
+                if let (Some(step), Some(title)) = (steps.get_mut(last), known) {
+                    step.title = title;
+                }
+                last
             });
             let units = steps.get_mut(step).map(|step| &mut step.units);
             let at = units.map_or(0, |units| {
@@ -95,6 +103,9 @@ impl Fold {
     pub(super) fn finish(self) -> Option<RunSummary> {
         let mut summary = self.summary?;
         summary.times = self.clock.times();
+        // The steps of `finally` are listed round by round.
+        let rounds = summary.steps.iter().any(|step| step.path.starts_with("finally-"));
+        summary.steps.retain(|step| !rounds || !step.path.starts_with("finally/") || !step.units.is_empty());
         summary.certificates = self.certificates.finish();
         summary.status_text = next::words(summary.status).to_owned();
         Some(summary)

@@ -208,3 +208,16 @@ fn faults_survive_the_journal() {
     assert_eq!(fault::kind_word(TimedOut), "timed-out");
     assert_eq!(fault::kind_of("from-the-future"), Failed);
 }
+
+#[test]
+fn a_file_that_was_overwritten_and_not_read_since_is_not_called_unchanged() {
+    let mut journal = Journal::open(1, false);
+    let ca = certificate("/etc/ca.pem", "CN=ca", "2020-01-01", "2030-01-01", "a1a1a1a1");
+    journal.done("look@node-1", 1, 5, ca.clone());
+    journal.intent("put@node-1", 1, "file.copy", &["/etc/ca.pem"]);
+    let run = summary(&journal.records);
+    assert!(run.certificates[0].touched_since);
+    assert!(keybook_report::human::render(&run, false, 80).contains("not read since"));
+    journal.done("look-again@node-1", 1, 5, ca);
+    assert!(!summary(&journal.records).certificates[0].touched_since);
+}

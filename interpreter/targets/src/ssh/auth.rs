@@ -98,7 +98,7 @@ impl Login<'_> {
     ) -> Vec<Candidate> {
         let mut list = Vec::new();
         if let Some((path, file)) = named {
-            list.extend(self.from_file(path, file, &mut held));
+            list.extend(self.file_candidate(path, file, &mut held));
         }
         let files: Vec<Candidate> = self
             .host
@@ -106,7 +106,7 @@ impl Login<'_> {
             .iter()
             .filter(|path| Some(*path) != self.host.key.as_ref())
             .filter_map(|path| match keys::load(path, None) {
-                Ok(file) => self.from_file(path, file, &mut held),
+                Ok(file) => self.file_candidate(path, file, &mut held),
                 Err(fault) => {
                     self.notes.push(format!("{}: {}", path.display(), fault.cause));
                     None
@@ -121,7 +121,12 @@ impl Login<'_> {
     }
 
     /// A key file, or the agent's copy of it when the file is locked.
-    fn from_file(&mut self, path: &Path, file: KeyFile, held: &mut Vec<AgentIdentity>) -> Option<Candidate> {
+    fn file_candidate(
+        &mut self,
+        path: &Path,
+        file: KeyFile,
+        held: &mut Vec<AgentIdentity>,
+    ) -> Option<Candidate> {
         match file {
             KeyFile::Usable(key) => {
                 held.retain(|identity| identity.public_key().key_data() != key.public_key().key_data());

@@ -99,7 +99,7 @@ impl Handler for Client {
 /// Why there is no connection.
 pub(crate) enum Refusal {
     /// The host is not known; the operator may be asked.
-    Unknown(Verdict),
+    Unknown(Box<Verdict>),
     /// Anything else.
     Fault(Fault),
 }
@@ -231,7 +231,7 @@ async fn handshake<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         Err(error) => {
             let verdict = lock(&shared.verdict).take();
             Err(match verdict {
-                Some(verdict @ Verdict::Unknown { .. }) => Refusal::Unknown(verdict),
+                Some(verdict @ Verdict::Unknown { .. }) => Refusal::Unknown(Box::new(verdict)),
                 Some(Verdict::Known { .. }) | None => Refusal::Fault(broken(host, &error)),
                 Some(verdict) => Refusal::Fault(verifier.fault(&verdict, &attempted(host)).on(&host.name)),
             })

@@ -57,8 +57,9 @@ impl Link {
         }
     }
 
-    pub fn host(&self) -> &Resolved {
-        &self.host
+    /// The host's inventory name.
+    pub fn name(&self) -> &str {
+        &self.host.name
     }
 
     /// The connection, made anew when there is none that lives. Boxed, because a jump host's is one too.

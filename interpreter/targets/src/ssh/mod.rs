@@ -82,7 +82,7 @@ async fn reply(channel: &mut Channel<Msg>) -> Reply {
 #[async_trait]
 impl RawShell for SshShell {
     fn host(&self) -> &str {
-        &self.link.host().name
+        self.link.name()
     }
 
     async fn start(&self, boot: &str, urgent: bool) -> Result<Started, Fault> {

@@ -66,8 +66,7 @@ impl Sftp {
             let session = link.session(false).await?;
             let connection = session.connection.clone();
             let Session { channel, permit: _permit, .. } = session;
-            let lost =
-                || Fault::unreachable(format!("upload {place}"), connection.reason()).on(&link.host().name);
+            let lost = || Fault::unreachable(format!("upload {place}"), connection.reason()).on(link.name());
             let Some(sftp) = begin(channel, way, sudo).await? else {
                 if connection.handle.is_closed() {
                     return Err(lost());
@@ -90,7 +89,7 @@ impl Sftp {
                     Fault::new(FaultKind::TimedOut, format!("upload {place}"), cause)
                 }
             };
-            return Err(cause.on(&link.host().name));
+            return Err(cause.on(link.name()));
         }
         let _ = self.way.set(Way::Nowhere);
         Ok(Upload::Unavailable)

@@ -38,6 +38,8 @@ pub struct Setup {
     pub environment: Vec<String>,
     /// Runs before sshd, in a mount namespace of their own; `$1` is the folder.
     pub prepare: Option<String>,
+    /// The kind of the second host key, `ecdsa` when empty.
+    pub second: &'static str,
     /// No SFTP subsystem.
     pub no_sftp: bool,
 }
@@ -50,7 +52,9 @@ impl Sshd {
     pub fn with(setup: Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-        for (name, kind) in [("host_ed25519", "ed25519"), ("host_rsa", "rsa"), ("user", "ed25519")] {
+        for (name, kind) in [("host_ed25519", "ed25519"), ("host_second", setup.second), ("user", "ed25519")]
+        {
+            let kind = if kind.is_empty() { "ecdsa" } else { kind };
             must("ssh-keygen", &["-q", "-t", kind, "-N", "", "-C", name, "-f", &at(name)]);
         }
         std::fs::create_dir(at("home")).unwrap();
@@ -68,7 +72,7 @@ impl Sshd {
              PasswordAuthentication no\nKbdInteractiveAuthentication no\nMaxStartups 100\n{sftp}",
             setup.config.replace("FOLDER", folder.path().to_str().unwrap()),
             at("host_ed25519"),
-            at("host_rsa"),
+            at("host_second"),
             at("authorized_keys"),
         );
         std::fs::write(at("config"), config).unwrap();

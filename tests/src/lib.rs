@@ -1,0 +1,7 @@
+//! What the end-to-end tests share. Everything here panics when something is wrong: that is a failed test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+
+pub mod cli;
+pub mod lab;
+pub mod proof;
+pub mod pty;
