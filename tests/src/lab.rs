@@ -24,8 +24,9 @@ pub struct Lab {
     pub names: Vec<String>,
     /// What `env` of the lab says, without `LAB_`.
     pub settings: BTreeMap<String, String>,
+    /// Goes first: the lab must be down before its folder goes.
+    _guard: Guard,
     folder: TempDir,
-    guard: Guard,
 }
 
 /// A process that waits for the end of its input, then brings the lab down.
@@ -95,7 +96,7 @@ impl Lab {
         };
         let settings: BTreeMap<String, String> = env.lines().filter_map(setting).collect();
         let words = |name: &str| settings[name].split(' ').map(str::to_owned).collect::<Vec<_>>();
-        Self { masters: words("MASTERS"), names: words("NAMES"), settings, folder, guard }
+        Self { masters: words("MASTERS"), names: words("NAMES"), settings, _guard: guard, folder }
     }
 
     /// A folder for the test's own files, away from the lab's.

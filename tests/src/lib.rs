@@ -5,3 +5,4 @@ pub mod cli;
 pub mod lab;
 pub mod proof;
 pub mod pty;
+pub mod sandbox;

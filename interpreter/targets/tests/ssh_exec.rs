@@ -1,5 +1,7 @@
 //! Commands on real OpenSSH servers.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use keybook_api::{Cancel, Command, FaultKind, Receipt, ReceiptId, RunId, Secret, StreamName, UnitId};
@@ -267,4 +269,23 @@ async fn an_unread_stream_does_not_freeze_the_connection() {
     flood.await.unwrap();
     assert_eq!(sh(&*host, "echo alive").await.unwrap().out(), "alive\n");
     drop(stream);
+}
+
+#[tokio::test]
+async fn a_host_whose_sh_is_bash_behaves_alike() {
+    let bash = "mount --bind /bin/bash /usr/bin/dash".to_owned();
+    let sshd = Sshd::with(Setup { prepare: Some(bash), ..Setup::default() });
+    let host = connect(&sshd.spec()).await.unwrap();
+    assert!(sh(&*host, "echo \"$BASH_VERSION\"").await.unwrap().out().len() > 3, "this /bin/sh is bash");
+    let cleaned = Cleaned(receipt_id(&sshd, 2));
+    let command = Command::shell("echo \"$1\"; cat >&2; exit 4").args(["a\nb'c"]).stdin(Secret::new("in"));
+    let exit = host.exec(command.receipt(cleaned.0.clone()), &quiet).await.unwrap();
+    assert_eq!((exit.status, exit.out().as_str(), exit.err().as_str()), (4, "a\nb'c\n", "in"));
+    assert_eq!(host.receipt(&cleaned.0).await.unwrap(), Receipt::Ended(4));
+    let slow = Command::shell("sleep 300; :").timeout(Duration::from_millis(500));
+    let fault = host.exec(slow, &quiet).await.unwrap_err();
+    assert_eq!(fault.now_true.as_deref(), Some("the command was ended (status 143)"));
+    let path = sshd.text("odd\nname");
+    host.write(&path, keybook_api::Write::keep(Secret::new("x"))).await.unwrap();
+    assert_eq!(host.tree(&[path]).await.unwrap().len(), 1);
 }

@@ -382,7 +382,7 @@ impl<'d> Decoder<'d> {
             NodeValue::Null => Vec::new(),
             _ => MapReader::new(node, &format!("`{}`", key.name), &mut self.problems)?.rest(),
         };
-        for (name, value) in entries {
+        for (name, value) in &entries {
             let Some(arg) = spec.args.iter().find(|arg| arg.name == name.name) else {
                 let message = format!("`{}` has no argument `{}`", spec.name, name.name);
                 let mut problem = Diagnostic::error("unknown-argument", message, name.span.clone());
@@ -400,7 +400,8 @@ impl<'d> Decoder<'d> {
             }
             args.insert(name.name.clone(), dynamic);
         }
-        for arg in spec.args.iter().filter(|arg| arg.required && !args.contains_key(arg.name)) {
+        let given = |wanted: &str| entries.iter().any(|(name, _)| name.name == wanted);
+        for arg in spec.args.iter().filter(|arg| arg.required && !given(arg.name)) {
             let message = format!("`{}` needs the argument `{}`", spec.name, arg.name);
             self.problems
                 .push(Diagnostic::error("missing-argument", message, key.span.clone()).label(arg.doc));

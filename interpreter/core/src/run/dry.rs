@@ -29,6 +29,27 @@ pub struct Planned {
     pub left_out: Option<String>,
     /// The run would stop here, and why.
     pub stops: Option<String>,
+    /// It may change its host, so that what is there now says nothing certain about later units.
+    unsettles: bool,
+    /// Its action can change hosts.
+    changes: bool,
+    /// It is left out by its `check`, which looks at the host.
+    by_check: bool,
+}
+
+impl Planned {
+    /// An earlier unit changes this host first: what holds now may not hold then.
+    fn comes_after(&mut self, earlier: &UnitId) {
+        let why = format!("`{earlier}` comes first and may change that");
+        if let Some(stop) = self.stops.take() {
+            self.plan.lines.push(format!("(now {stop}; {why})"));
+        }
+        let checked_out = self.by_check && self.left_out.take().is_some();
+        if checked_out || (self.changes && self.plan.change == Change::Wont) {
+            self.plan.change = Change::CannotKnow(why);
+            self.unsettles = true;
+        }
+    }
 }
 
 impl Attempt<'_> {
@@ -122,16 +143,25 @@ impl Session {
             gate: step.gate.as_ref().map(|gate| attempt.asked(gate)),
             left_out: None,
             stops: None,
+            unsettles: false,
+            changes: false,
+            by_check: false,
         };
         if step.for_each.is_some() {
             planned.plan.change =
                 Change::CannotKnow("it loops over items that are found while running".to_owned());
+            planned.unsettles = true;
             plans.push(planned);
             return Ok(());
         }
         match attempt.dry(&mut planned).await {
             Ok(()) => {}
             Err(stop) => planned.plan.change = Change::CannotKnow(stop.reason()),
+        }
+        planned.unsettles |=
+            planned.changes && planned.left_out.is_none() && planned.plan.change != Change::Wont;
+        if let Some(earlier) = plans.iter().find(|earlier| earlier.unsettles && earlier.unit.host == host) {
+            planned.comes_after(&earlier.unit.clone());
         }
         let go_inside = planned.left_out.is_none();
         plans.push(planned);
@@ -156,12 +186,16 @@ impl Attempt<'_> {
             planned.left_out = Some("its condition is false".to_owned());
             return Ok(());
         }
+        if let Work::Action(call) = &self.step.work {
+            planned.changes = self.effect_of(call)? == Effect::Changes;
+        }
         let target = self.session.hosts.get(&self.unit.host).await?;
         let facts = self.facts(&target).await?;
         self.scope.insert("facts".to_owned(), Value::Map(facts));
         if let Some(check) = &self.step.check
             && self.truth(check, "check")?
         {
+            planned.by_check = true;
             planned.left_out = Some("its check says that it is so already".to_owned());
             return Ok(());
         }
@@ -170,7 +204,14 @@ impl Attempt<'_> {
         planned.plan = self.describe(call, &target, &args).await?;
         if self.effect_of(call)? == Effect::Reads {
             planned.plan.change = Change::Wont;
-            planned.stops = self.read_now(call, &planned.plan, &target).await?;
+            match self.read_now(call, &planned.plan, &target).await {
+                Ok(stops) => planned.stops = stops,
+                // It only reads: that is known, whatever its checks will say.
+                Err(stop) => planned
+                    .plan
+                    .lines
+                    .push(format!("(whether it will pass cannot be known: {})", stop.reason())),
+            }
         }
         Ok(())
     }

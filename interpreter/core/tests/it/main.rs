@@ -5,6 +5,7 @@
 mod support;
 
 mod crashes;
+mod decoder;
 mod doubts;
 mod gates;
 mod preflight;

@@ -37,7 +37,7 @@ const SMALL: &str = "steps:
     backup: [/etc/f]
     steps:
       - { id: plain, t.judged: { name: plain } }
-      - { id: kept, backup: [/etc/f], gate: { ask: ok }, t.judged: { name: kept }, expect: inputs.fine }
+      - { id: kept, backup: [/etc/g], gate: { ask: ok }, t.judged: { name: kept }, expect: inputs.fine }
   - id: bare
     hosts: master[0]
     steps:
@@ -141,6 +141,17 @@ async fn odd_moments(taken: &mut Taken) {
     let bench = one("t.judged: { name: s }", &[]);
     bench.world.put("a", "/plan", "fault");
     taken.add(&bench.start().await);
+    bench.world.on("a", |host| host.files.remove("/plan"));
+    taken.resume(&bench).await;
+    // It fails after its effect, and then its check says that it is done.
+    let mut bench = one(
+        "check: inputs.fine, t.put: { path: /etc/f, content: x }, expect: inputs.fine",
+        &[("fine", false)],
+    );
+    taken.add(&bench.start().await);
+    bench.inputs = map([("fine", true.into())]);
+    taken.resume(&bench).await;
+    taken.add(&bench.roll_back().await);
     let bench = one("gate: { ask: ok }, t.judged: { name: s }", &[]);
     let world = Arc::clone(&bench.world);
     *bench.person.on_gate.lock().unwrap() = Some(Box::new(move |_| world.put("a", "/plan", "fault")));

@@ -482,3 +482,29 @@ async fn scripts_are_what_dash_and_bash_both_read() {
         }
     }
 }
+
+/// Needs setfacl and getfacl (Debian's package acl).
+#[tokio::test]
+async fn acls_are_read_kept_and_brought_back() {
+    let lab = Lab::new().await;
+    let grant = |path: &str, user: &str| {
+        let status = std::process::Command::new("setfacl").args(["-m", user]).arg(lab.at(path)).status();
+        assert!(status.expect("these tests need the package acl").success());
+    };
+    lab.put("/d/a b", "old", 0o640);
+    grant("/d/a b", "u:1234:r");
+    grant("/d", "u:1235:rx");
+    let before = lab.host.tree(&["/d".into()]).await.unwrap();
+    assert!(before[0].acl.contains("user:1235:r-x"), "{before:?}");
+    assert!(before[1].acl.contains("user:1234:r--"), "{before:?}");
+    lab.host.copy("/d", "/backup").await.unwrap();
+    lab.host.write("/d/a b", Write::keep(Secret::new("new"))).await.unwrap();
+    let acl = |tree: Vec<TreeEntry>| tree.into_iter().map(|entry| entry.acl).collect::<Vec<_>>();
+    let kept = acl(lab.host.tree(&["/d".into()]).await.unwrap());
+    assert_eq!(kept, acl(before.clone()));
+    std::fs::remove_dir_all(lab.at("/d")).unwrap();
+    for path in ["", "/a b", ""] {
+        lab.host.replace(&format!("/backup{path}"), &format!("/d{path}")).await.unwrap();
+    }
+    assert_eq!(lab.host.tree(&["/d".into()]).await.unwrap(), before);
+}

@@ -115,7 +115,10 @@ impl Resolved {
             port: spec.port.or(config.port).unwrap_or(SSH_PORT),
             user,
             host,
-            key: spec.key.clone(),
+            key: spec.key.as_ref().map(|key| match key.strip_prefix("~") {
+                Ok(rest) => home.join(rest),
+                Err(_) => key.clone(),
+            }),
             passphrase: spec.passphrase.clone(),
             password: spec.password.clone(),
             other_keys: other_keys.into_iter().filter(|key| key.exists()).collect(),

@@ -1,6 +1,7 @@
 //! Real OpenSSH servers for the tests: each on a port of its own, with its own keys and configuration.
 
 #![allow(dead_code, reason = "each test program uses a part")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use async_trait::async_trait;
 use keybook_api::{Command, Connector, Exit, Fault, HostSpec, StreamName, Target};

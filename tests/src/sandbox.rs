@@ -1,0 +1,246 @@
+//! Runs in sandboxes: hosts are folders of the run, so a test can look into them and change them.
+
+use crate::cli::{Ended, Keybook, root};
+use keybook_api::{Event, Record};
+use keybook_core::journal::format::sha256_hex;
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+/// The masters of the scenarios, in order.
+pub const MASTERS: [&str; 5] =
+    ["jiujiu-tdh-10", "jiujiu-tdh-11", "jiujiu-tdh-12", "jiujiu-tdh-13", "jiujiu-tdh-14"];
+
+/// The first master, on which the new files are made.
+pub const FIRST: &str = MASTERS[0];
+
+/// How long something that is on its way is waited for. Never what a test measures.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A copy of the TOS runbook with the tests' own scenarios, and a user of the program.
+pub struct Bench {
+    folder: TempDir,
+    /// The user.
+    pub keybook: Keybook,
+}
+
+impl Default for Bench {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Bench {
+    /// A fresh one, without runs.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let keybook = Keybook::new(folder.path());
+        let bench = Self { folder, keybook };
+        copy(&root().join("runbooks/tos-etcd-ca"), &bench.path("tos-etcd-ca"));
+        copy(&root().join("tests/fixtures/sandbox"), &bench.path("tos-etcd-ca/scenarios"));
+        bench
+    }
+
+    /// A place in the test's folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The same, as an argument.
+    pub fn text(&self, name: &str) -> String {
+        self.path(name).to_str().unwrap().to_owned()
+    }
+
+    /// The runbook's folder, as an argument.
+    pub fn runbook(&self) -> String {
+        self.text("tos-etcd-ca")
+    }
+
+    /// Writes a file into the test's folder and gives its place as an argument.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// An answers file that says `run` to every gate, and to the rollback.
+    pub fn answers(&self) -> String {
+        let gates = MASTERS.iter().map(|host| format!("  install@{host}: run\n  bounce@{host}: run\n"));
+        let gates: String = gates.collect();
+        self.write("answers.yaml", format!("keybook: 1\nanswers:\n{gates}  rollback: run\n"))
+    }
+
+    /// The arguments of an unattended run whose gates are all answered.
+    pub fn unattended(&self, scenario: &str, more: &[&str]) -> Vec<String> {
+        let (runbook, answers) = (self.runbook(), self.answers());
+        let args = ["run", &runbook, "--sandbox", scenario, "--unattended", "--answers", &answers];
+        args.iter().chain(more).map(|arg| (*arg).to_owned()).collect()
+    }
+
+    /// Carries an unattended run out.
+    pub fn run(&self, scenario: &str, more: &[&str]) -> Ended {
+        self.keybook.call(self.unattended(scenario, more))
+    }
+
+    /// Calls another verb on the latest run: `verb RUN more…`.
+    pub fn on_run(&self, verb: &str, more: &[&str]) -> Ended {
+        let id = self.keybook.latest();
+        self.keybook.call([verb, &id].iter().chain(more))
+    }
+
+    /// Resumes the latest run, unattended, with every gate answered.
+    pub fn resume(&self) -> Ended {
+        self.on_run("resume", &["--unattended", "--answers", &self.answers()])
+    }
+
+    /// Takes the latest run back, unattended.
+    pub fn roll_back(&self) -> Ended {
+        self.on_run("rollback", &["--unattended", "--answers", &self.answers()])
+    }
+
+    /// Starts the program without waiting for it; what it prints goes into `out` and `err` of the test's folder.
+    pub fn start(&self, args: &[String]) -> Child {
+        let file = |name: &str| fs::File::create(self.path(name)).unwrap();
+        let mut command = self.keybook.command(args);
+        command.stdin(Stdio::null()).stdout(file("out")).stderr(file("err"));
+        command.spawn().unwrap()
+    }
+
+    /// The latest run's folder.
+    pub fn run_folder(&self) -> PathBuf {
+        self.keybook.runs().pop().expect("there is a run")
+    }
+
+    /// What a host of the latest run shows as `path`.
+    pub fn on_host(&self, host: &str, path: &str) -> PathBuf {
+        self.run_folder().join("sandbox").join(host).join("root").join(path.trim_start_matches('/'))
+    }
+
+    /// The trees of all hosts of the latest run.
+    pub fn trees(&self) -> Tree {
+        trees(&self.run_folder())
+    }
+
+    /// The journal of the latest run.
+    pub fn journal(&self) -> PathBuf {
+        self.run_folder().join("journal.jsonl")
+    }
+
+    /// Waits until the latest run's journal has a record like this.
+    pub fn wait_for(&self, what: &str, wanted: impl Fn(&Record) -> bool) {
+        let patience = Instant::now() + PATIENCE;
+        loop {
+            if !self.keybook.runs().is_empty() && self.keybook.records().iter().any(&wanted) {
+                return;
+            }
+            assert!(Instant::now() < patience, "{what} does not come: {}", self.printed());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// What the program started last has printed so far.
+    pub fn printed(&self) -> String {
+        let read = |name: &str| fs::read_to_string(self.path(name)).unwrap_or_default();
+        format!("{}\n{}", read("out"), read("err"))
+    }
+
+    /// A run that rests before its first step, and whose host (one master) a test may change.
+    pub fn before_first_step(&self) {
+        self.run("first-write-fails", &[]).with(1).says("the scenario makes it fail");
+        assert!(self.keybook.units(|event| matches!(event, Event::UnitFacts { .. })).is_empty());
+    }
+}
+
+/// Copies the files of a folder and of those in it, with their modes and links.
+pub fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    let status = Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status().unwrap();
+    assert!(status.success(), "cp {} {}", from.display(), to.display());
+}
+
+/// What is at each path: kind, mode, owner, and content or where a link leads.
+pub type Tree = BTreeMap<String, String>;
+
+/// Everything below a folder.
+pub fn tree(folder: &Path) -> Tree {
+    let mut found = Tree::new();
+    collect(folder, folder, &mut found);
+    found
+}
+
+/// The trees of a run's hosts, without what the run keeps for itself in /var/lib/keybook.
+pub fn trees(run: &Path) -> Tree {
+    let mut all = Tree::new();
+    for host in fs::read_dir(run.join("sandbox")).unwrap().flatten() {
+        let root = host.path().join("root");
+        if !root.is_dir() {
+            continue;
+        }
+        let name = host.file_name().to_str().unwrap().to_owned();
+        let own = |path: &str| path == "var/lib/keybook" || path.starts_with("var/lib/keybook/");
+        all.extend(tree(&root).into_iter().filter(|(path, _)| !own(path)).map(|(path, what)| (format!("{name}:/{path}"), what)));
+    }
+    all
+}
+
+fn collect(top: &Path, folder: &Path, found: &mut Tree) {
+    // A file that is renamed while a run goes on may be gone when it is looked at.
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let Ok(meta) = fs::symlink_metadata(&path) else { continue };
+        let what = if meta.is_symlink() {
+            format!("link to {}", fs::read_link(&path).map(|to| to.display().to_string()).unwrap_or_default())
+        } else if meta.is_dir() {
+            "folder".to_owned()
+        } else {
+            format!("file {}", sha256_hex(&fs::read(&path).unwrap_or_default()))
+        };
+        let mode = if meta.is_symlink() { 0 } else { meta.permissions().mode() & 0o7777 };
+        let name = path.strip_prefix(top).unwrap().display().to_string();
+        found.insert(name, format!("{mode:04o} {}:{} {what}", meta.uid(), meta.gid()));
+        if meta.is_dir() {
+            collect(top, &path, found);
+        }
+    }
+}
+
+/// Lines that one tree has and the other has not: empty when they are the same.
+pub fn differences(before: &Tree, after: &Tree) -> Vec<String> {
+    let gone = before.iter().filter(|(path, what)| after.get(*path) != Some(*what));
+    let come = after.iter().filter(|(path, what)| before.get(*path) != Some(*what));
+    let gone = gone.map(|(path, what)| format!("- {path} {what}"));
+    gone.chain(come.map(|(path, what)| format!("+ {path} {what}"))).collect()
+}
+
+/// Panics, naming what differs, unless both are the same.
+#[track_caller]
+pub fn assert_same(before: &Tree, after: &Tree) {
+    assert!(!before.is_empty(), "an empty tree proves nothing");
+    let differing = differences(before, after);
+    assert!(differing.is_empty(), "the trees differ:\n{}", differing.join("\n"));
+}
+
+/// Sends a signal to a process that the test started.
+pub fn signal(pid: u32, name: &str) {
+    let status = Command::new("kill").args(["-s", name, &pid.to_string()]).status().unwrap();
+    assert!(status.success(), "kill -s {name} {pid}");
+}
+
+/// Runs openssl; its output when it succeeds.
+pub fn openssl(args: &[&str]) -> Result<String, String> {
+    let output = Command::new("openssl").args(args).stdin(Stdio::null()).output().expect("openssl is installed");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stdout) + &text(&output.stderr)) }
+}
+
+/// A path as an argument.
+pub fn arg(path: &Path) -> &str {
+    path.to_str().expect("the tests' paths are UTF-8")
+}

@@ -1,0 +1,56 @@
+//! Unattended renewals on real clusters of every size, and the ways to log in.
+
+use keybook_api::Event;
+use keybook_tests::{
+    cli::Keybook,
+    lab::{Lab, answers},
+    proof::Before,
+};
+use std::path::Path;
+
+/// Renews and checks everything that can be checked.
+fn renew(lab: &Lab, inventory: &Path) {
+    let keybook = Keybook::new(lab.scratch());
+    let answers = answers(lab.scratch(), &["install@*: run", "bounce@*: run"]);
+    let before = Before::of(lab);
+    // A cluster of one is down while its only etcd restarts.
+    let client = (lab.masters.len() > 1).then(|| lab.client());
+    let (inventory, answers) = (inventory.to_str().unwrap(), answers.to_str().unwrap());
+    let ended = keybook
+        .call(["run", "runbooks/tos-etcd-ca", "-i", inventory, "--unattended", "--answers", answers, "-e", "settle=1s"])
+        .with(0)
+        .says("status done (exit 0)")
+        .says("How to go on keybook rollback");
+    assert!(!ended.stdout.contains("PRIVATE KEY") && !ended.stderr.contains("PRIVATE KEY"));
+    if let Some(client) = client {
+        client.lost_nothing();
+    }
+    before.renewed(lab);
+    for name in &lab.masters {
+        for container in ["tos-etcd-tos", "tos-apiserver-tos"] {
+            assert_eq!(lab.starts(name, container), 2, "{container} on {name}: once with the lab, once by the run");
+        }
+    }
+    let copied = keybook.units(|event| matches!(event, Event::UnitDone { changed: true, .. }));
+    let copied = copied.iter().filter(|unit| unit.starts_with("install/")).count();
+    assert_eq!(copied, 3 * lab.names.len(), "three files a node");
+    keybook.call(["verify"]).with(0).says("The chain proves that it is consistent");
+}
+
+#[test]
+fn lab_unattended_three_masters() {
+    let lab = Lab::up(101, &["--nodes", "3"]);
+    renew(&lab, &lab.inventory());
+}
+
+#[test]
+fn lab_unattended_five_masters_ecdsa_sudo_and_a_manager_of_its_own() {
+    let lab = Lab::up(102, &["--nodes", "5", "--ca", "ecdsa", "--manager", "separate"]);
+    renew(&lab, &lab.inventory_with_sudo());
+}
+
+#[test]
+fn lab_unattended_one_master_ecdsa() {
+    let lab = Lab::up(103, &["--nodes", "1", "--ca", "ecdsa"]);
+    renew(&lab, &lab.inventory());
+}
