@@ -24,6 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 pub struct Terminal {
     session: Session<OsProcess, PtyStream>,
     screen: vt100::Parser,
+    coloured: bool,
     /// The row from which on nothing was answered yet.
     mark: usize,
     ended: bool,
@@ -36,7 +37,7 @@ impl Terminal {
         session.get_process_mut().set_window_size(COLUMNS, 24).expect("a terminal has a size");
         let size = |number: u16| number.try_into().expect("not zero");
         let screen = vt100::Parser::new(size(6000), size(2 * COLUMNS), 0);
-        Self { session, screen, mark: 0, ended: false }
+        Self { session, screen, coloured: false, mark: 0, ended: false }
     }
 
     /// Everything that the screen shows.
@@ -57,6 +58,8 @@ impl Terminal {
             Ok(0) => self.ended = true,
             Ok(count) => {
                 self.screen.process(&bytes[..count]);
+                let (row, _) = self.screen.screen().cursor_position();
+                self.coloured |= (row.saturating_sub(50)..=row).any(|row| self.colours(row));
                 return true;
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
@@ -104,9 +107,40 @@ impl Terminal {
         write!(self.session, "\r").and_then(|()| self.session.flush()).expect("the program reads");
     }
 
+    /// Was anything printed in colour, bold or dim?
+    pub fn coloured(&self) -> bool {
+        self.coloured
+    }
+
+    fn colours(&self, row: u16) -> bool {
+        let plain = |cell: &vt100::Cell| cell.fgcolor() == vt100::Color::Default && !cell.bold() && !cell.dim();
+        (0..COLUMNS).filter_map(|column| self.screen.screen().cell(row, column)).any(|cell| !plain(cell))
+    }
+
     /// Presses Ctrl-C.
     pub fn interrupt(&mut self) {
-        write!(self.session, "\u{3}").and_then(|()| self.session.flush()).expect("the program reads");
+        self.press(3);
+    }
+
+    /// Presses one key, by its control code.
+    pub fn press(&mut self, code: u8) {
+        self.session.write_all(&[code]).and_then(|()| self.session.flush()).expect("the program reads");
+    }
+
+    /// The program's process.
+    pub fn pid(&self) -> u32 {
+        self.session.get_process().pid().as_raw().unsigned_abs()
+    }
+
+    /// Has anything on the screen another colour or weight than the plain one?
+    pub fn coloured(&self) -> bool {
+        let screen = self.screen.screen();
+        let (rows, columns) = screen.size();
+        let cells = (0..rows.get()).flat_map(|row| (0..columns.get()).filter_map(move |column| screen.cell(row, column)));
+        let plain = |cell: &vt100::Cell| {
+            cell.fgcolor() == vt100::Color::Default && cell.bgcolor() == vt100::Color::Default && !cell.bold()
+        };
+        cells.into_iter().any(|cell| !plain(cell))
     }
 
     /// Waits for the program's end; returns its exit code and the whole screen. No row is wider than the terminal.

@@ -1,6 +1,9 @@
 //! Runs in sandboxes: hosts are folders of the run, so a test can look into them and change them.
 
-use crate::cli::{Ended, Keybook, root};
+use crate::{
+    cli::{Ended, Keybook, root},
+    pty::Terminal,
+};
 use keybook_api::{Event, Record};
 use keybook_core::journal::format::sha256_hex;
 use std::{
@@ -19,6 +22,24 @@ pub const MASTERS: [&str; 5] =
 
 /// The first master, on which the new files are made.
 pub const FIRST: &str = MASTERS[0];
+
+/// The prompt of every gate.
+pub const GATE: &str = "[r]un, [s]kip, [d]etails, roll [b]ack, [q] stop here";
+
+/// The certificates of the runbook's scenarios, with keys that are made at once.
+pub const QUICK_CERTIFICATES: &str = r#"certificates:
+  ca:
+    ca: true
+    subject: { C: CN, O: k8s, OU: System, L: Shanghai, ST: Shanghai, CN: kubernetes }
+    key: ecdsa-p256
+    valid: { from: -3630d, to: 20d }
+  etcd:
+    issuer: ca
+    subject: { C: CN, O: k8s, OU: System, L: Shanghai, ST: Shanghai, CN: etcd }
+    key: ecdsa-p256
+    sans: ["${groups.master}", "IP:127.0.0.1", "IP:10.10.10.1", "${groups.master.map(|name| hosts[name].address)}"]
+    valid: { from: -1d, to: 3649d }
+"#;
 
 /// How long something that is on its way is waited for. Never what a test measures.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -43,8 +64,28 @@ impl Bench {
         let keybook = Keybook::new(folder.path());
         let bench = Self { folder, keybook };
         copy(&root().join("runbooks/tos-etcd-ca"), &bench.path("tos-etcd-ca"));
-        copy(&root().join("tests/fixtures/sandbox"), &bench.path("tos-etcd-ca/scenarios"));
+        bench.scenario("quick-one", 1, "");
+        bench.scenario("quick-three", 3, "");
+        let fault = r#"faults: [{ hosts: master, path: "/var/lib/keybook/lock-*", kind: fail }]"#;
+        bench.scenario("first-write-fails", 1, fault);
         bench
+    }
+
+    /// Writes a scenario that is as the runbook's own, but quick: elliptic keys, hardly any waiting. `more` are
+    /// further keys of it, or other values of `inputs` and `certificates`.
+    pub fn scenario(&self, name: &str, masters: usize, more: &str) {
+        let masters = &MASTERS[..masters];
+        let mut text = format!("keybook: 1\nscenario: {name}\nextends: three-masters.yaml\n{more}\nhosts:\n");
+        for (number, host) in masters.iter().enumerate() {
+            text += &format!("  {host}: {{ address: 172.22.25.{} }}\n", 10 + number);
+        }
+        text += &format!("groups: {{ master: [{}], manager: [{FIRST}] }}\n", masters.join(", "));
+        for (key, value) in [("inputs:", "inputs: { settle: 10ms }\n"), ("certificates:", QUICK_CERTIFICATES)] {
+            if !more.contains(key) {
+                text += value;
+            }
+        }
+        self.write(&format!("tos-etcd-ca/scenarios/{name}.yaml"), text);
     }
 
     /// A place in the test's folder.
@@ -111,6 +152,18 @@ impl Bench {
         let mut command = self.keybook.command(args);
         command.stdin(Stdio::null()).stdout(file("out")).stderr(file("err"));
         command.spawn().unwrap()
+    }
+
+    /// A guided run, at a terminal.
+    pub fn guided(&self, scenario: &str, more: &[&str]) -> Terminal {
+        let runbook = self.runbook();
+        Terminal::start(self.keybook.command(["run", &runbook, "--sandbox", scenario].iter().chain(more)))
+    }
+
+    /// Another verb on the latest run, at a terminal.
+    pub fn guided_on(&self, verb: &str, more: &[&str]) -> Terminal {
+        let id = self.keybook.latest();
+        Terminal::start(self.keybook.command([verb, &id].iter().chain(more)))
     }
 
     /// The latest run's folder.
@@ -237,7 +290,7 @@ pub fn signal(pid: u32, name: &str) {
 pub fn openssl(args: &[&str]) -> Result<String, String> {
     let output = Command::new("openssl").args(args).stdin(Stdio::null()).output().expect("openssl is installed");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stdout) + &text(&output.stderr)) }
+    if output.status.success() { Ok(text(&output.stdout)) } else { Err(format!("{}{}", text(&output.stdout), text(&output.stderr))) }
 }
 
 /// A path as an argument.

@@ -2,7 +2,7 @@
 
 use crate::args::{Format, Global};
 use keybook_api::{Diagnostic, Fault};
-use keybook_report::{diagnostics, fault};
+use keybook_report::{diagnostics, fault, text};
 use std::{
     collections::HashMap,
     io::{IsTerminal, Write},
@@ -47,6 +47,12 @@ impl Output {
     /// Progress, advice, errors.
     pub fn say(&self, text: &str) {
         let _ = writeln!(std::io::stderr().lock(), "{}", text.trim_end_matches('\n'));
+    }
+
+    /// The same, as prose: lines are broken where the terminal ends.
+    pub fn tell(&self, text: &str) {
+        let lines: Vec<String> = text.lines().flat_map(|line| text::wrap(line, self.width)).collect();
+        self.say(&lines.join("\n"));
     }
 
     /// A fault in full.

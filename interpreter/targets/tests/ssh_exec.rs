@@ -173,7 +173,7 @@ async fn a_frozen_host_does_not_hang_anything() {
     let sshd = Sshd::start();
     let host = connect(&sshd.spec()).await.unwrap();
     let large = Command::shell("cat >/dev/null").stdin(Secret::new(vec![0; 64 << 20]));
-    let (reading, writing, ()) = tokio::join!(sh(&*host, "sleep 300"), host.exec(large, &quiet), async {
+    let (reading, writing, ()) = tokio::join!(sh(&*host, "sleep 20"), host.exec(large, &quiet), async {
         tokio::time::sleep(Duration::from_millis(100)).await;
         sshd.freeze();
     });

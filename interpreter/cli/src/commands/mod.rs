@@ -59,7 +59,7 @@ struct AskAboutHostKeys {
 impl HostKeyPolicy for AskAboutHostKeys {
     async fn unknown_host(&self, host: &str, fingerprint: &str) -> bool {
         let _turn = self.one_at_a_time.lock().await;
-        self.output.say(&format!(
+        self.output.tell(&format!(
             "\nThe host key of {host} is not known yet: {fingerprint}\n\
              Compare it with what the host's console shows (ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub)."
         ));

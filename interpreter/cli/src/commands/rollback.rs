@@ -52,7 +52,7 @@ fn given(answers: &keybook_core::model::Answers) -> bool {
 fn confirm(run: &RunDir, records: &[keybook_api::Record], output: &Output) -> Result<bool, Fault> {
     let state = State::replay(records).map_err(|why| Fault::failed("replay the journal", why))?;
     let changed = state.units.values().filter(|unit| unit.may_have_changed() && unit.changed).count();
-    output.say(&format!(
+    output.tell(&format!(
         "Run {} changed something in {changed} units. They are taken back, the latest first.",
         run.id
     ));

@@ -15,7 +15,7 @@ pub async fn unlock(args: UnlockArgs, output: &Output) -> Result<i32, CliError> 
                 .hint("--yes says that you are sure")
                 .into());
         }
-        output.say("Make sure that the run is lost and nothing of it is under way: the lock is what keeps two runs apart.");
+        output.tell("Make sure that the run is lost and nothing of it is under way: the lock is what keeps two runs apart.");
         let typed = dialoguer::Input::<String>::new()
             .with_prompt(format!(
                 "Type the cluster's name ({}) to remove the lock of {}",

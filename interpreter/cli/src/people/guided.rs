@@ -73,7 +73,7 @@ impl Person for Guided {
 
     async fn doubt(&self, doubt: &Doubt) -> Option<Verdict> {
         let _still = self.screen.hold();
-        self.output.say(&format!(
+        self.output.tell(&format!(
             "\n{} was under way when the run was interrupted ({}).\nNobody can tell whether it happened: {}\n\
              Look at {} before you answer.",
             doubt.unit,
@@ -91,7 +91,7 @@ impl Person for Guided {
 
     async fn conflict(&self, conflict: &Conflict) -> Option<bool> {
         let _still = self.screen.hold();
-        self.output.say(&format!(
+        self.output.tell(&format!(
             "\n{}:{} is no longer what this run wrote: {}.\nRestoring the original overwrites it.",
             conflict.host,
             text::clean(&conflict.path),
@@ -127,26 +127,37 @@ impl Guided {
         };
         self.output.say("");
         if let Some(changed) = &asked.changed {
-            self.output.say(&format!("The plan is no longer what you saw: {}.", text::clean(changed)));
+            self.output.tell(&format!("The plan is no longer what you saw: {}.", text::clean(changed)));
         }
         self.output.say(&card::render_card(&shown, self.output.color, self.output.width));
         if !asked.irreversible.is_empty() {
-            self.output.say(&format!("This cannot be taken back: {}", text::clean(&asked.irreversible)));
+            self.output.tell(&format!("This cannot be taken back: {}", text::clean(&asked.irreversible)));
         }
         self.output.say(&text::wrap(&text::clean(&asked.question), self.output.width).join("\n"));
     }
 
     fn details(&self, card: &Card) {
-        self.output.say(&format!("unit     {}\nwritten  {}", card.unit, card.at));
+        self.detail("unit", &card.unit.to_string());
+        self.detail("written", &card.at.to_string());
         for line in &card.plan.lines {
-            self.output.say(&format!("does     {}", text::clean(line)));
+            self.detail("does", line);
         }
         for path in &card.plan.touches {
-            self.output.say(&format!("touches  {}", text::clean(path)));
+            self.detail("touches", path);
         }
         if let Some(facts) = &card.facts {
             let facts = serde_json::to_string_pretty(facts).unwrap_or_default();
-            self.output.say(&format!("facts    {}", text::clean_exact(&facts)));
+            facts.lines().for_each(|line| self.detail("facts", line));
+        }
+    }
+
+    /// A name and a text that keeps to its columns.
+    fn detail(&self, name: &str, text: &str) {
+        const NAME: usize = 9;
+        let lines = text::wrap(&text::clean(text), self.output.width.saturating_sub(NAME));
+        for (at, line) in lines.iter().enumerate() {
+            let name = if at == 0 { name } else { "" };
+            self.output.say(format!("{name:<NAME$}{line}").trim_end());
         }
     }
 

@@ -148,3 +148,32 @@ async fn killed_at_any_instant_a_run_is_taken_back_wholly() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn killed_again_while_it_resumes_a_run_still_comes_to_the_same_end() {
+    let (done, shots) = shots().await;
+    let wanted = files(&done.world);
+    let first = shots.iter().find(|shot| shot.after.contains("unit.intent bounce/stop@a")).unwrap();
+    let mut once = done.after(&first.journal, World::from_hosts(&first.hosts));
+    looks_at(&once);
+    let tape = Tape::new(once.journal(), &once.world);
+    once.watchers.push(Arc::clone(&tape) as Arc<_>);
+    assert_eq!(once.resume().await.status, RunStatus::Done);
+    let shots = tape.shots();
+    assert!(shots.len() > 40, "{} instants", shots.len());
+    for shot in &shots[..shots.len() - 1] {
+        let twice = done.after(&shot.journal, World::from_hosts(&shot.hosts));
+        looks_at(&twice);
+        let outcome = twice.resume().await;
+        let at = format!("after {}: {}", shot.after, outcome.reason);
+        assert_eq!(outcome.status, RunStatus::Done, "{at}");
+        assert_eq!(files(&twice.world), wanted, "{at}");
+        for host in ["a", "b"] {
+            assert_eq!(
+                (twice.world.effects(host, "stop"), twice.world.effects(host, "start")),
+                (1, 1),
+                "{at}"
+            );
+        }
+    }
+}

@@ -161,7 +161,7 @@ fn expressions_are_placed_inside_quoted_and_block_text() {
         ),
         ("  - id: s\n    t.note: { text: \"a\\tb ${nothing}\" }\n", "11:29", "unknown-variable"),
         ("  - id: s\n    t.note: { text: 'it''s ${nothing}' }\n", "11:30", "unknown-variable"),
-        ("  - id: s\n    t.note: { text: \"${1 +}\" }\n", "11:26", "script-syntax"),
+        ("  - id: s\n    t.note: { text: \"${1 +}\" }\n", "11:27", "script-syntax"),
         ("  - id: s\n    check: nofunction(3)\n    t.note: { text: x }\n", "11:12", "unknown-function"),
         ("  - id: s\n    t.note: { text: \"${inputs.a\" }\n", "11:22", "template-syntax"),
     ] {

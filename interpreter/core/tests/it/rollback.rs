@@ -225,6 +225,27 @@ async fn restored_files_are_settled_again_with_their_gates() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_file_that_a_later_step_restored_is_owed_all_the_same() {
+    for later in ["t.put: { path: /srv/f, content: newer }", "t.judged: { name: lost }"] {
+        let bench = Bench::new(&format!(
+            "steps:
+  - {{ id: install, hosts: \"master[0]\", owes: {{ what: restart }}, t.put: {{ path: /srv/f, content: new }} }}
+  - {{ id: bounce, hosts: \"master[0]\", settles: restart, t.run: {{ script: effect bounce }} }}
+  - {{ id: later, hosts: \"master[0]\", {later} }}
+"
+        ));
+        bench.world.put_node("a", "/srv", Node::dir(0o700));
+        bench.world.put("a", "/srv/f", "old");
+        bench.world.trouble("a", "exec", "effect lost", How::LostAfter);
+        let outcome = bench.start().await;
+        assert!([0, 9].contains(&outcome.exit), "{}", outcome.reason);
+        assert_eq!(bench.roll_back().await.exit, 5);
+        assert_eq!(bench.world.text("a", "/srv/f").unwrap(), "old");
+        assert_eq!(bench.world.effects("a", "bounce"), 2, "{later}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_settling_that_is_stopped_is_gone_on_with() {
     let bench = Bench::new(OWING).masters(&["a", "b"]);
     assert_eq!(bench.start().await.exit, 0);

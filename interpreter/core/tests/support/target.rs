@@ -3,8 +3,8 @@
 use super::world::{Host, How, Node, World};
 use async_trait::async_trait;
 use keybook_api::{
-    Command, Connector, Exit, Fault, FaultKind, FileKind, HostSpec, Identity, Owner, Receipt, ReceiptId,
-    Secret, Stat, Stream, StreamName, Survey, Target, TreeEntry, Write, target::LineSink,
+    Command, Connector, Exit, Fault, FaultKind, FileKind, HostSpec, Identity, Receipt, ReceiptId, Secret,
+    Stat, Stream, StreamName, Survey, Target, TreeEntry, Write, target::LineSink,
 };
 use keybook_core::journal::format::sha256_hex;
 use std::{sync::Arc, time::Duration};
@@ -299,6 +299,3 @@ impl Target for FakeTarget {
 
     async fn close(&self) {}
 }
-
-/// Root's own.
-pub const ROOT: Owner = Owner { uid: 0, gid: 0 };

@@ -7,7 +7,7 @@ use super::shell::{Output, RawShell, Started};
 use super::{Place, receipts};
 use futures::FutureExt;
 use keybook_api::target::LineSink;
-use keybook_api::{Cancel, Fault, FaultKind, Receipt, ReceiptId, Secret};
+use keybook_api::{Cancel, Fault, FaultKind, ReceiptId, Secret};
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -102,7 +102,8 @@ pub(crate) async fn run<S: RawShell + ?Sized>(at: Place<'_, S>, job: Job<'_>) ->
     };
     let Started { stdin, mut output } = started;
     let text = texts.text();
-    let mut feed = feed(stdin, text.as_bytes(), job.stdin).boxed();
+    // Fused, because it may be through when the command is to be ended.
+    let mut feed = feed(stdin, text.as_bytes(), job.stdin).fuse().boxed();
     let receipt = job.receipt;
     let mut progress = Progress::new(at.shell.host(), &nonce, job);
     let end = tokio::select! {
@@ -114,9 +115,9 @@ pub(crate) async fn run<S: RawShell + ?Sized>(at: Place<'_, S>, job: Job<'_>) ->
         Err(why) => return stop(at, progress, &mut output, feed.as_mut(), why, clock).await,
     };
     if let Some(id) = receipt.filter(|_| progress.needs_receipt(&end))
-        && let Receipt::Ended(status) = Box::pin(receipts::look_up(at, id)).await?
+        && let Ok(receipt) = Box::pin(receipts::look_up(at, id)).await
     {
-        progress.settle(status);
+        progress.settle(receipt);
     }
     progress.outcome(end, clock.elapsed())
 }

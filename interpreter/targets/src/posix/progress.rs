@@ -5,7 +5,7 @@ use super::marker::{Demarcator, Mark, Piece};
 use super::output::{Capture, Lines};
 use super::shell::Output;
 use keybook_api::target::LineSink;
-use keybook_api::{Fault, FaultKind, StreamName};
+use keybook_api::{Fault, FaultKind, Receipt, StreamName};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -86,16 +86,21 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// True when the shell is gone and only a receipt can tell how the command ended.
+    /// True when the shell is gone and only a receipt can tell what became of the command.
     pub fn needs_receipt(&self, end: &End) -> bool {
-        matches!(end, End::Exited) && self.process.is_some() && self.ending.is_none()
+        matches!(end, End::Exited) && self.ending.is_none()
     }
 
-    /// Takes the status from a receipt; the last output may be missing.
-    pub fn settle(&mut self, status: i32) {
-        self.ending = Some(Mark::End { status, recorded: true });
-        self.out.capture.lose();
-        self.err.capture.lose();
+    /// Takes over what the receipt says; the last output may be missing.
+    pub fn settle(&mut self, receipt: Receipt) {
+        if receipt != Receipt::Absent {
+            self.process.get_or_insert_default();
+        }
+        if let Receipt::Ended(status) = receipt {
+            self.ending = Some(Mark::End { status, recorded: true });
+            self.out.capture.lose();
+            self.err.capture.lose();
+        }
     }
 
     /// Listens until the command has begun, or can no longer begin.

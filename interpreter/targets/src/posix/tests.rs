@@ -234,10 +234,9 @@ async fn a_command_whose_wrapper_died_too_is_cut() {
             let begun = lab.at("/var/lib/keybook/r1/receipts").join(format!("{}.begun", id.file_name()));
             let text = std::fs::read_to_string(begun).unwrap();
             let fields: Vec<&str> = text.split_whitespace().collect();
-            for pid in [fields[3], fields[0]] {
-                let pid = rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap();
-                rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-            }
+            let pid = |field: &str| rustix::process::Pid::from_raw(field.parse().unwrap()).unwrap();
+            rustix::process::kill_process(pid(fields[3]), rustix::process::Signal::KILL).unwrap();
+            rustix::process::kill_process_group(pid(fields[0]), rustix::process::Signal::KILL).unwrap();
         });
     assert_eq!(result.unwrap_err().kind, FaultKind::Unknown);
     assert_eq!(lab.host.receipt(&id).await.unwrap(), Receipt::Cut);
