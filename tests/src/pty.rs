@@ -24,7 +24,6 @@ const PATIENCE: Duration = Duration::from_secs(90);
 pub struct Terminal {
     session: Session<OsProcess, PtyStream>,
     screen: vt100::Parser,
-    coloured: bool,
     /// The row from which on nothing was answered yet.
     mark: usize,
     ended: bool,
@@ -37,7 +36,7 @@ impl Terminal {
         session.get_process_mut().set_window_size(COLUMNS, 24).expect("a terminal has a size");
         let size = |number: u16| number.try_into().expect("not zero");
         let screen = vt100::Parser::new(size(6000), size(2 * COLUMNS), 0);
-        Self { session, screen, coloured: false, mark: 0, ended: false }
+        Self { session, screen, mark: 0, ended: false }
     }
 
     /// Everything that the screen shows.
@@ -58,8 +57,6 @@ impl Terminal {
             Ok(0) => self.ended = true,
             Ok(count) => {
                 self.screen.process(&bytes[..count]);
-                let (row, _) = self.screen.screen().cursor_position();
-                self.coloured |= (row.saturating_sub(50)..=row).any(|row| self.colours(row));
                 return true;
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
@@ -105,16 +102,6 @@ impl Terminal {
         }
         self.mark = usize::from(self.screen.screen().cursor_position().0);
         write!(self.session, "\r").and_then(|()| self.session.flush()).expect("the program reads");
-    }
-
-    /// Was anything printed in colour, bold or dim?
-    pub fn coloured(&self) -> bool {
-        self.coloured
-    }
-
-    fn colours(&self, row: u16) -> bool {
-        let plain = |cell: &vt100::Cell| cell.fgcolor() == vt100::Color::Default && !cell.bold() && !cell.dim();
-        (0..COLUMNS).filter_map(|column| self.screen.screen().cell(row, column)).any(|cell| !plain(cell))
     }
 
     /// Presses Ctrl-C.

@@ -12,6 +12,7 @@ use std::{
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
@@ -46,7 +47,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A copy of the TOS runbook with the tests' own scenarios, and a user of the program.
 pub struct Bench {
-    folder: TempDir,
+    folder: Arc<TempDir>,
     /// The user.
     pub keybook: Keybook,
 }
@@ -60,7 +61,7 @@ impl Default for Bench {
 impl Bench {
     /// A fresh one, without runs.
     pub fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = Arc::new(tempfile::tempdir().unwrap());
         let keybook = Keybook::new(folder.path());
         let bench = Self { folder, keybook };
         copy(&root().join("runbooks/tos-etcd-ca"), &bench.path("tos-etcd-ca"));
@@ -86,6 +87,13 @@ impl Bench {
             }
         }
         self.write(&format!("tos-etcd-ca/scenarios/{name}.yaml"), text);
+    }
+
+    /// The same runs once more, as they are now: what becomes of them there changes nothing here.
+    pub fn twin(&self, name: &str) -> Self {
+        let twin = Self { folder: Arc::clone(&self.folder), keybook: Keybook::new(&self.path(name)) };
+        copy(&self.path("state"), &twin.path(&format!("{name}/state")));
+        twin
     }
 
     /// A place in the test's folder.

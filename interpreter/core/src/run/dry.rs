@@ -60,6 +60,11 @@ impl Attempt<'_> {
             let unit = UnitId { step: format!("{}/{}", self.unit.step, child.id.value), ..self.unit.clone() };
             let item = self.scope.get("item").cloned().unwrap_or_default();
             let mut attempt = Attempt::new(self.session, child, unit, &item, self.cancel.clone());
+            if let Some(when) = &child.when
+                && matches!(attempt.truth(when, "when"), Ok(false))
+            {
+                continue;
+            }
             let known = match &child.work {
                 Work::Action(call) => attempt.plan_quietly(call).await,
                 Work::Steps(_) => Ok(Plan::will([child.title.clone()])),

@@ -399,6 +399,32 @@ impl Session {
     }
 
     /// Compares every path that the run touched or kept with what was there first.
+    /// Does the step at a path, or one around it, settle an obligation?
+    fn settles(&self, path: &str) -> bool {
+        let around = path.match_indices('/').map(|(at, _)| &path[..at]).chain([path]);
+        around.filter_map(|path| self.runbook.step_at(path)).any(|step| step.settles.is_some())
+    }
+
+    /// Units that changed something which nothing takes back: a command without `undo` and without a backup.
+    fn without_way_back(&self) -> Vec<String> {
+        let changed: Vec<UnitId> = self.log.state(|state| {
+            let own = state.units.iter().filter(|(id, unit)| canonical(&id.step) == id.step && unit.changed);
+            own.map(|(id, _)| id.clone()).collect()
+        });
+        let lost = |unit: &UnitId| {
+            let step = self.runbook.step_at(&unit.step)?;
+            let Work::Action(call) = &step.work else { return None };
+            let changes = self.registry.get(&call.action)?.spec().effect == Effect::Changes;
+            // What settles an obligation (a restart) leaves nothing to take back: it was carried out again.
+            (changes
+                && step.backup.is_empty()
+                && !self.settles(&unit.step)
+                && self.way_back(step, unit).0 == "nothing")
+                .then(|| format!("{unit}: `{}` has no way back; what it changed stands", call.action))
+        };
+        changed.iter().filter_map(lost).collect()
+    }
+
     async fn verify_originals(self: &Arc<Self>) -> Result<(), Stop> {
         let hosts = self.log.state(|state| state.originals.hosts());
         let (mut compared, mut differing) = (0, Vec::new());
@@ -420,6 +446,7 @@ impl Session {
                 }
             }
         }
+        differing.extend(self.without_way_back());
         let all = differing.clone();
         self.log.run(Event::RollbackVerified { compared, differing })?;
         if all.is_empty() {
@@ -427,7 +454,7 @@ impl Session {
         }
         Err(Fault::failed(
             "bring everything back",
-            format!("{} of {compared} paths differ: {}", all.len(), all.join("; ")),
+            format!("{compared} paths were compared; not as before: {}", all.join("; ")),
         )
         .now("the rest is as it was before the run")
         .into())

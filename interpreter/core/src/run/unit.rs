@@ -207,6 +207,10 @@ impl<'s> Attempt<'s> {
 
     fn leave_out(&self, reason: SkipReason, detail: &str) -> Result<Prepared, Stop> {
         self.write(Event::UnitSkipped { reason, detail: detail.to_owned() })?;
+        if reason == SkipReason::AlreadyDone {
+            // What the step would settle is so already, as its check says.
+            self.settle()?;
+        }
         Ok(Prepared::LeftOut)
     }
 

@@ -22,6 +22,7 @@ const WHOLE: &str = "steps:
     hosts: master[0]
     for_each: \"[`x`, `y`]\"
     t.run: { script: \"effect loop-${item}\" }
+    undo: { t.note: { text: nothing stays } }
   - { id: move, hosts: \"master[0]\", t.move: { from: /etc/here, to: /etc/there } }
   - id: command
     hosts: master[0]

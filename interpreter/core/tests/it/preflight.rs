@@ -7,7 +7,7 @@ use keybook_core::{
     run::{drift, engine},
 };
 
-const ONE: &str = "steps:\n  - { id: s, hosts: master, gate: { ask: ok }, t.run: { script: effect s } }\n";
+const ONE: &str = "steps:\n  - { id: s, hosts: master, gate: { ask: ok }, t.run: { script: effect s }, undo: { t.note: { text: back } } }\n";
 
 fn findings(bench: &Bench) -> Vec<String> {
     let show = |event| match event {

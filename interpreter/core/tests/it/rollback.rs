@@ -434,3 +434,16 @@ async fn unknown_outcomes_in_a_settling_are_told_as_such() {
     let outcome = bench.roll_back().await;
     assert_eq!(outcome.exit, 5, "{}", outcome.reason);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_command_without_a_way_back_is_not_called_rolled_back() {
+    let bench = Bench::new("steps:\n  - { id: s, hosts: \"master[0]\", t.run: { script: effect s } }\n");
+    assert_eq!(bench.start().await.exit, 0);
+    let outcome = bench.roll_back().await;
+    assert_eq!(outcome.exit, 6);
+    assert!(
+        outcome.reason.contains("s@a: `t.run` has no way back; what it changed stands"),
+        "{}",
+        outcome.reason
+    );
+}
