@@ -96,6 +96,11 @@ impl Keybook {
         Ended { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
     }
 
+    /// Where a test may let the program's output go.
+    pub fn log(&self) -> PathBuf {
+        self.home.join("output.log")
+    }
+
     /// Folders of all runs, the oldest first.
     pub fn runs(&self) -> Vec<PathBuf> {
         let Ok(entries) = fs::read_dir(self.state.join("keybook/runs")) else { return Vec::new() };
@@ -113,16 +118,26 @@ impl Keybook {
 
     /// The records of the latest run's journal; a last line that was cut off is left out.
     pub fn records(&self) -> Vec<Record> {
-        let runs = self.runs();
-        let text = fs::read_to_string(runs.last().expect("there is a run").join("journal.jsonl")).unwrap_or_default();
+        self.records_of(&self.latest())
+    }
+
+    /// The records of a run's journal.
+    pub fn records_of(&self, run: &str) -> Vec<Record> {
+        let journal = self.state.join("keybook/runs").join(run).join("journal.jsonl");
+        let text = fs::read_to_string(journal).unwrap_or_default();
         let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
         whole.map(|line| serde_json::from_str(line).expect("a record of the journal")).collect()
     }
 
-    /// Ids of units (`step@host`) of which the latest run's journal has this record.
-    pub fn units(&self, wanted: impl Fn(&Event) -> bool) -> Vec<String> {
-        let records = self.records();
+    /// Ids of units (`step@host`) of which a run's journal has such a record, once for each record.
+    pub fn units_of(&self, run: &str, wanted: impl Fn(&Event) -> bool) -> Vec<String> {
+        let records = self.records_of(run);
         let wanted = records.iter().filter(|record| wanted(&record.event));
         wanted.filter_map(|record| record.unit.as_ref()).map(ToString::to_string).collect()
+    }
+
+    /// The same of the latest run.
+    pub fn units(&self, wanted: impl Fn(&Event) -> bool) -> Vec<String> {
+        self.units_of(&self.latest(), wanted)
     }
 }

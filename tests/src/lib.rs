@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 pub mod cli;
+pub mod kill;
 pub mod lab;
 pub mod proof;
 pub mod pty;
 pub mod sandbox;
+pub mod sshd;

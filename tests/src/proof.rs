@@ -49,6 +49,11 @@ impl Trio {
         x509(&self.cert(), &["-fingerprint", "-sha256"])
     }
 
+    /// The CA certificate as PEM.
+    pub fn ca_text(&self) -> String {
+        fs::read_to_string(self.ca()).expect("a copy")
+    }
+
     fn texts(&self) -> Vec<String> {
         FILES.iter().map(|file| fs::read_to_string(self.0.join(file)).expect("a copy")).collect()
     }

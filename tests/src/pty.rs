@@ -114,6 +114,22 @@ impl Terminal {
         self.session.write_all(&[code]).and_then(|()| self.session.flush()).expect("the program reads");
     }
 
+    /// Presses a key again and again until the program ends.
+    #[track_caller]
+    pub fn press_until_the_end(&mut self, code: u8) {
+        const MOST: usize = 100;
+        for _ in 0..MOST {
+            while self.listen() {}
+            if self.ended {
+                return;
+            }
+            // It may end between the look and the key.
+            let _ = self.session.write_all(&[code]).and_then(|()| self.session.flush());
+            sleep(Duration::from_millis(200));
+        }
+        panic!("it does not end\n{}", self.news());
+    }
+
     /// The program's process.
     pub fn pid(&self) -> u32 {
         self.session.get_process().pid().as_raw().unsigned_abs()

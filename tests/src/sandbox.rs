@@ -8,6 +8,7 @@ use keybook_api::{Event, Record};
 use keybook_core::journal::format::sha256_hex;
 use std::{
     collections::BTreeMap,
+    ffi::OsStr,
     fs,
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
@@ -172,6 +173,42 @@ impl Bench {
     pub fn guided_on(&self, verb: &str, more: &[&str]) -> Terminal {
         let id = self.keybook.latest();
         Terminal::start(self.keybook.command([verb, &id].iter().chain(more)))
+    }
+
+    /// The program, not started, in a mount namespace of its own, in which `/var/lib/keybook` is a folder of the test and
+    /// `prepare` (a shell script; `$1` is the test's folder) was run. So this machine can be a host.
+    pub fn isolated<S: AsRef<OsStr>>(&self, prepare: &str, args: impl IntoIterator<Item = S>) -> Command {
+        for folder in [Path::new("/var/lib/keybook"), &self.path("varlib")] {
+            fs::create_dir_all(folder).unwrap();
+        }
+        let script = format!("mount --bind \"$1/varlib\" /var/lib/keybook\n{prepare}\nshift; exec \"$@\"");
+        let inner = self.keybook.command(args);
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-e", "-c", &script, "sh"]).arg(self.folder.path());
+        command.arg(inner.get_program()).args(inner.get_args()).env_clear().current_dir(inner.get_current_dir().unwrap());
+        command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?)))).stdin(Stdio::null());
+        command
+    }
+
+    /// Calls the program with this machine as a host.
+    pub fn on_this_machine(&self, prepare: &str, args: &[&str]) -> Ended {
+        let output = self.isolated(prepare, args).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        Ended { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    }
+
+    /// A runbook with these steps for the group `node`; gives its folder as an argument.
+    pub fn small_runbook(&self, steps: &str) -> String {
+        let head = "keybook: 1\nname: small\nversion: 0.1.0\nrequires: { keybook: \">=0.1\" }\ntitle: A small runbook\n\
+                    hosts: { node: { min: 1, help: any host } }\nsteps:\n";
+        self.write("small/runbook.yaml", format!("{head}{steps}"));
+        self.text("small")
+    }
+
+    /// An inventory whose one host is this machine; gives its place as an argument.
+    pub fn this_machine(&self) -> String {
+        let text = "keybook: 1\ncluster: here\nhosts: { here: { local: true } }\ngroups: { node: [here] }\n";
+        self.write("inventory.yaml", text)
     }
 
     /// The latest run's folder.

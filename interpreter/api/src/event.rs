@@ -209,8 +209,6 @@ pub enum Event {
         /// `--limit`, when given: only these hosts.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         limit: Vec<String>,
-        /// Salt of the keyed hashes, hexadecimal.
-        salt: String,
     },
     /// The run goes on after it stopped or was killed.
     #[serde(rename = "run.resumed")]

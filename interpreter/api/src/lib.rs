@@ -25,7 +25,7 @@ pub use event::{Event, Record};
 pub use fault::{Fault, FaultKind};
 pub use host::{Connector, HostSpec, Identity};
 pub use ids::{ReceiptId, RunId, UnitId};
-pub use redact::Redactor;
+pub use redact::{KeyLines, Redactor};
 pub use secret::Secret;
 pub use span::{Located, SourceText, Span};
 pub use target::{

@@ -84,11 +84,40 @@ fn url_escaped(text: &str) -> String {
         .collect()
 }
 
-/// Replaces everything from a private key's first line to its last (or to the end of the text).
+/// Hides private keys in a stream that arrives line by line: from a key's first line to its last.
+#[derive(Debug, Default)]
+pub struct KeyLines {
+    inside: bool,
+}
+
+impl KeyLines {
+    /// The line as it may be shown; `None` inside a key.
+    pub fn line<'l>(&mut self, line: &'l str) -> Option<&'l str> {
+        if self.inside {
+            self.inside = find_mark(line, "-----END ").is_none();
+            return None;
+        }
+        if let Some((start, after)) = find_mark(line, "-----BEGIN ") {
+            self.inside = find_mark(&line[after..], "-----END ").is_none();
+            let before = line[..start].trim();
+            return Some(if before.is_empty() { REDACTED } else { before });
+        }
+        Some(line)
+    }
+}
+
+/// Replaces everything from a private key's first line to its last (or to the end of the text). A last line without
+/// a first one hides everything before it: the text is the end of something longer.
 fn hide_private_keys(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some((start, after)) = find_key_begin(rest) {
+    if let Some((end, after)) = find_mark(text, "-----END ")
+        && find_mark(&text[..end], "-----BEGIN ").is_none()
+    {
+        clean.push_str(REDACTED);
+        rest = &text[after..];
+    }
+    while let Some((start, after)) = find_mark(rest, "-----BEGIN ") {
         clean.push_str(&rest[..start]);
         clean.push_str(REDACTED);
         rest = &rest[after..];
@@ -102,12 +131,12 @@ fn hide_private_keys(text: &str) -> String {
     clean
 }
 
-/// Where a `-----BEGIN … PRIVATE KEY-----` begins and ends.
-fn find_key_begin(text: &str) -> Option<(usize, usize)> {
+/// Where a `-----BEGIN … PRIVATE KEY-----` (or END) begins and ends.
+fn find_mark(text: &str, mark: &str) -> Option<(usize, usize)> {
     let mut from = 0;
-    while let Some(found) = text[from..].find("-----BEGIN ") {
+    while let Some(found) = text[from..].find(mark) {
         let start = from + found;
-        let label = start + "-----BEGIN ".len();
+        let label = start + mark.len();
         let stop = label + text[label..].find("-----")?;
         if text[label..stop].ends_with("PRIVATE KEY") {
             return Some((start, stop + "-----".len()));
@@ -154,5 +183,26 @@ mod tests {
         redactor
             .add(&Secret::new("-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBg\n-----END PRIVATE KEY-----\n"));
         assert_eq!(redactor.text("MIIEvQIBADANBg"), REDACTED);
+    }
+
+    #[test]
+    fn a_key_that_arrives_line_by_line_is_hidden() {
+        let mut lines = KeyLines::default();
+        let text = "a\nx: -----BEGIN RSA PRIVATE KEY-----\nMIIE\nabcd\n-----END RSA PRIVATE KEY-----\nb";
+        let shown: Vec<_> = text.lines().filter_map(|line| lines.line(line)).collect();
+        assert_eq!(shown, ["a", "x:", "b"]);
+        let mut lines = KeyLines::default();
+        assert_eq!(lines.line("-----BEGIN PRIVATE KEY-----"), Some(REDACTED));
+        assert_eq!(
+            lines.line("-----BEGIN CERTIFICATE-----"),
+            None,
+            "nothing of a key that does not end is shown"
+        );
+    }
+
+    #[test]
+    fn the_end_of_a_key_hides_what_comes_before_it() {
+        let redactor = Redactor::default();
+        assert_eq!(redactor.text("MHcC\nabcd\n-----END PRIVATE KEY-----\nz"), format!("{REDACTED}\nz"));
     }
 }

@@ -225,9 +225,6 @@ pub struct UnlockArgs {
     /// The run whose lock is to go, exactly as the lock record names it
     #[arg(long, value_name = "RUN")]
     pub run: String,
-    /// Secret inputs that the inventory's hosts need
-    #[arg(short = 'e', long = "input", value_name = "KEY=VALUE|@FILE")]
-    pub inputs: Vec<String>,
     /// Do not ask
     #[arg(long)]
     pub yes: bool,

@@ -100,6 +100,7 @@ pub fn answers(file: Option<&Path>, runbook: &model::Runbook) -> Result<Answers,
 }
 
 /// Where a run's hosts come from.
+#[allow(clippy::large_enum_variant)] // one of them exists in a process
 pub enum Hosts {
     /// An inventory file.
     Inventory {
@@ -262,6 +263,7 @@ pub fn company(
             screen: Arc::clone(&screen),
             cancel: cancel.clone(),
             name,
+            turn: tokio::sync::Mutex::default(),
         })
     };
     let watcher: Arc<dyn Watcher> = if output.format == Format::Jsonl {

@@ -21,6 +21,8 @@ pub fn listen() -> Cancel {
                         leave(130);
                     }
                     token.cancel();
+                    let stopping = "stopping in order; Ctrl-C again ends the program at once";
+                    let _ = console::Term::stderr().write_line(stopping);
                 }
                 _ = terminate.recv() => leave(143),
             }

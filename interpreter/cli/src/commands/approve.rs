@@ -9,6 +9,7 @@ use crate::{
 };
 use keybook_api::{Event, Fault, UnitId, event::Answer};
 use keybook_core::run::{machine::UnitState, state::State};
+use keybook_report::text;
 
 /// Answers a gate that waits. The answer counts for the plan that is waiting, and for no other.
 pub fn approve(args: &ApproveArgs, output: &Output) -> Result<i32, CliError> {
@@ -54,8 +55,8 @@ pub fn approve(args: &ApproveArgs, output: &Output) -> Result<i32, CliError> {
     let letter = Letter { unit, answer, by: operator(), why: args.why.clone(), plan };
     inbox::send(&run.path.join("inbox"), &letter)?;
     output.result(&format!(
-        "answered for this plan:\n  {}\nA waiting run reads it at once; otherwise: keybook resume {}",
-        lines.join("\n  "),
+        "answered for this plan:\n  {}\nAn unattended run that waits (--wait) reads it at once; otherwise: keybook resume {}",
+        lines.iter().map(|line| text::clean(line)).collect::<Vec<_>>().join("\n  "),
         run.id
     ));
     Ok(0)

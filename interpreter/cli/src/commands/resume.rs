@@ -38,7 +38,7 @@ pub async fn resume(args: ResumeArgs, output: &Output) -> Result<i32, CliError> 
     let run = RunDir::find(&args.run)?;
     let _claim = run.claim()?;
     let journal = run.read()?;
-    let opened = opened(&journal)?;
+    let opened = opened(&run, &journal)?;
     let pinned = pinned(&run, &opened)?;
     let (loaded, mut differences) = current_runbook(&opened, pinned, args.accept_changes, output)?;
     let hosts = hosts(&run, &opened, args.inventory.as_deref())?;
@@ -64,8 +64,8 @@ pub async fn resume(args: ResumeArgs, output: &Output) -> Result<i32, CliError> 
 }
 
 /// Reads the first record.
-pub fn opened(journal: &Journal) -> Result<Opened, Fault> {
-    let Some(Record { event: Event::RunOpened { runbook, inputs, limit, salt, sandbox, .. }, .. }) =
+pub fn opened(run: &RunDir, journal: &Journal) -> Result<Opened, Fault> {
+    let Some(Record { event: Event::RunOpened { runbook, inputs, limit, sandbox, .. }, .. }) =
         journal.records.first()
     else {
         return Err(Fault::failed("read the run's beginning", "its journal has no `run.opened` record")
@@ -76,8 +76,15 @@ pub fn opened(journal: &Journal) -> Result<Opened, Fault> {
         digest: runbook.digest.clone(),
         inputs: inputs.clone(),
         limit: limit.clone(),
-        salt: salt.clone(),
+        salt: read_salt(run)?,
         sandbox: *sandbox,
+    })
+}
+
+/// The key of the hashes of secret inputs: kept apart from the journal, which may be shown around.
+fn read_salt(run: &RunDir) -> Result<String, Fault> {
+    std::fs::read_to_string(run.pinned("salt")).map_err(|error| {
+        Fault::failed("read the key of the run's secret inputs", error).now("nothing was changed")
     })
 }
 

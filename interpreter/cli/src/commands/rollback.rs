@@ -20,7 +20,7 @@ pub async fn rollback(args: RollbackArgs, output: &Output) -> Result<i32, CliErr
     let run = RunDir::find(&args.run)?;
     let _claim = run.claim()?;
     let journal = run.read()?;
-    let opened = resume::opened(&journal)?;
+    let opened = resume::opened(&run, &journal)?;
     let loaded = resume::pinned(&run, &opened)?;
     let hosts = resume::hosts(&run, &opened, None)?;
     let known = resume::known_inputs(&opened, &hosts);

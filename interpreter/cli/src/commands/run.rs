@@ -11,7 +11,7 @@ use crate::{
 };
 use keybook_api::Fault;
 use keybook_core::{journal::format::hex, run::engine};
-use std::{fs, path::Path};
+use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
 
 /// Begins a run.
 pub async fn run(args: RunArgs, output: &Output) -> Result<i32, CliError> {
@@ -27,7 +27,8 @@ pub async fn run(args: RunArgs, output: &Output) -> Result<i32, CliError> {
     pin(&run, &args.runbook, &hosts)?;
     let cancel = signals::listen();
     let company = assemble::company(&run, &args.answering, output, &cancel, &[])?;
-    let parts = Parts { run: run.clone(), loaded, hosts, inputs, limit: args.sources.limit, salt: salt()? };
+    let parts =
+        Parts { run: run.clone(), loaded, hosts, inputs, limit: args.sources.limit, salt: salt(&run)? };
     let setup = assemble::setup(parts, &args.answering, output, &company, cancel)?;
     output.say(&format!("run {}", run.id));
     let outcome = engine::start(setup, &run.journal()).await;
@@ -63,8 +64,20 @@ fn file_name(path: &Path) -> String {
     path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }
 
-fn salt() -> Result<String, Fault> {
+/// Draws the key of the hashes of secret inputs and keeps it beside the journal, 0600.
+fn salt(run: &RunDir) -> Result<String, Fault> {
     let mut salt = [0u8; 16];
     getrandom::fill(&mut salt).map_err(|error| Fault::failed("draw random numbers", error))?;
-    Ok(hex(&salt))
+    let salt = hex(&salt);
+    let failed = |error: std::io::Error| {
+        Fault::failed("keep the key of the run's secret inputs", error).now("nothing was started")
+    };
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(run.pinned("salt"))
+        .map_err(failed)?;
+    file.write_all(salt.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+    Ok(salt)
 }

@@ -3,6 +3,7 @@
 use crate::{args::UnlockArgs, assemble, error::CliError, output::Output};
 use keybook_api::{Fault, FaultKind};
 use keybook_core::run::lock::{lock_path, read};
+use keybook_report::text;
 use std::io::IsTerminal;
 
 /// Removes the lock records of one run from every host that has them. Records of other runs stay.
@@ -38,12 +39,18 @@ pub async fn unlock(args: UnlockArgs, output: &Output) -> Result<i32, CliError> 
             match found {
                 Some(record) if record.run == args.run => {
                     target.remove(&lock_path(&inventory.cluster)).await?;
-                    output.result(&format!("{}: removed the lock of {}", spec.name, record.holder));
+                    output.result(&format!(
+                        "{}: removed the lock of {}",
+                        spec.name,
+                        text::clean(&record.holder)
+                    ));
                     removed += 1;
                 }
-                Some(record) => {
-                    output.say(&format!("{}: held by another run, {}; left alone", spec.name, record.run))
-                }
+                Some(record) => output.say(&format!(
+                    "{}: held by another run, {}; left alone",
+                    spec.name,
+                    text::clean(&record.run)
+                )),
                 None => {}
             }
             target.close().await;

@@ -26,6 +26,8 @@ pub struct Guided {
     pub cancel: Cancel,
     /// `user@machine`.
     pub name: String,
+    /// One question at a time: what is typed must not answer another host's.
+    pub turn: tokio::sync::Mutex<()>,
 }
 
 /// What may be typed at a gate, with the letter that is enough.
@@ -35,23 +37,73 @@ const CHOICES: &[(&str, &str)] =
 #[async_trait]
 impl Person for Guided {
     async fn gate(&self, card: &Card) -> Option<Reply> {
+        let _turn = self.turn.lock().await;
         if let Some(reply) = inbox::take(&self.inbox, &card.unit, &card.plan) {
             return Some(reply);
         }
         let _still = self.screen.hold();
         self.show(card);
+        let reply = self.answer(card).await;
+        // An answer from elsewhere that came meanwhile must not count for a later asking.
+        inbox::discard(&self.inbox, &card.unit);
+        reply
+    }
+
+    async fn doubt(&self, doubt: &Doubt) -> Option<Verdict> {
+        let _turn = self.turn.lock().await;
+        let _still = self.screen.hold();
+        self.output.tell(&format!(
+            "\n{} was under way when the run was interrupted ({}).\nNobody can tell whether it happened: {}\n\
+             Look at {} before you answer.",
+            doubt.unit,
+            text::clean(&doubt.title),
+            text::clean(&doubt.reason),
+            doubt.unit.host
+        ));
+        let choices: &[(&str, &str)] = &[("done", "d"), ("not done", "n"), ("stop here", "q")];
+        match self.choose("Had it happened? [d]one, [n]ot done, [q] stop here", choices, &self.cancel).await?
+        {
+            "done" => Some(Verdict::Done),
+            "not done" => Some(Verdict::NotDone),
+            _ => None,
+        }
+    }
+
+    async fn conflict(&self, conflict: &Conflict) -> Option<bool> {
+        let _turn = self.turn.lock().await;
+        let _still = self.screen.hold();
+        self.output.tell(&format!(
+            "\n{}:{} is no longer what this run wrote: {}.\nRestoring the original overwrites it.",
+            conflict.host,
+            text::clean(&conflict.path),
+            text::clean(&conflict.detail)
+        ));
+        Some(self.choose("Overwrite it with the original? [y]es, [n]o", YES_NO, &self.cancel).await? == "yes")
+    }
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+}
+
+const YES_NO: &[(&str, &str)] = &[("yes", "y"), ("no", "n")];
+
+impl Guided {
+    /// Asks until there is an answer.
+    async fn answer(&self, card: &Card) -> Option<Reply> {
+        let cancel = &card.cancel;
         loop {
             let prompt = "[r]un, [s]kip, [d]etails, roll [b]ack, [q] stop here";
-            let answer = match self.choose(prompt, CHOICES).await? {
+            let answer = match self.choose(prompt, CHOICES, cancel).await? {
                 "run" if card.irreversible.is_empty() => Answer::Run,
                 "run" => {
-                    if !self.typed_word(&card.unit.host).await? {
+                    if !self.typed_word(&card.unit.host, cancel).await? {
                         continue;
                     }
                     Answer::Run
                 }
                 "skip" => {
-                    let why = self.line("Why skip it?").await?;
+                    let why = self.line("Why skip it?", cancel).await?;
                     return Some(self.reply(Answer::Skip, why));
                 }
                 "details" => {
@@ -59,7 +111,8 @@ impl Person for Guided {
                     continue;
                 }
                 "roll back" => {
-                    let sure = self.choose("Take back everything this run did? [y]es, [n]o", YES_NO).await?;
+                    let sure =
+                        self.choose("Take back everything this run did? [y]es, [n]o", YES_NO, cancel).await?;
                     if sure == "no" {
                         continue;
                     }
@@ -71,43 +124,6 @@ impl Person for Guided {
         }
     }
 
-    async fn doubt(&self, doubt: &Doubt) -> Option<Verdict> {
-        let _still = self.screen.hold();
-        self.output.tell(&format!(
-            "\n{} was under way when the run was interrupted ({}).\nNobody can tell whether it happened: {}\n\
-             Look at {} before you answer.",
-            doubt.unit,
-            text::clean(&doubt.title),
-            text::clean(&doubt.reason),
-            doubt.unit.host
-        ));
-        let choices: &[(&str, &str)] = &[("done", "d"), ("not done", "n"), ("stop here", "q")];
-        match self.choose("Had it happened? [d]one, [n]ot done, [q] stop here", choices).await? {
-            "done" => Some(Verdict::Done),
-            "not done" => Some(Verdict::NotDone),
-            _ => None,
-        }
-    }
-
-    async fn conflict(&self, conflict: &Conflict) -> Option<bool> {
-        let _still = self.screen.hold();
-        self.output.tell(&format!(
-            "\n{}:{} is no longer what this run wrote: {}.\nRestoring the original overwrites it.",
-            conflict.host,
-            text::clean(&conflict.path),
-            text::clean(&conflict.detail)
-        ));
-        Some(self.choose("Overwrite it with the original? [y]es, [n]o", YES_NO).await? == "yes")
-    }
-
-    fn name(&self) -> String {
-        self.name.clone()
-    }
-}
-
-const YES_NO: &[(&str, &str)] = &[("yes", "y"), ("no", "n")];
-
-impl Guided {
     fn reply(&self, answer: Answer, why: String) -> Reply {
         Reply { answer, by: self.name.clone(), via: Via::Terminal, why }
     }
@@ -162,8 +178,8 @@ impl Guided {
     }
 
     /// The host's name, typed out: nothing irreversible happens by a single key.
-    async fn typed_word(&self, word: &str) -> Option<bool> {
-        let typed = self.line(&format!("Type `{word}` to confirm")).await?;
+    async fn typed_word(&self, word: &str, cancel: &Cancel) -> Option<bool> {
+        let typed = self.line(&format!("Type `{word}` to confirm"), cancel).await?;
         if typed == word {
             return Some(true);
         }
@@ -171,9 +187,14 @@ impl Guided {
         Some(false)
     }
 
-    async fn choose(&self, prompt: &str, choices: &[(&'static str, &'static str)]) -> Option<&'static str> {
+    async fn choose(
+        &self,
+        prompt: &str,
+        choices: &[(&'static str, &'static str)],
+        cancel: &Cancel,
+    ) -> Option<&'static str> {
         for _ in 0..PATIENCE {
-            let typed = self.line(prompt).await?.to_lowercase();
+            let typed = self.line(prompt, cancel).await?.to_lowercase();
             let found = choices.iter().find(|(word, letter)| typed == *word || typed == *letter);
             if let Some((word, _)) = found {
                 return Some(word);
@@ -185,9 +206,9 @@ impl Guided {
     }
 
     /// One line that is not empty. `None` at the end of the input, on Ctrl-C, and after too many empty lines.
-    async fn line(&self, prompt: &str) -> Option<String> {
+    async fn line(&self, prompt: &str, cancel: &Cancel) -> Option<String> {
         for _ in 0..PATIENCE {
-            let typed = self.read(prompt.to_owned()).await?;
+            let typed = self.read(prompt.to_owned(), cancel).await?;
             let typed = typed.trim().to_owned();
             if !typed.is_empty() {
                 return Some(typed);
@@ -196,7 +217,7 @@ impl Guided {
         None
     }
 
-    async fn read(&self, prompt: String) -> Option<String> {
+    async fn read(&self, prompt: String, cancel: &Cancel) -> Option<String> {
         let (send, receive) = tokio::sync::oneshot::channel();
         std::thread::spawn(move || {
             let term = console::Term::stderr();
@@ -209,7 +230,7 @@ impl Guided {
             let _ = send.send(read.ok());
         });
         tokio::select! {
-            () = self.cancel.cancelled() => None,
+            () = cancel.cancelled() => None,
             typed = receive => typed.ok().flatten(),
         }
     }

@@ -58,16 +58,30 @@ pub fn send(inbox: &Path, letter: &Letter) -> Result<(), Fault> {
 /// The answer for a unit and its plan, if there is one. It is taken out.
 pub fn take(inbox: &Path, unit: &UnitId, plan: &Plan) -> Option<Reply> {
     let wanted = digest(&plan.change, &plan.lines, &plan.diffs);
-    let letters: Vec<PathBuf> = fs::read_dir(inbox).ok()?.flatten().map(|entry| entry.path()).collect();
-    for path in letters.into_iter().filter(|path| path.extension().is_some_and(|end| end == "json")) {
-        let Some(letter) =
-            fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str::<Letter>(&text).ok())
-        else {
-            continue;
-        };
+    for path in letters(inbox) {
+        let Some(letter) = read(&path) else { continue };
         if letter.unit == *unit && letter.plan == wanted && fs::remove_file(&path).is_ok() {
             return Some(Reply { answer: letter.answer, by: letter.by, via: Via::Inbox, why: letter.why });
         }
     }
     None
+}
+
+/// Removes every answer for a unit.
+pub fn discard(inbox: &Path, unit: &UnitId) {
+    for path in letters(inbox) {
+        if read(&path).is_some_and(|letter| letter.unit == *unit) {
+            // One that cannot be removed still counts only for its own plan.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+fn letters(inbox: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(inbox).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.filter(|path| path.extension().is_some_and(|end| end == "json")).collect()
+}
+
+fn read(path: &Path) -> Option<Letter> {
+    serde_json::from_str(&fs::read_to_string(path).ok()?).ok()
 }

@@ -58,6 +58,7 @@ impl<'d> Decoder<'d> {
         map.finish(&mut self.problems);
         let steps = steps.map(|n| self.steps(n, false, &phases)).unwrap_or_default();
         let finally = finally.map(|n| self.steps(n, false, &phases)).unwrap_or_default();
+        self.no_gates(&finally);
         let name = name?;
         Some(Runbook {
             name: Located::new(
@@ -73,6 +74,23 @@ impl<'d> Decoder<'d> {
             steps,
             finally,
         })
+    }
+
+    /// What is done in any case cannot depend on an answer.
+    fn no_gates(&mut self, steps: &[Step]) {
+        for step in steps {
+            if let Some(gate) = &step.gate {
+                self.problems.push(
+                    Diagnostic::error(
+                        "gate-in-finally",
+                        "a step of `finally` has no gate",
+                        gate.span.clone(),
+                    )
+                    .label("it is carried out in any case, also when nobody is there to answer"),
+                );
+            }
+            self.no_gates(step.children());
+        }
     }
 
     fn language(&mut self, node: &Node) -> Option<()> {

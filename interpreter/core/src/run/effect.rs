@@ -253,10 +253,10 @@ impl Attempt<'_> {
             if !self.truth(expect, "expect").map_err(into_fault)? {
                 return Err(Fault::failed(
                     format!("find what `{}` expects", self.unit),
-                    format!("`{}` is false", expect.text().as_str().trim()),
+                    format!("`{}` is false{}", expect.text().as_str().trim(), told(&applied.value)),
                 )
                 .at(&expect.text().whole())
-                .hint("the result is in `keybook show`; mend the cause, then resume, or roll back"));
+                .hint("the result is in `keybook show --format jsonl`; mend the cause, then resume, or roll back"));
             }
         }
         Ok(applied)
@@ -311,6 +311,12 @@ impl Attempt<'_> {
         self.settle()?;
         Ok(())
     }
+}
+
+/// What a result itself says of why it is as it is.
+fn told(result: &keybook_api::Value) -> String {
+    let reason = result.get("reason").and_then(keybook_api::Value::as_str);
+    reason.map_or_else(String::new, |reason| format!(": {reason}"))
 }
 
 fn into_fault(stop: Stop) -> Fault {

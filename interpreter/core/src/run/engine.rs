@@ -353,6 +353,5 @@ fn opened(setup: &Setup) -> Event {
         unattended: setup.options.unattended,
         sandbox: setup.options.sandbox,
         limit: setup.limit.clone(),
-        salt: setup.salt.clone(),
     }
 }

@@ -18,7 +18,13 @@ impl Attempt<'_> {
             Some(reply) => Some(reply),
             None => self.session.person.gate(&card).await,
         };
-        let Some(reply) = reply else { return Err(unanswered(&self.unit, &question).into()) };
+        let Some(reply) = reply else {
+            // Ctrl-C at a prompt is a stop, not a missing answer.
+            return Err(match self.cancel.is_cancelled() {
+                true => Stop::Operator(self.session.person.name()),
+                false => unanswered(&self.unit, &question).into(),
+            });
+        };
         self.write(Event::GateAnswered {
             answer: reply.answer,
             by: reply.by.clone(),
@@ -48,6 +54,7 @@ impl Attempt<'_> {
         let show_facts = self.step.gate.as_ref().is_some_and(|gate| gate.show.contains(&Show::Facts));
         Card {
             unit: self.unit.clone(),
+            cancel: self.cancel.clone(),
             step: self.session.runbook.info(&self.unit.step, self.step),
             position: self.session.runbook.position(&self.unit.step),
             at: self.step.span.clone(),

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use keybook_api::{
-    Plan, Span, UnitId,
+    Cancel, Plan, Span, UnitId,
     event::{Answer, StepInfo, Via},
 };
 use serde_json::Value as Json;
@@ -12,6 +12,8 @@ use serde_json::Value as Json;
 pub struct Card {
     /// The unit.
     pub unit: UnitId,
+    /// Cancelled when the answer is no longer waited for: by a stop, but not inside an atomic step.
+    pub cancel: Cancel,
     /// Its step.
     pub step: StepInfo,
     /// The step's place among the run's steps and their number, from 1.

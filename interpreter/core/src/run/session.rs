@@ -4,7 +4,8 @@ use super::{hosts::Hosts, log::Log, person::Person};
 use crate::model::{Answers, Runbook};
 use indexmap::IndexMap;
 use keybook_api::{
-    Cancel, Ctx, HostAccess, Map, Redactor, Registry, RunId, Sink, StreamName, Target, UnitId, Value,
+    Cancel, Ctx, HostAccess, KeyLines, Map, Redactor, Registry, RunId, Sink, StreamName, Target, UnitId,
+    Value,
 };
 use keybook_script::ScriptHost;
 use std::{
@@ -18,6 +19,9 @@ pub const STATE_ROOT: &str = "/var/lib/keybook";
 
 /// The longest line of output that is journaled, in characters.
 const LONGEST_LINE: usize = 4096;
+
+/// How many lines of output one call may put into the journal.
+const MOST_LINES: usize = 2000;
 
 /// How a run is to be carried out.
 #[derive(Clone, Debug, Default)]
@@ -95,6 +99,7 @@ impl Session {
                 unit: unit.clone(),
                 attempt,
                 quiet: !may_change || self.runbook.step_at(&unit.step).is_some_and(|step| step.secret),
+                seen: Mutex::default(),
             }),
             now: jiff::Timestamp::now().as_second(),
             ordinal: AtomicU32::new(0),
@@ -132,6 +137,30 @@ struct UnitSink {
     unit: UnitId,
     attempt: u32,
     quiet: bool,
+    /// A key that is being printed, on each stream; and how many lines were journaled.
+    seen: Mutex<([KeyLines; 2], usize)>,
+}
+
+impl UnitSink {
+    /// The line as it may be journaled; `None` when it is left out.
+    fn shown(&self, stream: StreamName, line: &str) -> Option<String> {
+        let mut seen = self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let (keys, count) = &mut *seen;
+        let [out, err] = keys;
+        let keys = if stream == StreamName::Stdout { out } else { err };
+        let line = keys.line(line)?;
+        *count += 1;
+        match (*count).cmp(&MOST_LINES) {
+            std::cmp::Ordering::Less => {
+                // Redacted before it is cut: half a secret would not be found.
+                Some(self.session.redactor.text(line).chars().take(LONGEST_LINE).collect())
+            }
+            std::cmp::Ordering::Equal => {
+                Some(format!("(more than {MOST_LINES} lines: the rest is not journaled)"))
+            }
+            std::cmp::Ordering::Greater => None,
+        }
+    }
 }
 
 impl Sink for UnitSink {
@@ -139,7 +168,7 @@ impl Sink for UnitSink {
         if self.quiet {
             return;
         }
-        let line: String = line.chars().take(LONGEST_LINE).collect();
+        let Some(line) = self.shown(stream, line) else { return };
         // A journal that cannot be written is found at the next durable record; output alone does not stop a run.
         let _ =
             self.session.log.unit(&self.unit, self.attempt, keybook_api::Event::UnitOutput { stream, line });

@@ -29,6 +29,8 @@ pub(super) struct Attempt<'s> {
     pub number: u32,
     /// Cancelled by a stop; inside `atomic` never.
     pub cancel: Cancel,
+    /// `--step`: ask before a change even without a gate.
+    pub ask_each: bool,
     pub scope: Map,
 }
 
@@ -58,7 +60,7 @@ impl<'s> Attempt<'s> {
     ) -> Self {
         let number = session.log.state(|state| state.unit(&unit).map_or(0, |known| known.attempt)) + 1;
         let scope = session.scope(&unit, item);
-        Self { session, step, unit, number, cancel, scope }
+        Self { session, step, unit, number, cancel, ask_each: session.options.ask_each, scope }
     }
 
     /// Goes on with an attempt that is in the journal already.
@@ -173,7 +175,7 @@ impl<'s> Attempt<'s> {
             let plan = self.describe(call, &target, &args).await?;
             self.write(planned(&plan))?;
             let changing = effect == Effect::Changes && plan.change != Change::Wont;
-            let gated = self.step.gate.is_some() || (self.session.options.ask_each && changing);
+            let gated = self.step.gate.is_some() || (self.ask_each && changing);
             if plan.change == Change::Wont && effect == Effect::Changes && self.may_leave_out() {
                 let detail = plan.lines.join("; ");
                 return self.leave_out(SkipReason::NothingToChange, &detail);

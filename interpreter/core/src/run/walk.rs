@@ -247,7 +247,12 @@ impl Session {
                 self.parent(step, unit, item, cancel, children, &inside).await
             }
             Work::Action(_) if state.in_flight() => Err(doubtful(&unit).into()),
-            Work::Action(_) => self.leaf(Attempt::new(self, step, unit, &item, cancel)).await,
+            Work::Action(_) => {
+                let mut attempt = Attempt::new(self, step, unit, &item, cancel);
+                // Inside an atomic step and in `finally`, `--step` must not leave the host half-way.
+                attempt.ask_each &= !place.atomic;
+                self.leaf(attempt).await
+            }
         }
     }
 

@@ -118,7 +118,6 @@ impl Journal {
             unattended: false,
             sandbox,
             limit: Vec::new(),
-            salt: "00ff".into(),
         });
         for host in hosts {
             journal.wait(120).add(Event::HostIdentified {

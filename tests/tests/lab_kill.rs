@@ -1,0 +1,148 @@
+//! SIGKILL at seeded instants of runs on a real cluster: resume finishes, rollback restores, nothing happens twice.
+
+use keybook_tests::{
+    cli::Keybook,
+    kill::{Draw, Fate, killed},
+    lab::{Lab, answers},
+    proof::Before,
+};
+use std::{collections::BTreeMap, fs, process::Command};
+
+/// How often each series kills.
+const KILLS: usize = 8;
+
+struct Series {
+    lab: Lab,
+    keybook: Keybook,
+    answers: String,
+    draw: Draw,
+    kills: usize,
+}
+
+impl Series {
+    fn new(index: u8) -> Self {
+        let lab = Lab::up(index, &["--nodes", "3"]);
+        let keybook = Keybook::new(lab.scratch());
+        let answers = answers(lab.scratch(), &["install@*: run", "bounce@*: run", "rollback: run"]);
+        let answers = answers.to_str().unwrap().to_owned();
+        Self { lab, keybook, answers, draw: Draw::new(u64::from(index)), kills: 0 }
+    }
+
+    fn command(&self, verb: &[&str]) -> Command {
+        let mut command = self.keybook.command(verb);
+        command.args(["--unattended", "--answers", &self.answers]);
+        command
+    }
+
+    fn start(&self) -> Command {
+        let inventory = self.lab.inventory();
+        self.command(&["run", "runbooks/tos-etcd-ca", "-i", inventory.to_str().unwrap(), "-e", "settle=1s"])
+    }
+
+    /// Kills it after a drawn number of records, unless it ends before.
+    fn kill(&mut self, command: Command, records: (u64, u64)) -> Option<i32> {
+        let (records, pause) = (self.draw.between(records.0, records.1), self.draw.between(0, 250));
+        match killed(&self.keybook, command, records, pause) {
+            Fate::Killed(at) => {
+                self.kills += 1;
+                eprintln!("kill {} of {KILLS}: after {records} records and {pause} ms, at {at}", self.kills);
+                None
+            }
+            Fate::Ended(code) => {
+                eprintln!("ended with {code} before {records} more records");
+                Some(code)
+            }
+        }
+    }
+
+    /// Lets it come to its end.
+    #[track_caller]
+    fn finish(&self, mut command: Command, code: i32) {
+        let output = command.output().unwrap();
+        let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.status.code(), Some(code), "{stdout}\n{stderr}");
+    }
+
+    /// What the run has put in place so far: path, digest, inode and time of modification, by host.
+    fn effects(&self) -> BTreeMap<String, (String, String)> {
+        let first = ["etcd-ca.pem", "etcd.pem", "etcd-key.pem"].map(|file| {
+            let file = self.lab.dir().join("client").join(file);
+            keybook_tests::lab::run(Command::new("sha256sum").arg(file))[..64].to_owned()
+        });
+        let mut effects = BTreeMap::new();
+        for name in &self.lab.names {
+            for (path, version) in self.lab.versions(name, "/srv/kubernetes /var/lib/keybook/*/staging") {
+                if !first.contains(&version.0) {
+                    effects.insert(format!("{name}:{path}"), version);
+                }
+            }
+        }
+        effects
+    }
+}
+
+#[test]
+fn lab_kill_and_resume() {
+    let mut series = Series::new(109);
+    while series.kills < KILLS {
+        series.lab.reset();
+        let before = Before::of(&series.lab);
+        let client = series.lab.client();
+        let mut seen = BTreeMap::new();
+        let mut ended = series.kill(series.start(), (30, 200));
+        let run = series.keybook.latest();
+        while ended.is_none() && series.kills % 4 != 0 {
+            seen.extend(series.effects());
+            ended = series.kill(series.command(&["resume", &run]), (15, 110));
+        }
+        if ended.is_none() {
+            seen.extend(series.effects());
+            series.finish(series.command(&["resume", &run]), 0);
+        } else {
+            let said = fs::read_to_string(series.keybook.log()).unwrap();
+            assert_eq!(ended, Some(0), "{said}");
+        }
+        client.lost_nothing();
+        before.renewed(&series.lab);
+        let now = series.effects();
+        for (path, version) in &seen {
+            assert_eq!(now.get(path), Some(version), "{path} was written twice");
+        }
+        for name in &series.lab.masters {
+            for container in ["tos-etcd-tos", "tos-apiserver-tos"] {
+                let starts = series.lab.starts(name, container);
+                assert_eq!(starts, 2, "{container} on {name}: once with the lab, once by the run");
+            }
+        }
+        series.keybook.call(["verify", &run]).with(0);
+    }
+}
+
+#[test]
+fn lab_kill_and_roll_back() {
+    let mut series = Series::new(110);
+    let mut rounds = 0;
+    while series.kills < KILLS {
+        if rounds > 0 {
+            series.lab.reset();
+        }
+        rounds += 1;
+        let before = Before::of(&series.lab);
+        let client = series.lab.client();
+        // Another part of the run in each round, so that the rollbacks have little and much to take back.
+        let from = [280, 120, 200, 160][rounds % 4];
+        let ended = series.kill(series.start(), (from, from + 80));
+        assert!(ended.is_none_or(|code| code == 0), "{}", fs::read_to_string(series.keybook.log()).unwrap());
+        let run = series.keybook.latest();
+        let ended = series.kill(series.command(&["rollback", &run]), (10, 120));
+        match ended {
+            None => series.finish(series.command(&["rollback", &run]), 5),
+            Some(code) => assert_eq!(code, 5, "{}", fs::read_to_string(series.keybook.log()).unwrap()),
+        }
+        client.lost_nothing();
+        before.restored(&series.lab);
+        let left = series.effects();
+        assert!(left.is_empty(), "{left:?} is left over");
+        series.keybook.call(["verify", &run]).with(0);
+    }
+}
