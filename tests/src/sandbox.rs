@@ -127,6 +127,11 @@ impl Bench {
         self.write("answers.yaml", format!("keybook: 1\nanswers:\n{gates}  rollback: run\n"))
     }
 
+    /// An answers file that answers nothing.
+    pub fn answers_none(&self) -> String {
+        self.write("none.yaml", "keybook: 1\nanswers: {}\n")
+    }
+
     /// The arguments of an unattended run whose gates are all answered.
     pub fn unattended(&self, scenario: &str, more: &[&str]) -> Vec<String> {
         let (runbook, answers) = (self.runbook(), self.answers());
@@ -147,7 +152,12 @@ impl Bench {
 
     /// Resumes the latest run, unattended, with every gate answered.
     pub fn resume(&self) -> Ended {
-        self.on_run("resume", &["--unattended", "--answers", &self.answers()])
+        self.resume_with(&self.answers())
+    }
+
+    /// Resumes the latest run, unattended, with this answers file.
+    pub fn resume_with(&self, answers: &str) -> Ended {
+        self.on_run("resume", &["--unattended", "--answers", answers])
     }
 
     /// Takes the latest run back, unattended.
@@ -203,6 +213,13 @@ impl Bench {
                     hosts: { node: { min: 1, help: any host } }\nsteps:\n";
         self.write("small/runbook.yaml", format!("{head}{steps}"));
         self.text("small")
+    }
+
+    /// The default scenario of the small runbook: the host `n1`, and these further keys.
+    pub fn small_scenario(&self, more: &str) {
+        let head = "keybook: 1\nscenario: default\ncluster: sandbox\nhosts: { n1: { address: 172.22.25.10 } }\n\
+                    groups: { node: [n1] }\n";
+        self.write("small/scenarios/default.yaml", format!("{head}{more}"));
     }
 
     /// An inventory whose one host is this machine; gives its place as an argument.

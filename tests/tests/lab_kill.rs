@@ -11,6 +11,14 @@ use std::{collections::BTreeMap, fs, process::Command};
 /// How often each series kills.
 const KILLS: usize = 8;
 
+/// After how many records more each process of a round is killed (drawn from these bounds): the first round goes through
+/// checks, keys and distribution, the second through the restarts, which begin after about 240 records.
+const ROUNDS: [[(u64, u64); 4]; 2] =
+    [[(25, 140), (60, 110), (40, 90), (25, 70)], [(235, 262), (28, 60), (28, 60), (28, 60)]];
+
+/// The same for runs that are rolled back; their rollbacks are killed as well.
+const UNTIL_ROLLBACK: [(u64, u64); 4] = [(250, 330), (125, 175), (330, 380), (180, 250)];
+
 struct Series {
     lab: Lab,
     keybook: Keybook,
@@ -41,7 +49,7 @@ impl Series {
 
     /// Kills it after a drawn number of records, unless it ends before.
     fn kill(&mut self, command: Command, records: (u64, u64)) -> Option<i32> {
-        let (records, pause) = (self.draw.between(records.0, records.1), self.draw.between(0, 250));
+        let (records, pause) = (self.draw.between(records.0, records.1), self.draw.between(0, 800));
         match killed(&self.keybook, command, records, pause) {
             Fate::Killed(at) => {
                 self.kills += 1;
@@ -84,23 +92,29 @@ impl Series {
 #[test]
 fn lab_kill_and_resume() {
     let mut series = Series::new(109);
-    while series.kills < KILLS {
-        series.lab.reset();
+    for (round, instants) in ROUNDS.iter().cycle().enumerate() {
+        if series.kills >= KILLS {
+            break;
+        }
+        if round > 0 {
+            series.lab.reset();
+        }
         let before = Before::of(&series.lab);
         let client = series.lab.client();
         let mut seen = BTreeMap::new();
-        let mut ended = series.kill(series.start(), (30, 200));
+        let mut ended = series.kill(series.start(), instants[0]);
         let run = series.keybook.latest();
-        while ended.is_none() && series.kills % 4 != 0 {
-            seen.extend(series.effects());
-            ended = series.kill(series.command(&["resume", &run]), (15, 110));
+        for instant in &instants[1..] {
+            if ended.is_none() {
+                seen.extend(series.effects());
+                ended = series.kill(series.command(&["resume", &run]), *instant);
+            }
         }
         if ended.is_none() {
             seen.extend(series.effects());
             series.finish(series.command(&["resume", &run]), 0);
         } else {
-            let said = fs::read_to_string(series.keybook.log()).unwrap();
-            assert_eq!(ended, Some(0), "{said}");
+            assert_eq!(ended, Some(0), "{}", fs::read_to_string(series.keybook.log()).unwrap());
         }
         client.lost_nothing();
         before.renewed(&series.lab);
@@ -121,20 +135,19 @@ fn lab_kill_and_resume() {
 #[test]
 fn lab_kill_and_roll_back() {
     let mut series = Series::new(110);
-    let mut rounds = 0;
-    while series.kills < KILLS {
-        if rounds > 0 {
+    for (round, instant) in UNTIL_ROLLBACK.iter().cycle().enumerate() {
+        if series.kills >= KILLS {
+            break;
+        }
+        if round > 0 {
             series.lab.reset();
         }
-        rounds += 1;
         let before = Before::of(&series.lab);
         let client = series.lab.client();
-        // Another part of the run in each round, so that the rollbacks have little and much to take back.
-        let from = [280, 120, 200, 160][rounds % 4];
-        let ended = series.kill(series.start(), (from, from + 80));
+        let ended = series.kill(series.start(), *instant);
         assert!(ended.is_none_or(|code| code == 0), "{}", fs::read_to_string(series.keybook.log()).unwrap());
         let run = series.keybook.latest();
-        let ended = series.kill(series.command(&["rollback", &run]), (10, 120));
+        let ended = series.kill(series.command(&["rollback", &run]), (15, 130));
         match ended {
             None => series.finish(series.command(&["rollback", &run]), 5),
             Some(code) => assert_eq!(code, 5, "{}", fs::read_to_string(series.keybook.log()).unwrap()),

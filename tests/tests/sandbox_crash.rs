@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    io::{Read, Seek, SeekFrom},
     path::Path,
     process::Child,
     time::Duration,
@@ -43,32 +44,52 @@ enum Ended {
     ByItself(Option<i32>),
 }
 
+/// What was read of a journal that grows.
+#[derive(Default)]
+struct Tail {
+    bytes: usize,
+    lines: usize,
+    wanted: usize,
+}
+
+impl Tail {
+    /// How many of its records after the first `skip` are wanted, now.
+    fn count(&mut self, run: &Path, skip: usize, wanted: &dyn Fn(&Record) -> bool) -> usize {
+        let Ok(mut file) = fs::File::open(run.join("journal.jsonl")) else { return 0 };
+        let mut text = String::new();
+        file.seek(SeekFrom::Start(self.bytes as u64)).and_then(|_| file.read_to_string(&mut text)).unwrap();
+        for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+            self.bytes += line.len();
+            self.lines += 1;
+            let counts = self.lines > skip && wanted(&serde_json::from_str(line).expect("a record"));
+            self.wanted += usize::from(counts);
+        }
+        self.wanted
+    }
+}
+
 /// Kills the program as soon as the journal has `stop` wanted records after the first `skip` records.
 fn kill_at(bench: &Bench, mut child: Child, skip: usize, stop: usize, wanted: &dyn Fn(&Record) -> bool) -> Ended {
-    let mut original = None;
-    let count = |bench: &Bench| bench.keybook.records().iter().skip(skip).filter(|record| wanted(record)).count();
-    let mut length = 0;
+    let (mut original, mut tail) = (None, Tail::default());
     loop {
         if let Some(status) = child.try_wait().unwrap() {
             return Ended::ByItself(status.code());
         }
+        std::thread::sleep(Duration::from_micros(100));
         let Some(run) = bench.keybook.runs().pop() else { continue };
         // The hosts appear at once, long before anything on them changes.
         if original.is_none() && run.join("sandbox").is_dir() {
             original = Some(bench.trees());
         }
-        let now = fs::metadata(run.join("journal.jsonl")).map_or(0, |meta| meta.len());
-        if now != length && count(bench) >= stop {
+        if tail.count(&run, skip, wanted) >= stop {
             break;
         }
-        length = now;
-        std::thread::sleep(Duration::from_micros(100));
     }
     child.kill().unwrap();
     child.wait().unwrap();
     // A shell that was working on a file goes on to the end of its short script.
     std::thread::sleep(Duration::from_millis(150));
-    Ended::Killed { seen: count(bench), original }
+    Ended::Killed { seen: tail.count(&bench.run_folder(), skip, wanted), original }
 }
 
 /// A run that was killed, and its hosts as they were before it.

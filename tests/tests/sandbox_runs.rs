@@ -222,7 +222,7 @@ fn sandbox_rollback_needs_a_yes_of_its_own() {
     let bench = Bench::new();
     bench.run("quick-one", &["--until", "distribute"]).with(0);
     let before = bench.trees();
-    let silent = bench.write("silent.yaml", "keybook: 1\nanswers: {}\n");
+    let silent = bench.answers_none();
     bench.on_run("rollback", &["--unattended", "--answers", &silent]).with(3).says("nobody said yes");
     bench.on_run("rollback", &[]).with(2).says("there is no terminal to ask at");
     assert_same(&before, &bench.trees());

@@ -47,6 +47,17 @@ pub struct RunbookRef {
     pub digest: String,
 }
 
+/// What a run goes on with after its operator accepted differences, in the place of what it began with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pinned {
+    /// SHA-256 over runbook.yaml and hooks.rhai.
+    pub digest: String,
+    /// Inputs; a secret is `{"keyed_hash": …}`.
+    pub inputs: IndexMap<String, Json>,
+    /// SHA-256 of the inventory's meaning.
+    pub inventory_digest: String,
+}
+
 /// A step as reports show it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepInfo {
@@ -219,6 +230,9 @@ pub enum Event {
         unattended: bool,
         /// Differences the operator accepted.
         accepted: Vec<String>,
+        /// What the run goes on with from here, when differences were accepted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pinned: Option<Box<Pinned>>,
     },
     /// A host was reached.
     #[serde(rename = "host.identified")]

@@ -85,12 +85,20 @@ fn next<'a>(parser: &mut Parser<'a, StrInput<'a>>, text: &Text) -> Result<Step<'
     }
 }
 
+/// The white space that a line, counted from 1, begins with.
+fn indent<'t>(text: &'t Text, line: usize) -> &'t str {
+    let line = text.src.lines().nth(line.saturating_sub(1)).unwrap_or("");
+    &line[..line.len() - line.trim_start_matches([' ', '\t']).len()]
+}
+
 fn syntax_error(text: &Text, error: &saphyr_parser::ScanError) -> Diagnostic {
-    let span = text.scanner_span(error.marker().line(), error.marker().col());
+    let (line, column) = (error.marker().line(), error.marker().col());
+    let span = text.scanner_span(line, column);
     let info = error.info();
-    let line = text.src.lines().nth(span.line.saturating_sub(1) as usize).unwrap_or("");
-    let indent = &line[..line.len() - line.trim_start_matches([' ', '\t']).len()];
-    if indent.contains('\t') || info.contains("tab") {
+    // The scanner may notice a tab at the end of the line before.
+    let tabbed = [line, line + 1].into_iter().find(|line| indent(text, *line).contains('\t'));
+    if tabbed == Some(line) || info.contains("tab") {
+        let span = tabbed.filter(|at| *at != line).map_or(span, |at| text.scanner_span(at, 0));
         return Diagnostic::error("yaml-tab", "a tab is used for indentation", span)
             .help("YAML is indented with spaces only");
     }

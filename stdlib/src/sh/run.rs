@@ -14,7 +14,8 @@ const SPEC: ActionSpec = ActionSpec {
     doc: "The script is given to `/bin/sh -c` ([sh(1)](https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html)); \
 `args` are its `$1`, `$2`, …, which the shell does not interpret. It leaves a receipt on the host, so that after a crash it is known \
 whether it ran. A script that never began runs again; one that ended well is done (its output is then not known any more); for one that \
-was cut short, or ended badly, a person must look, unless it had ended and the file `creates` tells that it was done.\n\n\
+was cut short, or ended badly, a person must look, unless it had ended and the file `creates` tells that it was done. Of several tries \
+(`retry`) the last one decides.\n\n\
 Errors: an exit status outside `ok_status`, a time-out, output that `parse: json` cannot read.\n\n\
 Give secrets as `stdin`: arguments and environment variables can be seen by others on the host.",
     effect: Effect::Changes,
@@ -77,7 +78,7 @@ impl Action for Run {
 
     async fn reconcile(&self, ctx: &Ctx, args: &Args, _memo: &Value) -> Result<Reconcile, Fault> {
         let script = Script::from_args(args)?;
-        Ok(match ctx.target.receipt(&ctx.receipt(0)).await? {
+        Ok(match last_receipt(ctx).await? {
             Receipt::Absent => Reconcile::NotDone,
             Receipt::Running => Reconcile::Unknown("the script still runs".to_owned()),
             Receipt::Ended(status) if script.ok.contains(&i64::from(status)) => {
@@ -94,6 +95,24 @@ impl Action for Run {
             },
         })
     }
+}
+
+/// A try that never began leaves a gap among the receipts; so many in a row mean that there are no more.
+const GAP: u32 = 4;
+
+/// What the attempt's last try came to. Each `retry` of an attempt runs the script with a receipt of its own; one
+/// that still runs counts before all others.
+async fn last_receipt(ctx: &Ctx) -> Result<Receipt, Fault> {
+    let (mut last, mut ordinal, mut absent) = (Receipt::Absent, 0, 0);
+    while absent < GAP {
+        match ctx.target.receipt(&ctx.receipt(ordinal)).await? {
+            Receipt::Running => return Ok(Receipt::Running),
+            Receipt::Absent => absent += 1,
+            found => (last, absent) = (found, 0),
+        }
+        ordinal += 1;
+    }
+    Ok(last)
 }
 
 /// The path `creates` when it exists.
@@ -165,6 +184,38 @@ mod tests {
         assert!(matches!(reconcile().await, Reconcile::Done(_)));
         assert_eq!(bench.describe(&Run, &args).await.unwrap().change, Change::Wont);
         assert!(!bench.apply(&Run, &args).await.unwrap().changed);
+    }
+
+    #[tokio::test]
+    async fn the_last_of_several_tries_decides() {
+        let bench = Bench::new();
+        let args = args([("script", "exit 3".into())]);
+        let mut seen = Vec::new();
+        for (ordinal, receipt) in [
+            (0, Receipt::Ended(3)),
+            (1, Receipt::Ended(0)),
+            (2, Receipt::Ended(7)),
+            // A try that could not begin lies between.
+            (4, Receipt::Cut),
+            (1, Receipt::Running),
+        ] {
+            bench.target().set_receipt(bench.ctx().receipt(ordinal), receipt);
+            seen.push(match Run.reconcile(&bench.ctx(), &args, &Value::Null).await.unwrap() {
+                Reconcile::Done(_) => "done".to_owned(),
+                Reconcile::NotDone => "not done".to_owned(),
+                Reconcile::Unknown(why) => why.split(';').next().unwrap().to_owned(),
+            });
+        }
+        assert_eq!(
+            seen,
+            [
+                "the script ended with status 3",
+                "done",
+                "the script ended with status 7",
+                "the script began, and how it ended was not recorded",
+                "the script still runs"
+            ]
+        );
     }
 
     #[tokio::test]

@@ -20,13 +20,18 @@ use tokio::io::AsyncWriteExt;
 pub struct FakeTarget {
     identity: Identity,
     pub(super) answer: Mutex<Option<Answer>>,
-    pub(super) receipts: Mutex<HashMap<ReceiptId, Receipt>>,
+    receipts: Mutex<HashMap<ReceiptId, Receipt>>,
 }
 
 impl FakeTarget {
     pub(super) fn named(name: &str) -> Self {
         let identity = Identity { hostname: name.to_owned(), ..Identity::default() };
         Self { identity, answer: Mutex::default(), receipts: Mutex::default() }
+    }
+
+    /// Sets what a receipt says.
+    pub fn set_receipt(&self, id: ReceiptId, receipt: Receipt) {
+        self.receipts.lock().unwrap().insert(id, receipt);
     }
 
     fn fault(&self, what: &str, path: &str, error: &io::Error) -> Fault {

@@ -3,6 +3,7 @@
 mod approve;
 mod finish;
 mod history;
+mod pin;
 mod plan;
 mod resume;
 mod rollback;

@@ -1,6 +1,6 @@
 //! `keybook resume`
 
-use super::finish;
+use super::{finish, pin};
 use crate::{
     args::ResumeArgs,
     assemble::{self, Hosts, Parts},
@@ -17,8 +17,12 @@ use keybook_core::{
 };
 use std::path::{Path, PathBuf};
 
-/// What a run's first record pinned.
+/// What a run pinned: its first record, and where differences were accepted later, what it went on with.
 pub struct Opened {
+    /// The folder of the copies.
+    pub place: PathBuf,
+    /// How often the run was resumed.
+    pub resumes: usize,
     /// The runbook's folder.
     pub folder: PathBuf,
     /// Digest of the runbook.
@@ -39,11 +43,11 @@ pub async fn resume(args: ResumeArgs, output: &Output) -> Result<i32, CliError> 
     let _claim = run.claim()?;
     let journal = run.read()?;
     let opened = opened(&run, &journal)?;
-    let pinned = pinned(&run, &opened)?;
+    let pinned = pinned(&opened)?;
     let (loaded, mut differences) = current_runbook(&opened, pinned, args.accept_changes, output)?;
-    let hosts = hosts(&run, &opened, args.inventory.as_deref())?;
+    let hosts = hosts(&opened, args.inventory.as_deref())?;
     if let Some(file) = &args.inventory {
-        let before = pinned_hosts(&run, &opened)?.inventory();
+        let before = pinned_hosts(&opened)?.inventory();
         differences.extend(inventory_differences(&before, &assemble::inventory(file)?));
     }
     let known = known_inputs(&opened, &hosts);
@@ -52,6 +56,9 @@ pub async fn resume(args: ResumeArgs, output: &Output) -> Result<i32, CliError> 
     differences.extend(drift::input_differences(&opened.inputs, &inputs, &opened.salt));
     if !differences.is_empty() && !args.accept_changes {
         return Err(refused(&run, &differences).into());
+    }
+    if !differences.is_empty() {
+        pin_accepted(&run, &opened, &loaded, args.inventory.is_some().then_some(&hosts))?;
     }
     let cancel = signals::listen();
     let company = assemble::company(&run, &args.answering, output, &cancel, &journal.records)?;
@@ -71,14 +78,31 @@ pub fn opened(run: &RunDir, journal: &Journal) -> Result<Opened, Fault> {
         return Err(Fault::failed("read the run's beginning", "its journal has no `run.opened` record")
             .now("the run never began, so nothing is to be resumed or taken back"));
     };
-    Ok(Opened {
+    let mut opened = Opened {
+        place: run.path.join("pinned"),
+        resumes: 0,
         folder: PathBuf::from(&runbook.folder),
         digest: runbook.digest.clone(),
         inputs: inputs.clone(),
         limit: limit.clone(),
         salt: read_salt(run)?,
         sandbox: *sandbox,
-    })
+    };
+    for record in &journal.records {
+        let Event::RunResumed { pinned, .. } = &record.event else { continue };
+        opened.resumes += 1;
+        if let Some(pinned) = pinned {
+            opened.place = accepted_place(run, opened.resumes);
+            opened.digest.clone_from(&pinned.digest);
+            opened.inputs.clone_from(&pinned.inputs);
+        }
+    }
+    Ok(opened)
+}
+
+/// Where copies of what the given resume of a run went on with are, counted from 1.
+fn accepted_place(run: &RunDir, resume: usize) -> PathBuf {
+    run.pinned(&resume.to_string())
 }
 
 /// The key of the hashes of secret inputs: kept apart from the journal, which may be shown around.
@@ -88,21 +112,44 @@ fn read_salt(run: &RunDir) -> Result<String, Fault> {
     })
 }
 
-/// The runbook as the run began with it.
-pub fn pinned(run: &RunDir, opened: &Opened) -> Result<Loaded, CliError> {
+/// The runbook as the run began with it, or as it was accepted last.
+pub fn pinned(opened: &Opened) -> Result<Loaded, CliError> {
     let shown = opened.folder.display().to_string();
-    let mut loaded = assemble::load(&run.path.join("pinned"), &shown)?;
+    let mut loaded = assemble::load(&opened.place, &shown)?;
     if loaded.digest != opened.digest {
         return Err(Fault::failed(
             "read the run's copy of the runbook",
             "it is not the one that the journal names",
         )
         .now("nothing was changed")
-        .hint(format!("restore {}", run.path.join("pinned").display()))
+        .hint(format!("restore {}", opened.place.display()))
         .into());
     }
     loaded.folder = opened.folder.clone();
     Ok(loaded)
+}
+
+/// Copies what was accepted: later resumes and a rollback go on with that.
+fn pin_accepted(
+    run: &RunDir,
+    opened: &Opened,
+    loaded: &Loaded,
+    hosts: Option<&Hosts>,
+) -> Result<(), CliError> {
+    let place = accepted_place(run, opened.resumes + 1);
+    let book = if loaded.digest == opened.digest { &opened.place } else { &opened.folder };
+    pin::again(&place, book, hosts, &opened.place)?;
+    let copied = assemble::load(&place, &opened.folder.display().to_string())?;
+    if copied.digest != loaded.digest {
+        return Err(Fault::failed(
+            "keep a copy of the changed runbook",
+            "it changed again while it was read",
+        )
+        .now("nothing was changed")
+        .hint("resume again")
+        .into());
+    }
+    Ok(())
 }
 
 /// The runbook to go on with: the pinned one, or the folder's when it changed and that was accepted.
@@ -139,18 +186,18 @@ fn current_runbook(
 }
 
 /// Hosts of the run: the pinned copy, or another inventory.
-pub fn hosts(run: &RunDir, opened: &Opened, other: Option<&Path>) -> Result<Hosts, CliError> {
+pub fn hosts(opened: &Opened, other: Option<&Path>) -> Result<Hosts, CliError> {
     match other {
         Some(file) => Ok(Hosts::Inventory { file: file.to_owned(), inventory: assemble::inventory(file)? }),
-        None => pinned_hosts(run, opened),
+        None => pinned_hosts(opened),
     }
 }
 
-fn pinned_hosts(run: &RunDir, opened: &Opened) -> Result<Hosts, CliError> {
-    let place = std::fs::read_to_string(run.pinned("hosts"))
+fn pinned_hosts(opened: &Opened) -> Result<Hosts, CliError> {
+    let place = std::fs::read_to_string(opened.place.join("hosts"))
         .map_err(|error| Fault::failed("find where the inventory came from", error))?;
     let (name, folder) = place.trim_end().split_once('\n').unwrap_or((place.trim_end(), "/"));
-    let file = run.pinned("hosts.d").join(name);
+    let file = opened.place.join("hosts.d").join(name);
     if opened.sandbox {
         return Hosts::scenario(&file);
     }

@@ -21,8 +21,8 @@ pub async fn rollback(args: RollbackArgs, output: &Output) -> Result<i32, CliErr
     let _claim = run.claim()?;
     let journal = run.read()?;
     let opened = resume::opened(&run, &journal)?;
-    let loaded = resume::pinned(&run, &opened)?;
-    let hosts = resume::hosts(&run, &opened, None)?;
+    let loaded = resume::pinned(&opened)?;
+    let hosts = resume::hosts(&opened, None)?;
     let known = resume::known_inputs(&opened, &hosts);
     let guided = !args.answering.unattended;
     let inputs = assemble::collect_inputs(&loaded, &args.inputs, &known, guided)?;

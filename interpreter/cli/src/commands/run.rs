@@ -1,6 +1,6 @@
 //! `keybook run`
 
-use super::finish;
+use super::{finish, pin};
 use crate::{
     args::RunArgs,
     assemble::{self, Hosts, Parts},
@@ -11,7 +11,7 @@ use crate::{
 };
 use keybook_api::Fault;
 use keybook_core::{journal::format::hex, run::engine};
-use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
+use std::{fs, io::Write, os::unix::fs::OpenOptionsExt};
 
 /// Begins a run.
 pub async fn run(args: RunArgs, output: &Output) -> Result<i32, CliError> {
@@ -24,7 +24,7 @@ pub async fn run(args: RunArgs, output: &Output) -> Result<i32, CliError> {
     assemble::answers(args.answering.answers.as_deref(), &loaded.runbook)?;
     let run = RunDir::create()?;
     let _claim = run.claim()?;
-    pin(&run, &args.runbook, &hosts)?;
+    pin::whole(&run.path.join("pinned"), &args.runbook, &hosts)?;
     let cancel = signals::listen();
     let company = assemble::company(&run, &args.answering, output, &cancel, &[])?;
     let parts =
@@ -34,34 +34,6 @@ pub async fn run(args: RunArgs, output: &Output) -> Result<i32, CliError> {
     let outcome = engine::start(setup, &run.journal()).await;
     company.screen.finish();
     finish::report(&run, outcome?, output)
-}
-
-/// Copies of what the run was made from, so that it can be resumed and rolled back whatever happens to the originals.
-fn pin(run: &RunDir, runbook: &Path, hosts: &Hosts) -> Result<(), Fault> {
-    let copy = |from: &Path, name: &str| {
-        fs::copy(from, run.pinned(name)).map(|_| ()).map_err(|error| {
-            Fault::failed(format!("keep a copy of {}", from.display()), error).now("nothing was started")
-        })
-    };
-    copy(&runbook.join("runbook.yaml"), "runbook.yaml")?;
-    if runbook.join("hooks.rhai").exists() {
-        copy(&runbook.join("hooks.rhai"), "hooks.rhai")?;
-    }
-    for file in hosts.files() {
-        copy(&file, &format!("hosts.d/{}", file_name(&file)))?;
-    }
-    // Relative places inside an inventory are relative to where it came from.
-    let file = hosts.file();
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let folder =
-        fs::canonicalize(folder).map_err(|error| Fault::failed(format!("find {}", file.display()), error))?;
-    let place = format!("{}\n{}\n", file_name(file), folder.display());
-    fs::write(run.pinned("hosts"), place)
-        .map_err(|error| Fault::failed("keep the place of the inventory", error))
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }
 
 /// Draws the key of the hashes of secret inputs and keeps it beside the journal, 0600.

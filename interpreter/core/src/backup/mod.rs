@@ -148,6 +148,13 @@ impl Originals {
         }
     }
 
+    /// What a unit left where nothing was known before is the run's own.
+    pub fn created(&mut self, host: &str, wrote: &[Touched]) {
+        for touch in wrote.iter().filter(|touch| touch.before.is_some()) {
+            self.0.entry((host.to_owned(), touch.path.clone())).or_insert(Original::Absent);
+        }
+    }
+
     /// What was at a path first; `None` when the run never touched it.
     pub fn get(&self, host: &str, path: &str) -> Option<&Original> {
         self.0.get(&(host.to_owned(), path.to_owned()))

@@ -23,7 +23,8 @@ pub struct Writer {
     seq: u64,
     end: u64,
     reserved: u64,
-    broken: bool,
+    /// Why an earlier write failed. Nothing is written after that.
+    broken: Option<String>,
 }
 
 impl Writer {
@@ -45,7 +46,7 @@ impl Writer {
             seq: 0,
             end: 0,
             reserved: 0,
-            broken: false,
+            broken: None,
         };
         writer.reserve()?;
         Ok(writer)
@@ -72,7 +73,7 @@ impl Writer {
             seq: journal.records.len() as u64,
             end: journal.valid_bytes,
             reserved: journal.valid_bytes,
-            broken: false,
+            broken: None,
         };
         writer.reserve()?;
         Ok(writer)
@@ -91,8 +92,8 @@ impl Writer {
         event: Event,
         durable: bool,
     ) -> Result<Record, Fault> {
-        if self.broken {
-            return Err(self.fault("an earlier write failed"));
+        if let Some(why) = &self.broken {
+            return Err(self.fault(why));
         }
         let record = Record {
             v: FORMAT,
@@ -105,7 +106,7 @@ impl Writer {
             prev: self.head.clone(),
         };
         let line = format::encode(&record).map_err(|error| self.fault(error))?;
-        self.write_line(&line, durable).inspect_err(|_| self.broken = true)?;
+        self.write_line(&line, durable).inspect_err(|fault| self.broken = Some(fault.cause.clone()))?;
         self.head = format::sha256_hex(line.as_bytes());
         self.seq += 1;
         Ok(record)

@@ -105,13 +105,37 @@ impl Attempt<'_> {
             memo: ready.plan.memo.to_json(),
             touches: touches.clone(),
         })?;
-        let wanted = self.backup_paths(&touches)?;
-        let known = self.session.log.state(|state| state.backups.clone());
         let store = format!("{}/backup/{}", self.session.state_dir(), self.receipt_name());
-        if let Some(taken) = backup::take(&ready.target, &self.unit.host, &store, &wanted, &known).await? {
+        self.keep(&ready.target, &touches, &store).await
+    }
+
+    /// Copies the originals that are not kept yet.
+    async fn keep(&self, target: &Arc<dyn Target>, touches: &[Touched], store: &str) -> Result<(), Fault> {
+        let wanted = self.backup_paths(touches)?;
+        let known = self.session.log.state(|state| state.backups.clone());
+        if let Some(taken) = backup::take(target, &self.unit.host, store, &wanted, &known).await? {
             self.write(taken)?;
         }
         Ok(())
+    }
+
+    /// The process was killed between the intent of a step with steps and its backup: the originals are kept
+    /// before any step inside goes on.
+    pub(super) async fn keep_again(&self, begun: Instant) -> Result<(), Stop> {
+        if self.state() != UnitState::Intended || self.step.backup.is_empty() {
+            return Ok(());
+        }
+        let (touches, last) = self.session.log.state(|state| {
+            let intent = state.unit(&self.unit).and_then(|known| known.intent());
+            (intent.map(|intent| intent.touches.clone()).unwrap_or_default(), state.last)
+        });
+        // Copies that were cut off are left alone; a number of its own keeps these apart.
+        let store = format!("{}/backup/{}.{last}", self.session.state_dir(), self.receipt_name());
+        let kept = match self.session.hosts.get(&self.unit.host).await {
+            Ok(target) => self.keep(&target, &touches, &store).await,
+            Err(fault) => Err(fault),
+        };
+        kept.map_err(|fault| self.fail_safely(fault, begun))
     }
 
     fn receipt_name(&self) -> String {
@@ -265,7 +289,12 @@ impl Attempt<'_> {
     async fn finish(&self, ready: &Ready, applied: Applied, begun: Instant) -> Result<(), Stop> {
         let wrote = match self.written(&ready.target, &ready.plan.touches).await {
             Ok(wrote) => wrote,
-            Err(fault) => return Err(self.fail(fault, false, begun)),
+            // The effect happened: it must be looked for again, not done again.
+            Err(fault) => {
+                let fault = Fault { kind: FaultKind::Unknown, ..fault }
+                    .now("the action ended well, but what it left could not be read");
+                return Err(self.fail(fault, false, begun));
+            }
         };
         if applied.value.has_secret() || self.step.secret {
             let mut live = self.session.live.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

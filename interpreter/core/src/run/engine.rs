@@ -16,7 +16,7 @@ use crate::{
 };
 use keybook_api::{
     Cancel, Connector, Event, Fault, FaultKind, Map, Redactor, Registry, RunId,
-    event::{HostInfo, RunStatus, RunbookRef},
+    event::{HostInfo, Pinned, RunStatus, RunbookRef},
 };
 use std::{
     path::Path,
@@ -88,7 +88,7 @@ pub async fn start(setup: Setup, journal: &Path) -> Result<Outcome, Fault> {
     session.log.run(opened)?;
     let outcome = match begin(&session, &cluster, &holder).await {
         Ok(()) => forward(&session, &cluster).await,
-        Err(stop) => rest(&session, stop).await,
+        Err(stop) => at_rest(stop),
     };
     close(session, outcome).await
 }
@@ -105,11 +105,12 @@ pub async fn resume(
     let interrupted = state.interrupted;
     let cluster = setup.inventory.cluster.clone();
     let (holder, unattended) = (setup.person.name(), setup.options.unattended);
+    let pinned = (!accepted.is_empty()).then(|| Box::new(pinned(&setup)));
     let session = session(setup, writer, state)?;
-    session.log.run(Event::RunResumed { operator: holder.clone(), unattended, accepted })?;
+    session.log.run(Event::RunResumed { operator: holder.clone(), unattended, accepted, pinned })?;
     let outcome = match come_back(&session, &cluster, &holder, interrupted).await {
         Ok(()) => forward(&session, &cluster).await,
-        Err(stop) => rest(&session, stop).await,
+        Err(stop) => at_rest(stop),
     };
     close(session, outcome).await
 }
@@ -214,7 +215,7 @@ async fn forward(session: &Arc<Session>, cluster: &str) -> (RunStatus, Option<St
     match outcome {
         Ok(()) => (RunStatus::Done, None),
         Err(Stop::RollBack(by)) => backward(session, cluster, &by, "asked for at a gate", false).await,
-        Err(stop) => rest(session, stop).await,
+        Err(stop) => at_rest(stop),
     }
 }
 
@@ -244,7 +245,7 @@ async fn take_back(
     if session.log.state(|state| state.units.is_empty()) {
         // No step was begun. A process that was killed before it recorded the locks may have left some.
         let unrecorded = interrupted && !session.log.state(|state| state.started);
-        let locked = if unrecorded { session.all_hosts() } else { session.locked() };
+        let locked = if unrecorded { session.hosts_to_lock() } else { session.locked() };
         return session.unlock_hosts(locked, cluster).await;
     }
     session.lock(cluster, by).await?;
@@ -265,7 +266,7 @@ fn both(first: Result<(), Stop>, second: Result<(), Stop>) -> Result<(), Stop> {
     }
 }
 
-async fn rest(_session: &Arc<Session>, stop: Stop) -> (RunStatus, Option<Stop>) {
+fn at_rest(stop: Stop) -> (RunStatus, Option<Stop>) {
     (stop.status(), Some(stop))
 }
 
@@ -323,6 +324,15 @@ async fn close(session: Arc<Session>, outcome: (RunStatus, Option<Stop>)) -> Res
         owed,
         state: session.log.state(State::clone),
     })
+}
+
+/// What the run goes on with.
+fn pinned(setup: &Setup) -> Pinned {
+    Pinned {
+        digest: setup.loaded.digest.clone(),
+        inputs: super::drift::journaled_inputs(&setup.inputs, &setup.salt),
+        inventory_digest: setup.inventory.digest(),
+    }
 }
 
 fn opened(setup: &Setup) -> Event {

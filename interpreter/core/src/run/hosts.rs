@@ -44,11 +44,16 @@ impl Hosts {
 
     /// Host names by group, those outside `--limit` left out.
     pub fn groups(&self) -> IndexMap<String, Vec<String>> {
-        let mut groups = self.inventory().groups.clone();
+        let mut groups = self.every_group();
         if !self.limit.is_empty() {
             groups.values_mut().for_each(|hosts| hosts.retain(|host| self.limit.contains(host)));
         }
         groups
+    }
+
+    /// Host names by group, `--limit` or not.
+    pub fn every_group(&self) -> IndexMap<String, Vec<String>> {
+        self.inventory().groups.clone()
     }
 
     /// Adds a host to a group (and to the run, when it is new).

@@ -48,7 +48,7 @@ impl Session {
             since: crate::journal::writer::now_text(),
         };
         let mut taken: Vec<String> = Vec::new();
-        for host in self.all_hosts() {
+        for host in self.hosts_to_lock() {
             let outcome = self.lock_host(&host, cluster, &record).await;
             match outcome {
                 Ok(true) => taken.push(host),
@@ -62,7 +62,7 @@ impl Session {
                 }
             }
         }
-        self.log.run(Event::LockTaken { hosts: self.all_hosts() })?;
+        self.log.run(Event::LockTaken { hosts: self.hosts_to_lock() })?;
         Ok(())
     }
 
@@ -87,6 +87,7 @@ impl Session {
         if let Some(other) = read(&target, cluster).await? {
             return if other.run == record.run { Ok(false) } else { Err(locked(host, cluster, &other)) };
         }
+        self.refuse_other_clusters(&target, cluster).await?;
         let content = serde_json::to_vec_pretty(record)
             .map_err(|error| Fault::failed("write the lock record", error))?;
         let write = Write { content: Secret::new(content), mode: Some(0o600), owner: None, create_new: true };
@@ -98,6 +99,21 @@ impl Session {
             };
         }
         Ok(true)
+    }
+
+    /// A host that a run holds for a cluster of another name is no host of this one, or that run is about the same
+    /// cluster.
+    async fn refuse_other_clusters(&self, target: &Arc<dyn Target>, cluster: &str) -> Result<(), Fault> {
+        for name in target.list(STATE_ROOT).await? {
+            let other = name.strip_prefix("lock-").and_then(|rest| rest.strip_suffix(".json"));
+            let Some(other) = other.filter(|other| *other != cluster) else { continue };
+            if let Some(record) = read(target, other).await?
+                && record.run != self.id.as_str()
+            {
+                return Err(locked(target.name(), cluster, &record));
+            }
+        }
+        Ok(())
     }
 
     async fn unlock_host(&self, host: &str, cluster: &str) -> Result<(), Fault> {
@@ -129,10 +145,15 @@ impl Session {
 }
 
 fn locked(host: &str, cluster: &str, other: &LockRecord) -> Fault {
+    let held = if other.cluster == cluster {
+        "it".to_owned()
+    } else {
+        format!("this host for the cluster {}", other.cluster)
+    };
     Fault::new(
         FaultKind::Locked,
         format!("lock the cluster {cluster}"),
-        format!("run {} of {} holds it since {}", other.run, other.holder, other.since),
+        format!("run {} of {} holds {held} since {}", other.run, other.holder, other.since),
     )
     .on(host)
     .now("nothing was started on any host")

@@ -149,6 +149,10 @@ pub const UNIT_TABLE: &[(UnitState, UnitSignal, UnitState)] = &[
     (S::FailedClean, G::Facts, S::Ready),
     (S::Failed, G::Facts, S::Ready),
     (S::Failed, G::FailClean, S::Failed),
+    // Left out, and what it settles is still owed: it is begun again.
+    (S::Skipped, G::LeftOut, S::Skipped),
+    (S::Skipped, G::FailClean, S::FailedClean),
+    (S::Skipped, G::Facts, S::Ready),
     // A stop before any effect; then, on resume, it is left out or fails before its facts are read.
     (S::Asked, G::LeftOut, S::Skipped),
     (S::Asked, G::FailClean, S::FailedClean),

@@ -33,8 +33,16 @@ struct Needs {
 impl Session {
     /// The hosts that any step may work on, in the inventory's order of groups.
     pub fn all_hosts(&self) -> Vec<String> {
+        self.needed(self.hosts.groups())
+    }
+
+    /// Those, and the ones that `--limit` leaves out: another run must not work on them meanwhile either.
+    pub fn hosts_to_lock(&self) -> Vec<String> {
+        self.needed(self.hosts.every_group())
+    }
+
+    fn needed(&self, groups: IndexMap<String, Vec<String>>) -> Vec<String> {
         let mut hosts: Vec<String> = Vec::new();
-        let groups = self.hosts.groups();
         for name in self.runbook.hosts.keys() {
             for host in groups.get(name).into_iter().flatten() {
                 if !hosts.contains(host) {

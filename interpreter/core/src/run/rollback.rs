@@ -3,7 +3,6 @@
 
 use super::{
     effect::touched,
-    machine::UnitState,
     person::Conflict,
     session::Session,
     state::Intent,
@@ -21,6 +20,9 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
+
+/// Numbers of receipts that each undo of a unit has for itself; those below are of its effect.
+const UNDO_RECEIPTS: u32 = 1000;
 
 /// A step whose files were restored, and the hosts that now owe its obligation again.
 struct Debt {
@@ -80,9 +82,10 @@ impl Session {
 
     fn check_reversible(&self, step: &Step, unit: &UnitId) -> Result<(), Fault> {
         let Some(why) = &step.irreversible else { return Ok(()) };
-        if self.log.state(|state| {
-            state.unit(unit).is_some_and(|known| !known.changed && known.state == UnitState::Done)
-        }) {
+        let happened = self.log.state(|state| {
+            state.unit(unit).is_some_and(|known| known.intents.iter().any(Intent::may_have_changed))
+        });
+        if !happened {
             return Ok(());
         }
         Err(Fault::failed(format!("take back {unit}"), format!("it is a point of no return: {why}"))
@@ -101,16 +104,22 @@ impl Session {
             flying.map(|(id, unit)| (id.clone(), unit.attempt)).collect()
         });
         for (unit, attempt) in flying {
-            let target = self.hosts.get(&unit.host).await?;
-            // A command that never began leaves a gap; so many in a row mean that there are no more.
-            let (mut ordinal, mut absent) = (0, 0);
-            while absent < 4 {
-                let receipt =
-                    keybook_api::ReceiptId { run: self.id.clone(), unit: unit.clone(), attempt, ordinal };
-                let found = target.end(&receipt).await?;
-                absent = if found == Receipt::Absent { absent + 1 } else { 0 };
-                ordinal += 1;
-            }
+            self.end_from(&unit, attempt, 0).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends the commands of an attempt from a receipt's number on.
+    async fn end_from(&self, unit: &UnitId, attempt: u32, first: u32) -> Result<(), Stop> {
+        let target = self.hosts.get(&unit.host).await?;
+        // A command that never began leaves a gap; so many in a row mean that there are no more.
+        let (mut ordinal, mut absent) = (first, 0);
+        while absent < 4 && ordinal < first + UNDO_RECEIPTS {
+            let receipt =
+                keybook_api::ReceiptId { run: self.id.clone(), unit: unit.clone(), attempt, ordinal };
+            let found = target.end(&receipt).await?;
+            absent = if found == Receipt::Absent { absent + 1 } else { 0 };
+            ordinal += 1;
         }
         Ok(())
     }
@@ -179,19 +188,26 @@ impl Session {
 
     async fn undo(self: &Arc<Self>, step: &Step, mut attempt: Attempt<'_>) -> Result<(), Stop> {
         let target = self.hosts.get(&attempt.unit.host).await?;
-        let (result, begun) = self.log.state(|state| {
-            let Some(known) = state.unit(&attempt.unit) else { return (Value::Null, Vec::new()) };
+        let (result, begun, undos) = self.log.state(|state| {
+            let Some(known) = state.unit(&attempt.unit) else { return (Value::Null, Vec::new(), 0) };
             let begun = known.intents.iter().filter(|intent| !intent.not_done);
-            (Value::from_json(&known.result), begun.cloned().collect::<Vec<Intent>>())
+            (Value::from_json(&known.result), begun.cloned().collect::<Vec<Intent>>(), known.undos)
         });
         if begun.is_empty() {
             return Ok(());
         }
+        // What an undo that failed or was killed left running is ended before it is tried again.
+        for earlier in 1..undos {
+            for number in begun.iter().map(|intent| intent.attempt).chain([attempt.number]) {
+                self.end_from(&attempt.unit, number, earlier * UNDO_RECEIPTS).await?;
+            }
+        }
         attempt.scope.insert("result".to_owned(), result.clone());
         let context = |number: u32| {
             let ctx = self.ctx(Arc::clone(&target), &attempt.unit, number, true, Cancel::new());
-            // Receipts of the undo stand apart from those of the effect.
-            ctx.ordinal.store(1000, std::sync::atomic::Ordering::SeqCst);
+            // Receipts of each undo stand apart from those of the effect and of the undos before: a command
+            // whose receipt exists is never run again.
+            ctx.ordinal.store(undos.max(1) * UNDO_RECEIPTS, std::sync::atomic::Ordering::SeqCst);
             ctx
         };
         let call: &Call = match (&step.undo, &step.work) {
@@ -222,8 +238,25 @@ impl Session {
         owes: Option<&str>,
     ) -> Result<(), Stop> {
         let target = self.hosts.get(&unit.host).await?;
+        self.remove_unrecorded(&target, unit).await?;
         for path in self.paths_below(&unit.host, paths) {
             self.restore_path(&target, unit, &path, owes).await?;
+        }
+        Ok(())
+    }
+
+    /// A unit whose end nobody recorded may have made files where `backup` keeps a folder. A person decides
+    /// whether they go; what is left is told by the comparison at the end.
+    async fn remove_unrecorded(&self, target: &Arc<dyn Target>, unit: &UnitId) -> Result<(), Stop> {
+        if self.log.state(|state| state.unit(unit).is_none_or(|known| known.recorded)) {
+            return Ok(());
+        }
+        for entry in self.unknown_in_kept(target, &unit.host).await? {
+            let detail = "it was not there when its folder was kept, and nobody recorded who made it".to_owned();
+            let conflict = Conflict { host: unit.host.clone(), path: entry.path.clone(), detail };
+            if self.person.conflict(&conflict).await == Some(true) {
+                target.remove(&entry.path).await?;
+            }
         }
         Ok(())
     }
@@ -398,17 +431,19 @@ impl Session {
         Ok(())
     }
 
-    /// Compares every path that the run touched or kept with what was there first.
     /// Does the step at a path, or one around it, settle an obligation?
     fn settles(&self, path: &str) -> bool {
         let around = path.match_indices('/').map(|(at, _)| &path[..at]).chain([path]);
         around.filter_map(|path| self.runbook.step_at(path)).any(|step| step.settles.is_some())
     }
 
-    /// Units that changed something which nothing takes back: a command without `undo` and without a backup.
+    /// Units that changed something, or may have, which nothing takes back: a command without `undo` and without
+    /// a backup.
     fn without_way_back(&self) -> Vec<String> {
         let changed: Vec<UnitId> = self.log.state(|state| {
-            let own = state.units.iter().filter(|(id, unit)| canonical(&id.step) == id.step && unit.changed);
+            let own = state.units.iter().filter(|(id, unit)| {
+                canonical(&id.step) == id.step && unit.intents.iter().any(Intent::may_have_changed)
+            });
             own.map(|(id, _)| id.clone()).collect()
         });
         let lost = |unit: &UnitId| {
@@ -425,6 +460,7 @@ impl Session {
         changed.iter().filter_map(lost).collect()
     }
 
+    /// Compares every path that the run touched or kept with what was there first.
     async fn verify_originals(self: &Arc<Self>) -> Result<(), Stop> {
         let hosts = self.log.state(|state| state.originals.hosts());
         let (mut compared, mut differing) = (0, Vec::new());
@@ -444,6 +480,10 @@ impl Session {
                 if let Some(how) = compare(original, found.before.as_ref()) {
                     differing.push(format!("{host}:{path}: {how}"));
                 }
+            }
+            for entry in self.unknown_in_kept(&target, &host).await? {
+                let how = "it was not there when its folder was kept";
+                differing.push(format!("{host}:{}: {how}", entry.path));
             }
         }
         differing.extend(self.without_way_back());

@@ -29,6 +29,8 @@ pub struct UnitRecord {
     pub wrote: Vec<Touched>,
     /// True when `wrote` is all that the latest attempt did; false while that is not known.
     pub recorded: bool,
+    /// How often taking it back began.
+    pub undos: u32,
     /// Why it failed last.
     pub failure: Option<keybook_api::event::FaultInfo>,
     /// Journal number of the latest change of state; orders the rollback.
@@ -52,6 +54,15 @@ pub struct Intent {
     pub attempt: u32,
     /// It was found that its effect did not happen, or only a part that is done again from the start.
     pub not_done: bool,
+    /// Its attempt ended well and changed nothing.
+    pub unchanged: bool,
+}
+
+impl Intent {
+    /// Its effect happened, or may have.
+    pub fn may_have_changed(&self) -> bool {
+        !self.not_done && !self.unchanged
+    }
 }
 
 /// One backup on a host.
@@ -63,6 +74,8 @@ pub struct Kept {
     pub store: String,
     /// What was asked for.
     pub paths: Vec<String>,
+    /// Those of them that the step's `backup` names; the rest its action named.
+    pub declared: Vec<String>,
     /// What was there.
     pub entries: Vec<keybook_api::TreeEntry>,
 }
@@ -229,9 +242,14 @@ impl State {
                 self.owed.shift_remove(&(what.clone(), host.clone()));
             }
             Event::BackupTaken { host, store, paths, entries } => {
+                let intent = record.unit.as_ref().and_then(|unit| self.unit(unit)?.intent());
+                let touched = |path: &&String| {
+                    intent.is_some_and(|intent| intent.touches.iter().any(|touch| touch.path == **path))
+                };
                 let kept = Kept {
                     host: host.clone(),
                     store: store.clone(),
+                    declared: paths.iter().filter(|path| !touched(path)).cloned().collect(),
                     paths: paths.clone(),
                     entries: entries.clone(),
                 };
@@ -247,6 +265,15 @@ impl State {
                     && canonical(&unit.step) == unit.step
                 {
                     self.originals.touched(&unit.host, touches);
+                }
+            }
+            Event::UnitDone { wrote, .. }
+            | Event::UnitFailed { wrote, .. }
+            | Event::UnitReconciled { wrote, .. } => {
+                if let Some(unit) = &record.unit
+                    && canonical(&unit.step) == unit.step
+                {
+                    self.originals.created(&unit.host, wrote);
                 }
             }
             Event::FinallyStarted {} => {
@@ -281,6 +308,7 @@ impl UnitRecord {
             intents: Vec::new(),
             wrote: Vec::new(),
             recorded: true,
+            undos: 0,
             failure: None,
             seq: 0,
         }
@@ -310,6 +338,7 @@ impl UnitRecord {
                     touches: touches.clone(),
                     attempt,
                     not_done: false,
+                    unchanged: false,
                 });
                 self.failure = None;
                 self.recorded = false;
@@ -322,6 +351,8 @@ impl UnitRecord {
                 self.result = result.clone();
                 self.changed = *changed;
                 self.recorded = true;
+                let own = self.intents.iter_mut().filter(|intent| intent.attempt == attempt);
+                own.for_each(|intent| intent.unchanged = !changed);
                 self.left(wrote);
             }
             Event::UnitReconciled { verdict, result, wrote, .. } if verdict == "done" => {
@@ -336,6 +367,7 @@ impl UnitRecord {
                     .filter(|intent| intent.attempt == attempt)
                     .for_each(|intent| intent.not_done = true);
             }
+            Event::UnitUndoIntent { .. } => self.undos += 1,
             Event::UnitFailed { fault, before_effect, wrote, .. } => {
                 self.failure = Some(fault.clone());
                 self.recorded = !machine::loses(&fault.kind);

@@ -69,6 +69,12 @@ impl Stop {
         }
     }
 
+    /// A host failed or was not reached. Anything else is somebody's decision, a question without an answer, or a
+    /// doubt: then no further host may begin.
+    pub fn is_failure(&self) -> bool {
+        matches!(self.status(), RunStatus::Failed | RunStatus::Unreachable)
+    }
+
     /// Why, for people.
     pub fn reason(&self) -> String {
         match self {

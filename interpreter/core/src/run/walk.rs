@@ -9,7 +9,7 @@ use super::{
 };
 use crate::model::{Order, Step, Work};
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use keybook_api::{Cancel, Event, Fault, FaultKind, UnitId, Value};
+use keybook_api::{Cancel, Effect, Event, Fault, FaultKind, UnitId, Value};
 use std::{sync::Arc, time::Instant};
 
 /// Where in the tree a step is carried out.
@@ -122,7 +122,8 @@ impl Session {
         let mut running = FuturesUnordered::new();
         let mut failures: Vec<Stop> = Vec::new();
         loop {
-            while running.len() < batch && failures.len() <= max_failures {
+            let tolerated = failures.len() <= max_failures && failures.iter().all(Stop::is_failure);
+            while tolerated && running.len() < batch {
                 let Some(host) = waiting.next() else { break };
                 running.push(self.on_host(step, path, host, place));
             }
@@ -226,7 +227,7 @@ impl Session {
     ) -> Result<(), Stop> {
         let unit = UnitId { step: path.to_owned(), host: host.to_owned(), item: item_name.clone() };
         let state = self.log.state(|state| state.unit_state(&unit));
-        if state.settled() {
+        if state.settled() && !self.skipped_in_debt(&unit) {
             return self.settle_late(step, &unit);
         }
         let atomic = place.atomic || step.atomic;
@@ -254,6 +255,36 @@ impl Session {
                 self.leaf(attempt).await
             }
         }
+    }
+
+    /// A unit that was left out although it, or a step around it, settles what its host still owes: it is begun
+    /// again, or nothing could ever pay (also after a kill between its leaving out and the record that its
+    /// obligation is paid). Inside a settling step only until a later unit there may have changed something: what
+    /// was started is not stopped again.
+    fn skipped_in_debt(&self, unit: &UnitId) -> bool {
+        let around = unit.step.match_indices('/').map(|(at, _)| &unit.step[..at]).chain([unit.step.as_str()]);
+        let settling = around.filter_map(|path| Some((path, self.runbook.step_at(path)?.settles.as_ref()?)));
+        self.log.state(|state| {
+            let own = state.unit(unit).filter(|own| own.state == UnitState::Skipped);
+            let owed = |what: &str| state.owed.contains_key(&(what.to_owned(), unit.host.clone()));
+            let Some(own) = own else { return false };
+            settling.filter(|(_, settles)| owed(&settles.value)).any(|(path, _)| {
+                let inside = format!("{path}/");
+                let mut later = state.units.iter().filter(|(id, known)| {
+                    known.seq > own.seq && id.host == unit.host && id.step.starts_with(&inside)
+                });
+                !later.any(|(id, known)| {
+                    (known.changed || !known.state.settled() && known.may_have_changed())
+                        && self.can_change(&id.step)
+                })
+            })
+        })
+    }
+
+    /// Has the step at a path an action that can change a host?
+    pub(super) fn can_change(&self, path: &str) -> bool {
+        let Some(Work::Action(call)) = self.runbook.step_at(path).map(|step| &step.work) else { return false };
+        self.registry.get(&call.action).is_some_and(|action| action.spec().effect == Effect::Changes)
     }
 
     /// The process was killed between a unit's end and the record that its obligation is paid. One that was
@@ -298,6 +329,8 @@ impl Session {
     ) -> Result<(), Stop> {
         let begun = Instant::now();
         if self.log.state(|state| state.unit_state(&unit)).in_flight() {
+            let attempt = Attempt::resumed(self, step, unit.clone(), &item, cancel.clone());
+            attempt.keep_again(begun).await?;
             self.walk(children, inside).await?;
             return Attempt::resumed(self, step, unit, &item, cancel).finish_parent(begun).await;
         }

@@ -1,6 +1,10 @@
 //! What a unit left behind, so that a rollback can tell the run's own files from somebody else's.
 
-use super::{effect::touched, session::Session, state::State};
+use super::{
+    effect::touched,
+    session::{STATE_ROOT, Session},
+    state::State,
+};
 use crate::backup::{Original, difference, inside};
 use keybook_api::{Fault, Target, TreeEntry, event::Touched};
 use std::sync::Arc;
@@ -37,7 +41,43 @@ impl Session {
                 wrote.push(Touched { path, before: found.cloned() });
             }
         }
+        let made = self.unknown_of(host, &now).into_iter();
+        wrote.extend(made.map(|entry| Touched { path: entry.path.clone(), before: Some(entry) }));
         Ok(wrote)
+    }
+
+    /// What is in the folders that `backup` names and was not there when they were kept, the inner before the
+    /// outer. What came into a folder that only an action named is not looked for.
+    pub(super) async fn unknown_in_kept(
+        &self,
+        target: &Arc<dyn Target>,
+        host: &str,
+    ) -> Result<Vec<TreeEntry>, Fault> {
+        let roots = self.declared_roots(host);
+        if roots.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut unknown = self.unknown_of(host, &target.tree(&roots).await?);
+        unknown.sort_by(|a, b| b.path.cmp(&a.path));
+        Ok(unknown)
+    }
+
+    fn unknown_of(&self, host: &str, now: &[TreeEntry]) -> Vec<TreeEntry> {
+        let roots = self.declared_roots(host);
+        let looked_at = |path: &str| roots.iter().any(|root| inside(path, root)) && !inside(path, STATE_ROOT);
+        self.log.state(|state| {
+            let unknown = now
+                .iter()
+                .filter(|entry| looked_at(&entry.path) && state.originals.get(host, &entry.path).is_none());
+            unknown.cloned().collect()
+        })
+    }
+
+    fn declared_roots(&self, host: &str) -> Vec<String> {
+        self.log.state(|state| {
+            let kept = state.backups.iter().filter(|kept| kept.host == host);
+            kept.flat_map(|kept| kept.declared.clone()).collect()
+        })
     }
 
     /// Everything that was kept on a host, as it was asked for.

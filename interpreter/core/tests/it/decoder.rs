@@ -305,3 +305,15 @@ fn the_digest_covers_runbook_and_hooks() {
     assert_eq!(digest(None), all[0]);
     assert!(all[0] != all[1] && all[1] != all[2] && all[0] != all[2]);
 }
+
+#[test]
+fn what_cannot_be_taken_back_needs_a_gate() {
+    let step = "  - id: s\n    irreversible: it is gone\n    t.note: { text: x }\n";
+    assert_eq!(
+        told(step),
+        [
+            "irreversible-without-gate 11:5 a step that cannot be taken back needs a `gate` | add `gate: { ask: … }` to this step, so that a person says yes to it"
+        ]
+    );
+    assert!(told(&format!("{step}    gate: {{ ask: ok }}\n")).is_empty());
+}

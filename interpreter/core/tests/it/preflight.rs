@@ -220,3 +220,32 @@ fn changed_inventories_are_named() {
     assert!(found.iter().any(|line| line.contains("the inventory has: host b 10.0.0.9")), "{found:?}");
     assert!(drift::inventory_differences(&before, &before.clone()).is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn hosts_outside_the_limit_are_locked_too() {
+    let mut bench = Bench::new(ONE);
+    bench.limit = vec!["a".into()];
+    bench.person.will_answer([None]);
+    assert_eq!(bench.start().await.exit, 3);
+    for host in ["a", "b", "c", "m"] {
+        assert_eq!(bench.world.locked_by(host).as_deref(), Some(RUN), "{host}");
+    }
+    assert_eq!(bench.resume().await.exit, 0);
+    assert_eq!(["a", "b"].map(|host| bench.world.effects(host, "s")), [1, 0]);
+    for host in ["a", "b", "c", "m"] {
+        assert_eq!(bench.world.locked_by(host), None, "{host}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_is_held_for_a_cluster_of_another_name_is_refused() {
+    let bench = Bench::new(ONE);
+    let record = r#"{"run":"20230101-000000-0000","cluster":"prod","holder":"eve@desk","since":"2023-01-01T00:00:00Z"}"#;
+    bench.world.put_node("b", "/var/lib/keybook", crate::support::Node::dir(0o700));
+    bench.world.put("b", "/var/lib/keybook/lock-prod.json", record);
+    let outcome = bench.start().await;
+    assert_eq!(outcome.exit, 7, "{}", outcome.reason);
+    assert!(outcome.reason.contains("holds this host for the cluster prod"), "{}", outcome.reason);
+    assert_eq!(bench.world.locked_by("a"), None);
+    assert!(bench.world.text("b", "/var/lib/keybook/lock-prod.json").is_some());
+}

@@ -27,7 +27,7 @@ fn ways(bench: &Bench) -> Vec<String> {
     bench.events("unit.undone").into_iter().map(show).collect()
 }
 
-const FAILS: &str = "  - { id: fails, hosts: \"master[0]\", t.flaky: { name: fails, fails: 9 } }\n";
+const FAILS: &str = "  - { id: fails, hosts: \"master[0]\", t.flaky: { name: fails, fails: 9 }, undo: { t.note: { text: x } } }\n";
 
 #[tokio::test(start_paused = true)]
 async fn content_mode_and_owner_come_back_and_created_files_go() {
@@ -87,7 +87,7 @@ async fn undo_comes_in_reverse_order_of_completion() {
     assert_eq!(bench.world.effects("a", "undone"), 1);
     let ends: Vec<String> = bench.ends().into_iter().filter(|end| end.starts_with("undone")).collect();
     assert_eq!(ends, ["undone fails@a", "undone own@a", "undone two@a", "undone one@a"]);
-    assert_eq!(ways(&bench), ["nothing", "undo", "undo", "undo"]);
+    assert_eq!(ways(&bench), ["undo", "undo", "undo", "undo"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -322,7 +322,7 @@ async fn a_point_of_no_return_ends_the_way_back() {
     let bench = Bench::new(&format!(
         "steps:
   - {{ id: before, hosts: \"master[0]\", t.put: {{ path: /etc/before, content: new }} }}
-  - {{ id: point, hosts: \"master[0]\", irreversible: \"the old CA is destroyed\", t.run: {{ script: effect point }} }}
+  - {{ id: point, hosts: \"master[0]\", irreversible: \"the old CA is destroyed\", gate: {{ ask: ok }}, t.run: {{ script: effect point }} }}
   - {{ id: after, hosts: \"master[0]\", t.put: {{ path: /etc/after, content: new }} }}
 {FAILS}"
     ));
@@ -446,4 +446,105 @@ async fn a_command_without_a_way_back_is_not_called_rolled_back() {
         "{}",
         outcome.reason
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_that_failed_or_was_lost_without_a_way_back_is_not_called_rolled_back() {
+    for (step, exit) in [("t.flaky: { name: s, fails: 9 }", 1), ("t.judged: { name: lost }", 9)] {
+        let bench = Bench::new(&format!("steps:\n  - {{ id: s, hosts: \"master[0]\", {step} }}\n"));
+        bench.world.trouble("a", "exec", "effect lost", How::LostAfter);
+        assert_eq!(bench.start().await.exit, exit);
+        let outcome = bench.roll_back().await;
+        assert_eq!(outcome.exit, 6, "{step}");
+        assert!(outcome.reason.contains("s@a: `t."), "{}", outcome.reason);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_point_of_no_return_that_was_not_passed_does_not_end_the_way_back() {
+    let bench = Bench::new(
+        "steps:
+  - { id: before, hosts: \"master[0]\", t.put: { path: /etc/before, content: new } }
+  - { id: point, hosts: \"master[0]\", irreversible: \"it is gone\", gate: { ask: ok }, t.judged: { name: point } }
+",
+    );
+    bench.world.put("a", "/verdict", "not-done");
+    bench.world.trouble("a", "exec", "effect point", How::LostBefore);
+    assert_eq!(bench.start().await.exit, 4);
+    let outcome = bench.roll_back().await;
+    assert_eq!(outcome.exit, 5, "{}", outcome.reason);
+    assert_eq!(bench.world.text("a", "/etc/before"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_point_of_no_return_passed_by_an_earlier_attempt_counts() {
+    let mut bench = Bench::new(
+        "steps:
+  - { id: point, hosts: \"master[0]\", irreversible: \"it is gone\", gate: { ask: ok }, t.move: { from: /etc/x, to: /etc/y }, expect: inputs.fine }
+",
+    );
+    bench.world.put("a", "/etc/x", "moved");
+    bench.inputs = keybook_api::value::map([("fine", false.into())]);
+    assert_eq!(bench.start().await.exit, 1);
+    bench.inputs = keybook_api::value::map([("fine", true.into())]);
+    assert_eq!(bench.resume().await.exit, 0);
+    let outcome = bench.roll_back().await;
+    assert_eq!(outcome.exit, 6);
+    assert!(outcome.reason.contains("it is a point of no return"), "{}", outcome.reason);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_undo_that_was_lost_or_killed_is_tried_again() {
+    let yaml = "steps:
+  - { id: own, hosts: \"master[0]\", t.run: { script: effect own }, undo: { t.run: { script: effect undone } } }
+";
+    let bench = Bench::new(yaml);
+    assert_eq!(bench.start().await.exit, 0);
+    bench.world.trouble("a", "exec", "effect undone", How::LostAfter);
+    assert_eq!(bench.roll_back().await.exit, 6);
+    let outcome = bench.roll_back().await;
+    assert_eq!(outcome.exit, 5, "{}", outcome.reason);
+    assert_eq!(bench.world.effects("a", "undone"), 2);
+
+    let mut bench = Bench::new(yaml);
+    assert_eq!(bench.start().await.exit, 0);
+    let tape = Tape::new(bench.journal(), &bench.world);
+    bench.watchers.push(Arc::clone(&tape) as Arc<_>);
+    assert_eq!(bench.roll_back().await.exit, 5);
+    let shots = tape.shots();
+    for shot in &shots[..shots.len() - 1] {
+        let again = bench.after(&shot.journal, World::from_hosts(&shot.hosts));
+        let outcome = again.roll_back().await;
+        assert_eq!(outcome.exit, 5, "after {}: {}", shot.after, outcome.reason);
+        assert!(again.world.effects("a", "undone") >= 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_command_makes_in_a_kept_folder_goes_and_what_others_make_there_is_told() {
+    for failing in ["", "\\nexit 3"] {
+        let bench = Bench::new(&format!(
+            "steps:
+  - {{ id: run, hosts: \"master[0]\", backup: [/srv], t.run: {{ script: \"put /srv/d/f made\\nput /srv/made made{failing}\" }} }}
+{FAILS}"
+        ));
+        bench.world.put_node("a", "/srv", Node::dir(0o700));
+        bench.world.put_node("a", "/srv/d", Node::dir(0o700));
+        let before = files(&bench.world, "a");
+        assert_eq!(bench.start().await.exit, 1);
+        bench.world.put("a", "/srv/later", "theirs");
+        let outcome = bench.roll_back().await;
+        assert_eq!(outcome.exit, 6);
+        assert!(
+            outcome.reason.contains("a:/srv/later: it was not there when its folder was kept"),
+            "{}",
+            outcome.reason
+        );
+        bench.world.on("a", |host| host.files.remove("/srv/later"));
+        assert_eq!(bench.roll_back().await.exit, 5);
+        let mut after = files(&bench.world, "a");
+        after.remove("/etc/tries-fails");
+        assert_eq!(after, before);
+        assert!(bench.person.conflicts.lock().unwrap().is_empty());
+    }
 }

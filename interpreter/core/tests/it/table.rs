@@ -143,6 +143,19 @@ async fn odd_moments(taken: &mut Taken) {
     taken.add(&bench.start().await);
     bench.world.on("a", |host| host.files.remove("/plan"));
     taken.resume(&bench).await;
+    // Left out, and its debt still owed: begun again, left out again, failing again.
+    for again in [map([("want", false.into())]), map([("want", true.into())]), map([])] {
+        let mut bench = Bench::new(
+            "steps:
+  - { id: f, hosts: \"master[0]\", owes: { what: restart }, t.put: { path: /etc/f, content: x } }
+  - { id: pay, hosts: \"master[0]\", settles: restart, when: inputs.want, t.judged: { name: pay } }
+",
+        );
+        bench.inputs = map([("want", false.into())]);
+        taken.add(&bench.start().await);
+        bench.inputs = again;
+        taken.resume(&bench).await;
+    }
     // It fails after its effect, and then its check says that it is done.
     let mut bench = one(
         "check: inputs.fine, t.put: { path: /etc/f, content: x }, expect: inputs.fine",

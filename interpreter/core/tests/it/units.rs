@@ -312,3 +312,28 @@ async fn a_copy_that_is_not_like_its_original_stops_before_the_effect() {
     assert_eq!(bench.resume().await.exit, 0);
     assert_eq!(bench.world.text("a", "/etc/f").unwrap(), "new");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_worked_is_looked_for_and_not_done_again_when_its_files_cannot_be_read_after_it() {
+    let unread = |bench: &Bench| {
+        bench.world.add_trouble(crate::support::Trouble {
+            host: "a",
+            call: "tree",
+            about: "/etc/f",
+            how: How::Fails("permission denied"),
+            after: 1,
+            times: 1,
+        });
+    };
+    let bench = Bench::new("steps:\n  - { id: s, hosts: \"master[0]\", t.put: { path: /etc/f, content: x } }\n");
+    unread(&bench);
+    let outcome = bench.start().await;
+    assert_eq!(outcome.exit, 0, "{}", outcome.reason);
+    assert!(bench.trail("s@a").contains(&"unit.reconciled".to_owned()));
+
+    let bench = Bench::new("steps:\n  - { id: s, hosts: \"master[0]\", t.count: { path: /etc/f } }\n");
+    unread(&bench);
+    assert_eq!(bench.start().await.exit, 9);
+    assert_eq!(bench.resume().await.exit, 9);
+    assert_eq!(bench.world.text("a", "/etc/f").unwrap(), "1");
+}

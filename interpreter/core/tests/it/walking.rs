@@ -1,6 +1,6 @@
 //! The order of steps, hosts and items; obligations; phases; `finally`; stopping.
 
-use crate::support::{Bench, How};
+use crate::support::{Bench, How, Tape, World};
 use keybook_api::{
     Event,
     event::{Answer, RunStatus},
@@ -314,4 +314,83 @@ async fn an_empty_selection_fails_before_its_step() {
         "{}",
         outcome.reason
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_more_begins_after_a_decision_or_a_doubt_however_many_failures_are_tolerated() {
+    let yaml = "steps:
+  - { id: s, hosts: master, order: parallel, batch: 1, max_failures: 5, gate: { ask: ok }, t.judged: { name: s } }
+";
+    for (answer, exit) in [(Some(Answer::Stop), 8), (Some(Answer::RollBack), 5), (None, 3)] {
+        let bench = Bench::new(yaml);
+        bench.person.will_answer([answer]);
+        let outcome = bench.start().await;
+        assert_eq!(outcome.exit, exit, "{}", outcome.reason);
+        assert_eq!(bench.person.asked(), ["s@a"]);
+    }
+    let bench = Bench::new(yaml);
+    bench.world.trouble("a", "exec", "effect s", How::LostAfter);
+    assert_eq!(bench.start().await.exit, 9);
+    assert_eq!(bench.person.asked(), ["s@a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_skipped_settling_is_begun_again_while_its_debt_is_owed() {
+    for pay in [
+        "{ id: pay, hosts: \"master[0]\", settles: restart, gate: { ask: ok }, t.run: { script: effect pay } }",
+        "{ id: all, hosts: \"master[0]\", settles: restart, steps: [ { id: pay, gate: { ask: ok }, t.run: { script: effect pay } }, { id: health, t.read: { path: /etc/ok } } ] }",
+    ] {
+        let bench = Bench::new(&format!(
+            "steps:
+  - {{ id: put, hosts: \"master[0]\", owes: {{ what: restart }}, t.put: {{ path: /etc/f, content: x }} }}
+  - {pay}
+"
+        ));
+        bench.person.will_answer([Some(Answer::Skip)]);
+        assert_eq!(bench.start().await.exit, 1);
+        bench.world.put("a", "/etc/ok", "x");
+        let outcome = bench.resume().await;
+        assert_eq!((outcome.exit, outcome.owed.len()), (0, 0), "{pay}: {}", outcome.reason);
+        assert_eq!(bench.world.effects("a", "pay"), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_settling_started_is_not_stopped_again_on_resume() {
+    let bench = Bench::new(
+        "steps:
+  - { id: put, hosts: \"master[0]\", owes: { what: restart }, t.put: { path: /etc/f, content: x } }
+  - id: bounce
+    hosts: master[0]
+    settles: restart
+    steps:
+      - { id: stop, facts: { down: { t.read: { path: /etc/down } } }, check: facts.down == \"yes\", t.run: { script: effect stop } }
+      - { id: start, t.run: { script: \"effect start\\nput /etc/down no\" } }
+      - { id: health, t.read: { path: /etc/ok } }
+",
+    );
+    bench.world.put("a", "/etc/down", "yes");
+    assert_eq!(bench.start().await.exit, 1);
+    bench.world.put("a", "/etc/ok", "x");
+    let outcome = bench.resume().await;
+    assert_eq!((outcome.exit, outcome.owed.len()), (0, 0), "{}", outcome.reason);
+    assert_eq!(["stop", "start"].map(|name| bench.world.effects("a", name)), [0, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_debt_is_paid_although_the_run_was_killed_right_after_its_settling_was_found_done() {
+    let mut bench = Bench::new(
+        "steps:
+  - { id: put, hosts: \"master[0]\", owes: { what: restart }, t.put: { path: /etc/f, content: x } }
+  - { id: pay, hosts: \"master[0]\", settles: restart, check: \"1 < 2\", t.run: { script: effect pay } }
+",
+    );
+    let tape = Tape::new(bench.journal(), &bench.world);
+    bench.watchers.push(std::sync::Arc::clone(&tape) as std::sync::Arc<_>);
+    assert_eq!(bench.start().await.exit, 0);
+    let shot = tape.shots().into_iter().find(|shot| shot.after.contains("unit.skipped pay@a")).unwrap();
+    let again = bench.after(&shot.journal, World::from_hosts(&shot.hosts));
+    let outcome = again.resume().await;
+    assert_eq!((outcome.exit, outcome.owed.len()), (0, 0), "{}", outcome.reason);
+    assert_eq!(again.world.effects("a", "pay"), 0);
 }

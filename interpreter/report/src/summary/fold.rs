@@ -216,7 +216,7 @@ fn reopen(summary: &mut RunSummary, record: &Record) {
 fn add_to_run(summary: &mut RunSummary, record: &Record) {
     let at = &record.time;
     match &record.event {
-        Event::RunResumed { operator, unattended, accepted } => {
+        Event::RunResumed { operator, unattended, accepted, .. } => {
             summary.mode = mode(*unattended);
             if !summary.operators.contains(operator) {
                 summary.operators.push(operator.clone());

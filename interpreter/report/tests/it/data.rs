@@ -406,6 +406,7 @@ pub fn failure() -> Vec<Record> {
         operator: "ci@runner".into(),
         unattended: true,
         accepted: vec!["inventory: node-3 has a new address".into()],
+        pinned: None,
     });
     journal.push(
         Some(id),
@@ -447,6 +448,7 @@ pub fn rolled_back(differing: &[&str]) -> Vec<Record> {
         operator: "boris@laptop".into(),
         unattended: false,
         accepted: Vec::new(),
+        pinned: None,
     });
     journal.unit(
         "install@node-2",

@@ -88,7 +88,7 @@ fn records(text: &str, number: i64) -> Vec<Record> {
     journal.add(Event::TrustChecked { edges: vec![json!({text: text}), json!(text)] });
     journal.add(Event::RollbackStarted { by: own(), reason: own() });
     journal.add(Event::RollbackVerified { compared: u64::MAX, differing: owed() });
-    journal.add(Event::RunResumed { operator: own(), unattended: true, accepted: owed() });
+    journal.add(Event::RunResumed { operator: own(), unattended: true, accepted: owed(), pinned: None });
     journal.add(Event::RunEnded {
         status: RunStatus::RollbackIncomplete,
         exit: 6,

@@ -7,7 +7,7 @@ use super::shell::{Output, RawShell, Started};
 use super::{Place, receipts};
 use futures::FutureExt;
 use keybook_api::target::LineSink;
-use keybook_api::{Cancel, Fault, FaultKind, ReceiptId, Secret};
+use keybook_api::{Cancel, Fault, FaultKind, Receipt, ReceiptId, Secret};
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -112,12 +112,18 @@ pub(crate) async fn run<S: RawShell + ?Sized>(at: Place<'_, S>, job: Job<'_>) ->
     };
     let end = match end {
         Ok(end) => end,
-        Err(why) => return stop(at, progress, &mut output, feed.as_mut(), why, clock).await,
+        Err(why) => return stop(at, progress, receipt, &mut output, feed.as_mut(), (why, clock)).await,
     };
-    if let Some(id) = receipt.filter(|_| progress.needs_receipt(&end))
-        && let Ok(receipt) = Box::pin(receipts::look_up(at, id)).await
-    {
-        progress.settle(receipt);
+    if let Some(id) = receipt.filter(|_| progress.needs_receipt(&end)) {
+        match Box::pin(receipts::look_up(at, id)).await {
+            Ok(receipt) => progress.settle(receipt),
+            Err(cause) if progress.process().is_none() => {
+                return Err(Fault::new(FaultKind::Unknown, &attempted, cause)
+                    .on(at.shell.host())
+                    .now("its shell is gone; whether the command began is not known"));
+            }
+            Err(_) => {}
+        }
     }
     progress.outcome(end, clock.elapsed())
 }
@@ -175,10 +181,10 @@ async fn interrupt(limit: Option<Duration>, cancel: Option<&Cancel>) -> Why {
 async fn stop<S: RawShell + ?Sized>(
     at: Place<'_, S>,
     mut progress: Progress<'_>,
+    receipt: Option<&ReceiptId>,
     output: &mut mpsc::Receiver<Output>,
     mut feed: Pin<&mut (dyn Future<Output = ()> + Send)>,
-    why: Why,
-    clock: Instant,
+    (why, clock): (Why, Instant),
 ) -> Result<Outcome, Fault> {
     if progress.process().is_none() {
         let begun = progress.until_begun(output);
@@ -194,7 +200,7 @@ async fn stop<S: RawShell + ?Sized>(
     }
     let fault = why.fault(progress.attempted()).on(at.shell.host());
     let Some((pid, since)) = progress.process() else {
-        return Err(fault.now("the shell had not said that the command began; whether it will is not known"));
+        return Err(fault.now(unheard(at, receipt).await));
     };
     let kill = timeout(KILL, Box::pin(receipts::kill(at, pid, &since)));
     let (killed, _) = tokio::join!(kill, timeout(KILL, progress.drive(output)));
@@ -208,5 +214,22 @@ async fn stop<S: RawShell + ?Sized>(
         (Ok(Ok(_)), None) => Err(fault.now("the command was ended")),
         (Ok(Err(cause)), None) => Err(fault.now(format!("the command may still run: {cause}"))),
         (Err(_), None) => Err(fault.now("the command may still run: ending it took too long as well")),
+    }
+}
+
+/// What became of a command that is to be ended and was never heard of. With a receipt it is ended all the same,
+/// or kept from beginning.
+async fn unheard<S: RawShell + ?Sized>(at: Place<'_, S>, receipt: Option<&ReceiptId>) -> String {
+    let ended = match receipt {
+        Some(id) => timeout(KILL, Box::pin(receipts::end(at, id))).await.ok().and_then(Result::ok),
+        None => None,
+    };
+    match ended {
+        Some(Receipt::Absent) => "the command did not begin".to_owned(),
+        Some(Receipt::Ended(status)) => format!("the command was ended (status {status})"),
+        Some(Receipt::Cut) => "the command was ended".to_owned(),
+        Some(Receipt::Running) | None => {
+            "the shell had not said that the command began; whether it will is not known".to_owned()
+        }
     }
 }

@@ -3,6 +3,7 @@
 use super::exec::{Job, Outcome};
 use super::output::Capture;
 use super::shell::RawShell;
+use super::temporary::Temporary;
 use super::{FILE_LIMIT, PosixTarget, TREE_LIMIT, payload, scripts};
 use keybook_api::{Fault, FileKind, Owner, Secret, Stat};
 
@@ -58,11 +59,6 @@ impl<S: RawShell> PosixTarget<S> {
     pub(super) fn unreadable(&self, attempted: &str, what: &str) -> Fault {
         Fault::failed(attempted, format!("the host's answer cannot be read: {what}")).on(self.shell.host())
     }
-}
-
-/// A name for a temporary file: begins with a dot, so that no daemon that watches the directory reads it.
-pub(super) fn temporary() -> Result<String, Fault> {
-    Ok(format!(".keybook-{}", payload::nonce()?))
 }
 
 pub(super) async fn stat<S: RawShell>(target: &PosixTarget<S>, path: &str) -> Result<Option<Stat>, Fault> {
@@ -164,7 +160,8 @@ pub(super) async fn make_dir<S: RawShell>(
 ) -> Result<(), Fault> {
     let attempted = format!("make the directory {path}");
     let path = target.path(&attempted, path)?;
-    target.plain(attempted, scripts::MAKE_DIR, &[path, &format!("{mode:o}")]).await.map(drop)
+    let script = format!("{}{}", scripts::STATE, scripts::MAKE_DIR);
+    target.plain(attempted, &script, &[path, &format!("{mode:o}")]).await.map(drop)
 }
 
 pub(super) async fn remove<S: RawShell>(target: &PosixTarget<S>, path: &str) -> Result<(), Fault> {
@@ -186,7 +183,8 @@ pub(super) async fn copy<S: RawShell>(target: &PosixTarget<S>, from: &str, to: &
 
 pub(super) async fn replace<S: RawShell>(target: &PosixTarget<S>, from: &str, to: &str) -> Result<(), Fault> {
     let attempted = format!("put {from} in the place of {to}");
-    placed(target, attempted, scripts::REPLACE, from, to).await
+    let script = format!("{}{}", scripts::TARGET, scripts::REPLACE);
+    placed(target, attempted, &script, from, to).await
 }
 
 async fn placed<S: RawShell>(
@@ -197,9 +195,12 @@ async fn placed<S: RawShell>(
     to: &str,
 ) -> Result<(), Fault> {
     let (from, to) = (target.path(&attempted, from)?, target.path(&attempted, to)?);
-    let temporary = temporary()?;
+    let temporary = Temporary::new()?;
     let outcome = target
-        .script(&attempted, script, &[from, to, &temporary], |job| Job { timeout: Some(TREE_LIMIT), ..job })
+        .script(&attempted, script, &[from, to, temporary.nonce(), &temporary.others()], |job| Job {
+            timeout: Some(TREE_LIMIT),
+            ..job
+        })
         .await?;
     if outcome.status == 0 {
         return Ok(());

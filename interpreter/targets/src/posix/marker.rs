@@ -9,6 +9,8 @@ pub(crate) enum Mark {
     End { status: i32, recorded: bool },
     /// It was not run, because its receipt says that it began before.
     Twice,
+    /// It was not run, because somebody asked for its receipt before and was told that it never began.
+    Never,
     /// It was not run, because its receipt could not be written.
     Unrecorded,
 }
@@ -100,6 +102,7 @@ impl Demarcator {
                 Some(Mark::End { status: status.parse().ok()?, recorded: fields.next().is_none() })
             }
             ("refused", Some("twice")) => Some(Mark::Twice),
+            ("refused", Some("never")) => Some(Mark::Never),
             ("refused", Some("unrecorded")) => Some(Mark::Unrecorded),
             _ => None,
         }
@@ -139,9 +142,12 @@ mod tests {
 
     #[test]
     fn a_lost_receipt_and_refusals_are_told() {
-        let text = b"\x1eabc:refused:twice\n\x1eabc:refused:unrecorded\n\x1eabc:end:0:unrecorded\n";
+        let text = b"\x1eabc:refused:twice\n\x1eabc:refused:unrecorded\n\x1eabc:refused:never\n\x1eabc:end:0:unrecorded\n";
         let (_, _, marks) = take_apart(text, 7);
-        assert_eq!(marks, [Mark::Twice, Mark::Unrecorded, Mark::End { status: 0, recorded: false }]);
+        assert_eq!(
+            marks,
+            [Mark::Twice, Mark::Unrecorded, Mark::Never, Mark::End { status: 0, recorded: false }]
+        );
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod progress;
 mod receipts;
 mod scripts;
 mod shell;
+mod temporary;
 mod tree;
 mod upload;
 

@@ -199,6 +199,9 @@ impl<'a> Progress<'a> {
             (Some(Mark::Twice), ..) => Err(self
                 .fault(FaultKind::Failed, "its receipt on the host says that it began before")
                 .now("it was not run a second time")),
+            (Some(Mark::Never), ..) => Err(self
+                .fault(FaultKind::Failed, "its receipt on the host was given up: it took too long to begin")
+                .now("the command did not begin")),
             (Some(_), ..) | (None, None, End::Done | End::Exited) => Err(self.never_began()),
             (None, Some(_), End::Done | End::Exited) => Err(self
                 .fault(FaultKind::Unknown, "its shell on the host ended without saying how the command ended")

@@ -27,7 +27,7 @@ struct Found {
     process: Option<(u32, String)>,
 }
 
-/// Looks up a receipt.
+/// Looks up a receipt. `Absent` is fenced: a command that has not begun by then never will.
 pub(crate) async fn look_up<S: RawShell + ?Sized>(
     at: Place<'_, S>,
     id: &ReceiptId,

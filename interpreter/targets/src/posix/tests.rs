@@ -1,5 +1,7 @@
 //! The POSIX layer on this machine, with folders that stand for hosts and without.
 
+mod safety;
+
 use super::*;
 use crate::local::LocalShell;
 use keybook_api::{Cancel, FaultKind, FileKind, Owner, RunId, StreamName, UnitId};
@@ -34,6 +36,19 @@ impl Lab {
         std::fs::create_dir_all(self.at(path).parent().unwrap()).unwrap();
         std::fs::write(self.at(path), text).unwrap();
         std::fs::set_permissions(self.at(path), PermissionsExt::from_mode(mode)).unwrap();
+    }
+
+    /// Where a receipt's files are, without their endings.
+    fn receipt(&self, id: &ReceiptId) -> PathBuf {
+        self.at("/var/lib/keybook/r1/receipts").join(id.file_name())
+    }
+
+    /// Waits until a command has begun; asking for its receipt earlier would keep it from beginning.
+    async fn begun(&self, id: &ReceiptId) {
+        while !PathBuf::from(format!("{}.begun", self.receipt(id).display())).exists() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(self.host.receipt(id).await.unwrap(), Receipt::Running);
     }
 
     fn names(&self, path: &str) -> Vec<String> {
@@ -195,7 +210,6 @@ async fn what_ignores_term_is_killed() {
 async fn receipts_tell_what_happened_and_nothing_happens_twice() {
     let lab = Lab::new().await;
     let id = receipt_id(0);
-    assert_eq!(lab.host.receipt(&id).await.unwrap(), Receipt::Absent);
     let count = lab.at("count");
     let command =
         Command::shell("echo ran >>\"$1\"; exit 3").args([count.to_str().unwrap()]).receipt(id.clone());
@@ -218,7 +232,7 @@ async fn a_running_command_can_be_ended_by_its_receipt() {
     let id = receipt_id(1);
     let (result, _) =
         tokio::join!(lab.host.exec(Command::shell("sleep 300").receipt(id.clone()), &quiet), async {
-            while lab.host.receipt(&id).await.unwrap() != Receipt::Running {}
+            lab.begun(&id).await;
             assert_eq!(lab.host.end(&id).await.unwrap(), Receipt::Ended(143));
         });
     assert_eq!(result.unwrap().status, 143);
@@ -230,7 +244,7 @@ async fn a_command_whose_wrapper_died_too_is_cut() {
     let id = receipt_id(2);
     let (result, ()) =
         tokio::join!(lab.host.exec(Command::shell("sleep 300").receipt(id.clone()), &quiet), async {
-            while lab.host.receipt(&id).await.unwrap() != Receipt::Running {}
+            lab.begun(&id).await;
             let begun = lab.at("/var/lib/keybook/r1/receipts").join(format!("{}.begun", id.file_name()));
             let text = std::fs::read_to_string(begun).unwrap();
             let fields: Vec<&str> = text.split_whitespace().collect();

@@ -5,7 +5,7 @@ use super::files::{not_utf8, parse_stat};
 use super::output::Capture;
 use super::shell::RawShell;
 use super::{PosixTarget, TREE_LIMIT, scripts};
-use keybook_api::{Fault, TreeEntry};
+use keybook_api::{Fault, FileKind, TreeEntry};
 use std::collections::BTreeMap;
 
 /// More than any tree that a runbook backs up prints.
@@ -35,7 +35,9 @@ pub(super) async fn tree<S: RawShell>(
         Unreadable::NotUtf8(name) => not_utf8(target, &attempted, &name),
         Unreadable::Other(what) => target.unreadable(&attempted, what),
     })?;
-    Ok(entries.into_values().collect())
+    // A file without a hash was gone before it could be read.
+    let there = |entry: &TreeEntry| entry.stat.kind != FileKind::File || !entry.sha256.is_empty();
+    Ok(entries.into_values().filter(there).collect())
 }
 
 #[derive(Debug)]

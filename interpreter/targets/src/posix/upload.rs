@@ -1,8 +1,8 @@
 //! Replacing a file: a temporary one beside it gets the content, is synced, and takes its place at once.
 
 use super::exec::{Job, Outcome};
-use super::files::temporary;
 use super::shell::{RawShell, Upload};
+use super::temporary::Temporary;
 use super::{FILE_LIMIT, PosixTarget, payload, scripts};
 use keybook_api::{Fault, FaultKind, Write};
 use std::time::Duration;
@@ -15,8 +15,9 @@ pub(super) fn per_mebibyte(bytes: u64) -> Duration {
 /// The arguments that finish.sh and write.sh share.
 struct Finish {
     attempted: String,
-    temporary: String,
-    args: [String; 6],
+    /// In use until the write is through.
+    _temporary: Temporary,
+    args: [String; 7],
     limit: Duration,
 }
 
@@ -28,18 +29,19 @@ pub(super) async fn write<S: RawShell>(
     let attempted = format!("write {path}");
     let path = target.path(&attempted, path)?;
     let size = write.content.expose().len() as u64;
-    let temporary = temporary()?;
+    let temporary = Temporary::new()?;
     let finish = Finish {
         args: [
             path.to_owned(),
-            temporary.clone(),
+            temporary.nonce().to_owned(),
             size.to_string(),
             write.mode.map(|mode| format!("{:o}", mode & 0o7777)).unwrap_or_default(),
             write.owner.map(|owner| format!("{}:{}", owner.uid, owner.gid)).unwrap_or_default(),
             u8::from(write.create_new).to_string(),
+            temporary.others(),
         ],
         attempted,
-        temporary,
+        _temporary: temporary,
         limit: FILE_LIMIT + per_mebibyte(size),
     };
     let done = match upload(target, &finish, write).await {
@@ -63,22 +65,22 @@ async fn upload<S: RawShell>(
     if !target.shell.uploads() {
         return Ok(Upload::Unavailable);
     }
-    let [path, .., create_new] = &finish.args;
+    let [path, nonce, .., create_new, others] = &finish.args;
     let prepare = format!("{}{}", scripts::TARGET, scripts::PREPARE);
-    let outcome = target.script(&finish.attempted, &prepare, &[path, create_new], |job| job).await?;
+    let outcome =
+        target.script(&finish.attempted, &prepare, &[path, create_new, nonce, others], |job| job).await?;
     if outcome.status != 0 {
         return Err(failed(target, finish, &outcome, write));
     }
     let text = String::from_utf8(outcome.stdout.into_bytes())
         .map_err(|e| super::files::not_utf8(target, &finish.attempted, e.as_bytes()))?;
-    let directory = text.trim_end_matches('\0').trim_end_matches('/');
-    let place = format!("{directory}/{}", finish.temporary);
-    match target.shell.upload(&place, &write.content, finish.limit).await {
+    let place = text.trim_end_matches('\0');
+    match target.shell.upload(place, &write.content, finish.limit).await {
         Ok(upload) => Ok(upload),
         Err(fault) if fault.kind == FaultKind::Unreachable => {
             Err(fault.now(format!("{}; {place} may be left", untouched(write))))
         }
-        Err(fault) => Err(discard(target, finish, &place, fault, write).await),
+        Err(fault) => Err(discard(target, finish, place, fault, write).await),
     }
 }
 

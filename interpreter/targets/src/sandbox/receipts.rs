@@ -9,8 +9,11 @@ use std::collections::HashSet;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{MutexGuard, PoisonError};
+
+/// What takes the place of a beginning once somebody was told that the command never began.
+const NEVER: &str = "never\n";
 
 /// A receipt that has begun. Dropping it says that the command is no longer under way.
 pub(crate) struct Begun<'s> {
@@ -36,6 +39,9 @@ pub(crate) fn begin<'s>(sandbox: &'s Sandbox, host: &str, id: &ReceiptId) -> Res
     let begun = Begun { sandbox, host: host.to_owned(), base };
     match folder::create_new(&begun.file("begun"), line.as_bytes()) {
         Ok(()) => Ok(begun),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && never(&begun.file("begun")) => {
+            Err(refused("its receipt on the host was given up: it took too long to begin".to_owned()))
+        }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             Err(Fault::failed("run a command", "its receipt on the host says that it began before")
                 .on(host)
@@ -69,17 +75,18 @@ impl Drop for Begun<'_> {
     }
 }
 
-/// Looks up a receipt.
+/// Looks up a receipt. `Absent` is fenced: a command that has not begun by then never will.
 ///
 /// # Errors
 /// It cannot be read.
 pub(crate) fn look_up(sandbox: &Sandbox, host: &str, id: &ReceiptId) -> Result<Receipt, Fault> {
     let read = || -> io::Result<Receipt> {
         let base = base(sandbox, host, id)?;
-        let begun = match fs::read_to_string(file(&base, "begun")) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Receipt::Absent),
-            begun => begun?,
-        };
+        claim(&base)?;
+        let begun = fs::read_to_string(file(&base, "begun"))?;
+        if begun == NEVER {
+            return Ok(Receipt::Absent);
+        }
         // Whether it runs is asked before how it ended, so that an end in between is not missed.
         let runs = answering(sandbox).contains(&base) || runs_elsewhere(&begun);
         match fs::read_to_string(file(&base, "ended")) {
@@ -92,6 +99,23 @@ pub(crate) fn look_up(sandbox: &Sandbox, host: &str, id: &ReceiptId) -> Result<R
     read().map_err(|error| Fault::failed(format!("look up the receipt of {}", id.unit), error).on(host))
 }
 
+/// Takes the name of a beginning, unless it is taken.
+fn claim(base: &Path) -> io::Result<()> {
+    let begun = file(base, "begun");
+    if fs::symlink_metadata(&begun).is_ok() {
+        return Ok(());
+    }
+    folder::make_private(base.parent().unwrap_or(base))?;
+    match folder::create_new(&begun, NEVER.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        claimed => claimed,
+    }
+}
+
+fn never(begun: &Path) -> bool {
+    fs::read_to_string(begun).is_ok_and(|text| text == NEVER)
+}
+
 fn answering(sandbox: &Sandbox) -> MutexGuard<'_, HashSet<PathBuf>> {
     sandbox.answering.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -101,7 +125,7 @@ fn base(sandbox: &Sandbox, host: &str, id: &ReceiptId) -> io::Result<PathBuf> {
     Ok(paths::real(&sandbox.host(host).root, &directory)?.join(id.file_name()))
 }
 
-fn file(base: &std::path::Path, what: &str) -> PathBuf {
+fn file(base: &Path, what: &str) -> PathBuf {
     let mut name = base.as_os_str().to_owned();
     name.push(".");
     name.push(what);

@@ -123,7 +123,11 @@ impl Action for IssueLeaf {
             .pair()
             .filter(|(certificate, key)| key.matches(certificate) && certificate.signed_by(&ca) == Ok(true));
         Ok(match pair {
-            Some((certificate, _)) => Reconcile::Done(files.result(&certificate)),
+            Some((certificate, _)) => {
+                // The attempt may have ended just before it did this itself.
+                ctx.target.remove(&staged_path(ctx, &files.key_path)).await?;
+                Reconcile::Done(files.result(&certificate))
+            }
             None => Reconcile::Unknown(format!(
                 "{} is neither what it was nor a certificate of this CA for the key in {}: someone else changed it",
                 files.cert_path, files.key_path
@@ -137,7 +141,7 @@ async fn plan(ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
     let files = Files::look(ctx, args).await?;
     Ok(Plan {
         diffs: files.diffs(&order),
-        touches: vec![files.key_real.clone(), files.cert_real.clone()],
+        touches: vec![files.key_real.clone(), files.cert_real.clone(), staged_path(ctx, &files.key_path)],
         basis: format!("{}; {}", order.basis(), files.basis()),
         memo: files.memo(),
         ..Plan::will(order.lines(&files.cert_path, &files.key_path))
@@ -205,11 +209,16 @@ impl Files {
     }
 }
 
+/// Where the key of this unit for a key file is staged.
+fn staged_path(ctx: &Ctx, out: &str) -> String {
+    let name = files::sha256(format!("{}\n{out}", ctx.unit).as_bytes());
+    files::join(&ctx.staging(), &format!("{}.key", name.get(..16).unwrap_or(&name)))
+}
+
 /// The key of this unit, made once: from the staging folder when an earlier attempt left it there, else new.
 /// The first value is its path there.
 async fn staged_key(ctx: &Ctx, order: &Order, out: &str) -> Result<(String, PrivateKey), Fault> {
-    let name = files::sha256(format!("{}\n{out}", ctx.unit).as_bytes());
-    let path = files::join(&ctx.staging(), &format!("{}.key", name.get(..16).unwrap_or(&name)));
+    let path = staged_path(ctx, out);
     if ctx.target.stat(&path).await?.is_some() {
         let (_, key) = super::key(&*ctx.target, &path, None).await?;
         if key.kind() == order.key_kind {

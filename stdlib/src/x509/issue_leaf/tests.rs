@@ -28,7 +28,8 @@ async fn a_certificate_takes_after_another() {
     let args = setup(&bench, KeyKind::Rsa(2048));
     let plan = bench.describe(&IssueLeaf, &args).await.unwrap();
     assert_eq!(plan.change, Change::Will);
-    assert_eq!(plan.touches, [bench.path("etcd-key.pem"), bench.path("etcd.pem")]);
+    let staged = staged_path(&bench.ctx(), &bench.path("etcd-key.pem"));
+    assert_eq!(plan.touches, [bench.path("etcd-key.pem"), bench.path("etcd.pem"), staged]);
     assert!(
         plan.lines.iter().any(|line| line == "names: DNS:tdh-10, IP:127.0.0.1, IP:10.10.10.1, DNS:tdh-11")
     );
@@ -67,7 +68,11 @@ async fn reconcile_knows_its_own_certificate() {
     bench.file("etcd.pem", "");
     assert!(matches!(reconcile().await, Reconcile::Unknown(_)));
     let applied = bench.apply(&IssueLeaf, &args).await.unwrap();
+    // As when the attempt ended just before it removed the staged copy.
+    let staged = staged_path(&bench.ctx(), &bench.path("etcd-key.pem"));
+    std::fs::copy(bench.path("etcd-key.pem"), &staged).unwrap();
     assert_eq!(reconcile().await, Reconcile::Done(applied.value));
+    assert!(!std::path::Path::new(&staged).exists());
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The keys of a step besides its work.
 
 use super::{
-    Call, Decoder, Diagnostic, Effect, Gate, IndexMap, Located, MapReader, Node, NodeValue, Order, Owes,
+    Call, Decoder, Diagnostic, Effect, Gate, IndexMap, Key, Located, MapReader, Node, NodeValue, Order, Owes,
     Problems, Retry, Show, Step, Work, read, strings, suggest,
 };
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub(super) struct StepNodes<'n> {
     gate: Option<&'n Node>,
     backup: Option<&'n Node>,
     undo: Option<&'n Node>,
-    irreversible: Option<&'n Node>,
+    irreversible: Option<&'n (Key, Node)>,
     atomic: Option<&'n Node>,
     owes: Option<&'n Node>,
     settles: Option<&'n Node>,
@@ -54,7 +54,7 @@ impl<'n> StepNodes<'n> {
             gate: map.optional("gate"),
             backup: map.optional("backup"),
             undo: map.optional("undo"),
-            irreversible: map.optional("irreversible"),
+            irreversible: map.entry("irreversible"),
             atomic: map.optional("atomic"),
             owes: map.optional("owes"),
             settles: map.optional("settles"),
@@ -97,7 +97,7 @@ impl Decoder<'_> {
         let atomic = nodes.atomic.and_then(|n| read::bool(n, problems)).unwrap_or(false);
         let secret = nodes.secret.and_then(|n| read::bool(n, problems)).unwrap_or(false);
         let tags = nodes.tags.map(|n| strings(n, problems)).unwrap_or_default();
-        let irreversible = nodes.irreversible.and_then(|n| read::string(n, problems));
+        let irreversible = nodes.irreversible.and_then(|entry| read_irreversible(entry, nodes, problems));
         let phase = nodes.phase.and_then(|n| read_phase(n, phases, problems));
         let settles = nodes
             .settles
@@ -241,6 +241,25 @@ fn read_phase(node: &Node, phases: &[String], problems: &mut Problems) -> Option
         problems.push(problem);
     }
     Some(phase)
+}
+
+/// What cannot be taken back is asked about first.
+fn read_irreversible(
+    (key, value): &(Key, Node),
+    nodes: &StepNodes<'_>,
+    problems: &mut Problems,
+) -> Option<String> {
+    if nodes.gate.is_none() {
+        problems.push(
+            Diagnostic::error(
+                "irreversible-without-gate",
+                "a step that cannot be taken back needs a `gate`",
+                key.span.clone(),
+            )
+            .help("add `gate: { ask: … }` to this step, so that a person says yes to it"),
+        );
+    }
+    read::string(value, problems)
 }
 
 fn read_order(nodes: &StepNodes<'_>, problems: &mut Problems) -> Order {

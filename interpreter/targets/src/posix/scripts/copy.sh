@@ -1,4 +1,4 @@
-# FROM TO TEMP: TEMP is a name for the directory of TO
+# FROM TO NONCE OTHERS
 kb_at "$1"
 kb_from=$kb_at
 kb_at "$2"
@@ -6,7 +6,7 @@ kb_there "$kb_from" || kb_die 10 "$1: No such file or directory"
 if kb_there "$kb_at"; then kb_die 11 "$2: File exists"; fi
 kb_parent "$kb_at"
 [ -d "$kb_parent" ] || kb_die 10 "$2: its directory does not exist"
-kb_temp=$kb_parent/$3
+kb_temp=$kb_parent/.keybook-$3
 trap 'rm -rf -- "$kb_temp"' EXIT
 trap 'exit 1' HUP INT PIPE TERM
 cp -a --no-dereference -T -- "$kb_from" "$kb_temp" || exit 1

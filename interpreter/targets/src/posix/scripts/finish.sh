@@ -1,6 +1,6 @@
-# PATH TEMP SIZE MODE OWNER CREATE_NEW: TEMP was uploaded
+# PATH NONCE SIZE MODE OWNER CREATE_NEW: the temporary file was uploaded
 kb_target "$1" "$6"
-kb_temp=$kb_parent/$2
+kb_temporary "$2"
 trap 'rm -f -- "$kb_temp"' EXIT
 trap 'exit 1' HUP INT PIPE TERM
 kb_finish "$1" "$kb_temp" "$3" "$4" "$5" "$6"

@@ -9,6 +9,19 @@ kb_make() {
     kb_sync "$kb_parent"
 }
 kb_mode=$2
+case $1/ in
+    /var/lib/keybook/*)
+        # The run's folder holds keys and originals: whoever could put a link on the way would get at them.
+        kb_own=$KB_ROOT/var/lib/keybook
+        kb_below=${1#/var/lib/keybook}/
+        while [ -n "$kb_below" ] && { [ -e "$kb_own" ] || [ -L "$kb_own" ]; }; do
+            kb_private "$kb_own"
+            kb_below=${kb_below#/}
+            kb_own=$kb_own/${kb_below%%/*}
+            kb_below=${kb_below#"${kb_below%%/*}"}
+        done
+        ;;
+esac
 if [ -n "$KB_ROOT" ]; then
     kb_walk "$1" 1
     kb_make "$kb_out"

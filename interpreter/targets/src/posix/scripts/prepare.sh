@@ -1,3 +1,5 @@
-# PATH CREATE_NEW: prints the directory that the temporary file belongs in
+# PATH CREATE_NEW NONCE OTHERS: prints the place for the temporary file; OTHERS are nonces in use
 kb_target "$1" "$2"
-printf '%s\0' "$kb_parent"
+kb_temporary "$3"
+kb_sweep "$4"
+printf '%s\0' "$kb_temp"

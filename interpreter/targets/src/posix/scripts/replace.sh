@@ -1,4 +1,4 @@
-# FROM TO TEMP: TEMP is a name for the directory of TO
+# FROM TO NONCE OTHERS: for the temporary file; OTHERS are nonces in use
 kb_attributes() {
     chown --reference="$1" -- "$2" && chmod --reference="$1" -- "$2" || return 1
     if [ -e /sys/fs/selinux/enforce ]; then chcon --reference="$1" -- "$2" || return 1; fi
@@ -19,7 +19,9 @@ if [ -d "$kb_from" ] && [ ! -L "$kb_from" ]; then
     kb_attributes "$kb_from" "$kb_at" || exit 1
 else
     if [ -d "$kb_at" ] && [ ! -L "$kb_at" ]; then kb_die 13 "$2: Is a directory"; fi
-    kb_temp=$kb_parent/$3
+    kb_real=$kb_at
+    kb_temporary "$3"
+    kb_sweep "$4"
     trap 'rm -f -- "$kb_temp"' EXIT
     trap 'exit 1' HUP INT PIPE TERM
     cp -a --no-dereference -T -- "$kb_from" "$kb_temp" || exit 1

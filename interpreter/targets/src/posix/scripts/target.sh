@@ -11,6 +11,34 @@ kb_target() {
     if kb_there "$kb_real" && [ ! -f "$kb_real" ]; then kb_die 13 "$1: Not a regular file"; fi
 }
 
+# kb_temporary NONCE: a place beside $kb_real, known as that file's. It begins with a dot, so that no daemon that
+# watches the directory reads it. Result: $kb_temp
+kb_temporary() {
+    kb_hash=$(printf %s "${kb_real##*/}" | sha256sum) || exit 1
+    kb_stem=$kb_parent/.keybook-$(printf %.16s "$kb_hash")-
+    kb_temp=$kb_stem$1
+}
+
+# kb_sweep NONCES: removes what writes of $kb_real left that were killed; it may be a key. NONCES are in use.
+kb_sweep() {
+    kb_keeper=
+    [ ! -e "$kb_real" ] || kb_keeper=$(stat -c %u -- "$kb_real") || exit 1
+    for kb_stale in "$kb_stem"*; do
+        kb_tail=${kb_stale#"$kb_stem"}
+        case $kb_tail in
+            *[!0-9a-f]*) continue ;;
+        esac
+        [ "${#kb_tail}" = 32 ] && [ -f "$kb_stale" ] && [ ! -L "$kb_stale" ] || continue
+        case " $1 " in
+            *" $kb_tail "*) continue ;;
+        esac
+        # Just before the end it is given to the file's owner.
+        case " $(id -u) $kb_keeper " in
+            *" $(stat -c %u -- "$kb_stale") "*) rm -f -- "$kb_stale" ;;
+        esac
+    done
+}
+
 # kb_finish PATH TEMP SIZE MODE OWNER CREATE_NEW: puts the finished TEMP in the place of $kb_real.
 kb_finish() {
     kb_size=$(stat -c %s -- "$2") || exit 1

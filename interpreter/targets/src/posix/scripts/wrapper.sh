@@ -18,15 +18,11 @@ kb_relayed() {
     done
 }
 kb_base=
+# Until the command's process is there, nothing can begin any more when this shell gives up.
+trap 'exec 7>&1 8>&2; kb_say refused:unrecorded' EXIT
 if [ -n "$kb_name" ]; then
-    kb_state
-    kb_mask=$(umask)
-    umask 022
-    mkdir -p -- "${kb_state%/*}" || exit 1
-    umask 077
-    mkdir -p -- "$kb_state/$kb_run/receipts" || exit 1
-    umask "$kb_mask"
-    kb_base=$kb_state/$kb_run/receipts/$kb_name
+    kb_receipts "$kb_run"
+    kb_base=$kb_receipts/$kb_name
 fi
 exec 3<&0
 if [ -n "$kb_base" ]; then
@@ -44,6 +40,7 @@ if [ -n "$kb_base" ]; then
 else
     exec 7>&1 8>&2
 fi
+trap - EXIT
 setsid /bin/sh -c 'eval "$(head -c "$1")"' sh "$kb_length" "$kb_base" <&3 >&7 2>&8 3<&- 7>&- 8>&- &
 kb_pid=$!
 exec 3<&- </dev/null
@@ -59,6 +56,7 @@ if [ -n "$kb_base" ]; then
     case $kb_mark in
         *" $kb_nonce") ;;
         '') kb_end=refused:unrecorded ;;
+        never*) kb_end=refused:never ;;
         *) kb_end=refused:twice ;;
     esac
 fi

@@ -1,6 +1,7 @@
-# PATH TEMP SIZE MODE OWNER CREATE_NEW: the content comes on standard input
+# PATH NONCE SIZE MODE OWNER CREATE_NEW OTHERS: the content comes on standard input
 kb_target "$1" "$6"
-kb_temp=$kb_parent/$2
+kb_temporary "$2"
+kb_sweep "$7"
 trap 'rm -f -- "$kb_temp"' EXIT
 trap 'exit 1' HUP INT PIPE TERM
 set -C

@@ -138,7 +138,15 @@ async fn nothing_runs_without_an_answer() {
 async fn receipts_say_what_happened_after_a_kill() {
     let world = World::new(WORLD);
     let host = world.host("h1").await;
-    assert_eq!(host.receipt(&receipt_id(0)).await.unwrap(), Receipt::Absent);
+    assert_eq!(host.receipt(&receipt_id(9)).await.unwrap(), Receipt::Absent);
+    let fault = host.exec(Command::argv(["effect", "1"]).receipt(receipt_id(9)), &quiet).await.unwrap_err();
+    assert_eq!(
+        fault.now_true.as_deref(),
+        Some("the command did not begin"),
+        "it was said that it never began"
+    );
+    assert_eq!(host.receipt(&receipt_id(9)).await.unwrap(), Receipt::Absent);
+    assert_eq!(world.log("h1").len(), 0);
     let exit = host.exec(Command::argv(["effect", "1"]).receipt(receipt_id(0)), &quiet).await.unwrap();
     assert_eq!(exit.status, 4);
     let world = world.again();
@@ -176,9 +184,11 @@ async fn a_command_that_was_cut_off_is_not_known_to_have_ended() {
         let host = host.clone();
         async move { host.exec(Command::shell("sleepy").receipt(receipt_id(1)), &quiet).await }
     });
-    while host.receipt(&receipt_id(1)).await.unwrap() != Receipt::Running {
+    let begun = world.at("h1", "/var/lib/keybook/r1/receipts").join(receipt_id(1).file_name() + ".begun");
+    while !begun.exists() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+    assert_eq!(host.receipt(&receipt_id(1)).await.unwrap(), Receipt::Running);
     task.abort();
     assert!(task.await.unwrap_err().is_cancelled());
     drop(host);
