@@ -31,11 +31,13 @@ impl Host {
         let before = self.bench.snapshot();
         let plan = action.describe(&self.ctx(), args).await.unwrap();
         assert_eq!((plan.change.clone(), before), (Change::Will, self.bench.snapshot()), "{name}");
-        let reconcile = async || action.reconcile(&self.ctx(), args, &plan.memo).await.unwrap();
-        assert_eq!(reconcile().await, Reconcile::NotDone, "{name}");
-        let applied = action.apply(&self.ctx(), args).await.unwrap();
+        let attempt = |attempt| Ctx { attempt, ..self.ctx() };
+        let reconcile = async |ctx: Ctx| action.reconcile(&ctx, args, &plan.memo).await.unwrap();
+        assert_eq!(reconcile(attempt(1)).await, Reconcile::NotDone, "{name}");
+        // An attempt that was found not to have begun never will: the next one is another.
+        let applied = action.apply(&attempt(2), args).await.unwrap();
         assert!(applied.changed, "{name}");
-        assert!(matches!(reconcile().await, Reconcile::Done(_)), "{name}");
+        assert!(matches!(reconcile(attempt(2)).await, Reconcile::Done(_)), "{name}");
         applied
     }
 
@@ -89,7 +91,7 @@ async fn scripts_leave_receipts() {
     let applied = host.whole("sh.run", &script).await;
     assert_eq!(applied.value.get("stdout"), Some(&"a\nb".into()));
     let failing = args([("script", "exit 7".into())]);
-    let ctx = Ctx { attempt: 2, ..host.ctx() };
+    let ctx = Ctx { attempt: 3, ..host.ctx() };
     let registry = crate::registry();
     let run = registry.get("sh.run").unwrap();
     assert!(run.apply(&ctx, &failing).await.unwrap_err().cause.starts_with("it ended with status 7"));

@@ -17,11 +17,16 @@ pub fn root() -> &'static Path {
 /// The binary under test: `KEYBOOK_BIN`, or what `cargo build --bin keybook` made.
 pub fn binary() -> PathBuf {
     let built = || {
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+        let target =
+            std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
         target.join("debug/keybook")
     };
     let binary = std::env::var_os("KEYBOOK_BIN").map_or_else(built, PathBuf::from);
-    assert!(binary.is_file(), "{} is missing: cargo build --bin keybook, or set KEYBOOK_BIN", binary.display());
+    assert!(
+        binary.is_file(),
+        "{} is missing: cargo build --bin keybook, or set KEYBOOK_BIN",
+        binary.display()
+    );
     binary
 }
 

@@ -13,7 +13,8 @@ pub struct Draw(u64);
 impl Draw {
     /// From `KEYBOOK_SEED`, or always the same ones. The seed is printed, and `salt` tells tests apart.
     pub fn new(salt: u64) -> Self {
-        let seed = std::env::var("KEYBOOK_SEED").map_or(2, |text| text.parse().expect("KEYBOOK_SEED is a number"));
+        let seed =
+            std::env::var("KEYBOOK_SEED").map_or(2, |text| text.parse().expect("KEYBOOK_SEED is a number"));
         eprintln!("KEYBOOK_SEED={seed}");
         Self(seed ^ salt.rotate_left(32))
     }
@@ -45,7 +46,8 @@ pub fn killed(keybook: &Keybook, mut command: Command, records: u64, pause: u64)
     let resumes = command.get_args().next().is_some_and(|verb| verb != "run");
     let before = if resumes { keybook.records().len() } else { 0 };
     let wanted = before + usize::try_from(records).expect("few records");
-    let mut child = command.stdin(Stdio::null()).stdout(log).stderr(same).spawn().expect("the program starts");
+    let mut child =
+        command.stdin(Stdio::null()).stdout(log).stderr(same).spawn().expect("the program starts");
     loop {
         if let Some(status) = child.try_wait().expect("a child of ours") {
             return Fate::Ended(status.code().unwrap_or(-1));

@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     fs,
     io::Write,
+    net::TcpStream,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Output, Stdio},
@@ -141,6 +142,14 @@ impl Lab {
         run(Command::new(tool("node")).arg(self.dir()).arg(name).args(command))
     }
 
+    /// Makes a master reachable again after `lab-sshd stop` or `cut`.
+    pub fn start_sshd(&self, master: &str) {
+        self.node(master, &["lab-sshd", "start"]);
+        // It leaves the foreground before it listens.
+        let address = format!("{}:22", self.address(master));
+        self.until("sshd listens", || TcpStream::connect(&address).is_ok());
+    }
+
     /// Every path below the certificates' and manifests' folders of every node, with kind, mode, owner, group, size, link
     /// target and digest, one a line.
     pub fn files(&self) -> BTreeMap<String, String> {
@@ -177,7 +186,9 @@ impl Lab {
     /// How often a container of a node was started since the lab is up (or was reset).
     pub fn starts(&self, name: &str, container: &str) -> usize {
         let log = self.node(name, &["cat", "/var/log/kubelet-standin.log"]);
-        log.lines().filter(|line| line.contains(" start ") && line.contains(&format!("/{container} "))).count()
+        log.lines()
+            .filter(|line| line.contains(" start ") && line.contains(&format!("/{container} ")))
+            .count()
     }
 
     /// When a container of a node was started, in seconds since 1970.
@@ -208,7 +219,9 @@ impl Lab {
             .spawn()
             .expect("the client starts");
         let client = Client { process, log };
-        self.until("the client's first attempt", || fs::read_to_string(&client.log).is_ok_and(|log| !log.is_empty()));
+        self.until("the client's first attempt", || {
+            fs::read_to_string(&client.log).is_ok_and(|log| !log.is_empty())
+        });
         client
     }
 }
@@ -227,7 +240,8 @@ impl Client {
         let status = self.process.wait().expect("the client ends");
         let log = fs::read_to_string(&self.log).expect("the client's log");
         let end = log.lines().last().unwrap_or_default();
-        let bad: Vec<&str> = log.lines().filter(|line| line.contains(" FAILED ") || line.contains(" LOST ")).collect();
+        let bad: Vec<&str> =
+            log.lines().filter(|line| line.contains(" FAILED ") || line.contains(" LOST ")).collect();
         assert!(end.contains(" failed=0 lost=0 "), "{end}\n{}", bad.join("\n"));
         assert!(status.success(), "the client ended with {status}");
         assert!(log.lines().count() > 20, "the client hardly worked:\n{log}");

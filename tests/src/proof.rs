@@ -109,10 +109,12 @@ pub fn etcdctl(lab: &Lab, trio: &Trio, command: &[&str]) -> String {
 #[track_caller]
 pub fn one_healthy_cluster(lab: &Lab, trio: &Trio) {
     etcdctl(lab, trio, &["endpoint", "health"]);
-    let status: Value = serde_json::from_str(&etcdctl(lab, trio, &["endpoint", "status", "-w", "json"])).expect("JSON");
+    let status: Value =
+        serde_json::from_str(&etcdctl(lab, trio, &["endpoint", "status", "-w", "json"])).expect("JSON");
     let members = status.as_array().expect("a list");
     assert_eq!(members.len(), lab.masters.len());
-    let leaders: BTreeSet<String> = members.iter().map(|member| member["Status"]["leader"].to_string()).collect();
+    let leaders: BTreeSet<String> =
+        members.iter().map(|member| member["Status"]["leader"].to_string()).collect();
     assert_eq!(leaders.len(), 1, "{status}");
 }
 
@@ -164,7 +166,8 @@ impl Before {
     #[track_caller]
     pub fn untouched(&self, lab: &Lab) {
         self.same_files(lab);
-        let now: BTreeMap<_, _> = lab.masters.iter().map(|name| (name.clone(), lab.containers(name))).collect();
+        let now: BTreeMap<_, _> =
+            lab.masters.iter().map(|name| (name.clone(), lab.containers(name))).collect();
         assert_eq!(self.containers, now);
     }
 
@@ -182,7 +185,10 @@ impl Before {
         for name in &lab.masters {
             let written = lab.node(name, &["stat", "-c", "%.9Y", "/srv/kubernetes/etcd.pem"]);
             let written: f64 = written.trim().parse().expect("seconds");
-            assert!(lab.started(name, "tos-etcd-tos") > written, "{name}: etcd is older than its certificate");
+            assert!(
+                lab.started(name, "tos-etcd-tos") > written,
+                "{name}: etcd is older than its certificate"
+            );
             for client in [&old, &new] {
                 assert_eq!(served(&lab.address(name), &new, client), new.fingerprint(), "{name} serves");
             }
@@ -222,7 +228,8 @@ fn only_contents_changed(before: &BTreeMap<String, String>, now: &BTreeMap<Strin
         let before: BTreeSet<&str> = before.lines().collect();
         let now: BTreeSet<&str> = now[name].lines().collect();
         let differing: BTreeSet<&str> = before.symmetric_difference(&now).copied().collect();
-        let expected = |line: &&str| FILES.iter().any(|file| line.ends_with(&format!("  /srv/kubernetes/{file}")));
+        let expected =
+            |line: &&str| FILES.iter().any(|file| line.ends_with(&format!("  /srv/kubernetes/{file}")));
         assert_eq!(differing.len(), 2 * FILES.len(), "{name}: {differing:#?}");
         assert!(differing.iter().all(expected), "{name}: {differing:#?}");
     }
@@ -261,7 +268,8 @@ fn leaf_renewed(old: &Trio, new: &Trio) {
     assert!(names(&now).is_superset(&names(&before)), "{now}");
     assert_eq!(before["subject"]["common_name"], now["subject"]["common_name"]);
     assert_ne!(before["serial_number"], now["serial_number"]);
-    let days = (seconds(&x509(&new.cert(), &["-enddate"])) - seconds(&run(&mut Command::new("date")))) / 86_400;
+    let days =
+        (seconds(&x509(&new.cert(), &["-enddate"])) - seconds(&run(&mut Command::new("date")))) / 86_400;
     assert!((3_640..=3_650).contains(&days), "the new leaf ends in {days} days");
 }
 

@@ -139,7 +139,8 @@ impl Terminal {
     pub fn coloured(&self) -> bool {
         let screen = self.screen.screen();
         let (rows, columns) = screen.size();
-        let cells = (0..rows.get()).flat_map(|row| (0..columns.get()).filter_map(move |column| screen.cell(row, column)));
+        let cells = (0..rows.get())
+            .flat_map(|row| (0..columns.get()).filter_map(move |column| screen.cell(row, column)));
         let plain = |cell: &vt100::Cell| {
             cell.fgcolor() == vt100::Color::Default && cell.bgcolor() == vt100::Color::Default && !cell.bold()
         };
@@ -157,7 +158,8 @@ impl Terminal {
         let mut rows = self.rows();
         let used = rows.iter().rposition(|row| !row.is_empty()).map_or(0, |last| last + 1);
         rows.truncate(used);
-        let wide: Vec<&String> = rows.iter().filter(|row| row.chars().count() > usize::from(COLUMNS)).collect();
+        let wide: Vec<&String> =
+            rows.iter().filter(|row| row.chars().count() > usize::from(COLUMNS)).collect();
         assert!(wide.is_empty(), "wider than {COLUMNS} columns: {wide:#?}");
         (code, rows)
     }

@@ -82,7 +82,8 @@ impl Bench {
             text += &format!("  {host}: {{ address: 172.22.25.{} }}\n", 10 + number);
         }
         text += &format!("groups: {{ master: [{}], manager: [{FIRST}] }}\n", masters.join(", "));
-        for (key, value) in [("inputs:", "inputs: { settle: 10ms }\n"), ("certificates:", QUICK_CERTIFICATES)] {
+        for (key, value) in [("inputs:", "inputs: { settle: 10ms }\n"), ("certificates:", QUICK_CERTIFICATES)]
+        {
             if !more.contains(key) {
                 text += value;
             }
@@ -195,14 +196,18 @@ impl Bench {
         let inner = self.keybook.command(args);
         let mut command = Command::new("unshare");
         command.args(["-m", "sh", "-e", "-c", &script, "sh"]).arg(self.folder.path());
-        command.arg(inner.get_program()).args(inner.get_args()).env_clear().current_dir(inner.get_current_dir().unwrap());
-        command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?)))).stdin(Stdio::null());
+        command
+            .arg(inner.get_program())
+            .args(inner.get_args())
+            .env_clear()
+            .current_dir(inner.get_current_dir().unwrap());
+        command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
         command
     }
 
     /// Calls the program with this machine as a host.
     pub fn on_this_machine(&self, prepare: &str, args: &[&str]) -> Ended {
-        let output = self.isolated(prepare, args).output().unwrap();
+        let output = self.isolated(prepare, args).stdin(Stdio::null()).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         Ended { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
     }
@@ -300,7 +305,12 @@ pub fn trees(run: &Path) -> Tree {
         }
         let name = host.file_name().to_str().unwrap().to_owned();
         let own = |path: &str| path == "var/lib/keybook" || path.starts_with("var/lib/keybook/");
-        all.extend(tree(&root).into_iter().filter(|(path, _)| !own(path)).map(|(path, what)| (format!("{name}:/{path}"), what)));
+        all.extend(
+            tree(&root)
+                .into_iter()
+                .filter(|(path, _)| !own(path))
+                .map(|(path, what)| (format!("{name}:/{path}"), what)),
+        );
     }
     all
 }
@@ -350,9 +360,14 @@ pub fn signal(pid: u32, name: &str) {
 
 /// Runs openssl; its output when it succeeds.
 pub fn openssl(args: &[&str]) -> Result<String, String> {
-    let output = Command::new("openssl").args(args).stdin(Stdio::null()).output().expect("openssl is installed");
+    let output =
+        Command::new("openssl").args(args).stdin(Stdio::null()).output().expect("openssl is installed");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    if output.status.success() { Ok(text(&output.stdout)) } else { Err(format!("{}{}", text(&output.stdout), text(&output.stderr))) }
+    if output.status.success() {
+        Ok(text(&output.stdout))
+    } else {
+        Err(format!("{}{}", text(&output.stdout), text(&output.stderr)))
+    }
 }
 
 /// A path as an argument.

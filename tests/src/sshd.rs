@@ -69,14 +69,18 @@ impl Sshd {
 
     /// The fingerprint of its host key.
     pub fn fingerprint(&self) -> String {
-        let output = Command::new("ssh-keygen").args(["-l", "-f"]).arg(self.path("host.pub")).output().unwrap();
+        let output =
+            Command::new("ssh-keygen").args(["-l", "-f"]).arg(self.path("host.pub")).output().unwrap();
         String::from_utf8(output.stdout).unwrap().split_whitespace().nth(1).unwrap().to_owned()
     }
 
     /// An inventory's entry for it that logs in with this key of its folder and trusts this file of known hosts.
     pub fn host(&self, key: &str, known_hosts: &str) -> String {
         let (port, key) = (self.port, self.path(key));
-        format!("{{ address: 127.0.0.1, port: {port}, user: root, key: {}, known_hosts: [{known_hosts}] }}", key.display())
+        format!(
+            "{{ address: 127.0.0.1, port: {port}, user: root, key: {}, known_hosts: [{known_hosts}] }}",
+            key.display()
+        )
     }
 
     /// Stops the server and its connections without ending them, or lets them go on.
@@ -90,7 +94,8 @@ impl Drop for Sshd {
     fn drop(&mut self) {
         for pid in processes(self.child.id()) {
             // Some may be gone already, which is as well.
-            let _ = Command::new("kill").args(["-s", "KILL", &pid.to_string()]).stderr(Stdio::null()).status();
+            let _ =
+                Command::new("kill").args(["-s", "KILL", &pid.to_string()]).stderr(Stdio::null()).status();
         }
         let _ = self.child.wait();
     }
@@ -98,7 +103,8 @@ impl Drop for Sshd {
 
 /// Makes an ssh key.
 pub fn keygen(path: &Path, passphrase: &str) {
-    let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", passphrase, "-f"]).arg(path).status();
+    let made =
+        Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", passphrase, "-f"]).arg(path).status();
     assert!(made.unwrap().success(), "ssh-keygen {}", path.display());
 }
 
@@ -127,7 +133,8 @@ fn children(parent: u32) -> Vec<u32> {
     for entry in fs::read_dir("/proc").unwrap().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
         let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
-        let of = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse::<u32>().ok());
+        let of =
+            stat.rsplit_once(") ").and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse::<u32>().ok());
         if of == Some(parent) {
             found.push(pid);
         }

@@ -49,8 +49,21 @@ fn stranger(bench: &Bench) -> (PathBuf, PathBuf) {
     let (cert, key) = (bench.path("stranger.pem"), bench.path("stranger-key.pem"));
     let subject = "/C=CN/ST=Shanghai/L=Shanghai/O=k8s/OU=System/CN=kubernetes";
     openssl(&[
-        "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", subject, "-days", "30",
-        "-keyout", arg(&key), "-out", arg(&cert),
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-subj",
+        subject,
+        "-days",
+        "30",
+        "-keyout",
+        arg(&key),
+        "-out",
+        arg(&cert),
     ])
     .unwrap();
     (cert, key)
@@ -68,10 +81,19 @@ fn bad_input_certificate_files_are_refused_by_name() {
     let cases: Vec<(Vec<u8>, &str)> = vec![
         (Vec::new(), "the file is empty"),
         (b"\n \n".to_vec(), "the file is empty"),
-        (der.clone(), "the file is DER (binary) where PEM (text) is required; `openssl x509 -inform der` converts it"),
+        (
+            der.clone(),
+            "the file is DER (binary) where PEM (text) is required; `openssl x509 -inform der` converts it",
+        ),
         ([&good[..], &leaf[..]].concat(), "the file holds 2 certificates where exactly one is expected"),
-        (pem("CERTIFICATE", &[&der[..], b"more"].concat(), &bench), "4 bytes follow the end of the certificate in the PEM block at line 1"),
-        (pem("CERTIFICATE", &der[..der.len() - 9], &bench), "the certificate in the PEM block at line 1 is cut off: 9 bytes are missing at its end"),
+        (
+            pem("CERTIFICATE", &[&der[..], b"more"].concat(), &bench),
+            "4 bytes follow the end of the certificate in the PEM block at line 1",
+        ),
+        (
+            pem("CERTIFICATE", &der[..der.len() - 9], &bench),
+            "the certificate in the PEM block at line 1 is cut off: 9 bytes are missing at its end",
+        ),
         (good[..good.len() - 20].to_vec(), "the PEM text is damaged at line 1"),
         (key, "the file holds a private key where a certificate is expected"),
         (b"hello\n".to_vec(), "the file holds no certificate (no PEM block and no DER)"),
@@ -91,7 +113,8 @@ fn bad_input_certificate_files_are_refused_by_name() {
 /// Same name, another key: the certificate is not of this CA.
 #[test]
 fn bad_input_certificate_of_another_ca_is_refused() {
-    let expects = format!("find what `leaf-dates@{FIRST}` expects on {FIRST} why `old_ca.verifies(result)` is false");
+    let expects =
+        format!("find what `leaf-dates@{FIRST}` expects on {FIRST} why `old_ca.verifies(result)` is false");
     let bench = Bench::new();
     bench.before_first_step();
     let other = fs::read(stranger(&bench).0).unwrap();
@@ -109,7 +132,8 @@ fn bad_input_ca_keys_are_refused_by_name() {
     let (_, other) = stranger(&bench);
     let key = bench.on_host(FIRST, CA_KEY);
     let encrypted = bench.path("encrypted.pem");
-    openssl(&["pkcs8", "-topk8", "-in", arg(&key), "-passout", "pass:secret", "-out", arg(&encrypted)]).unwrap();
+    openssl(&["pkcs8", "-topk8", "-in", arg(&key), "-passout", "pass:secret", "-out", arg(&encrypted)])
+        .unwrap();
     let old = bench.path("old-encrypted.pem");
     openssl(&["ec", "-in", arg(&key), "-aes128", "-passout", "pass:secret", "-out", arg(&old)]).unwrap();
     let cert = fs::read(bench.on_host(FIRST, CA)).unwrap();
@@ -117,7 +141,10 @@ fn bad_input_ca_keys_are_refused_by_name() {
     refused(&bench, CA_KEY, &fs::read(&other).unwrap(), &expects);
     for (file, why) in [
         (fs::read(encrypted).unwrap(), "the private key is encrypted; give its passphrase"),
-        (fs::read(old).unwrap(), "the private key is encrypted; this kind of encryption cannot be read here (`openssl pkey` decrypts it)"),
+        (
+            fs::read(old).unwrap(),
+            "the private key is encrypted; this kind of encryption cannot be read here (`openssl pkey` decrypts it)",
+        ),
         (Vec::new(), "the file is empty"),
         (cert, "the file holds no private key, only CERTIFICATE"),
     ] {
@@ -127,7 +154,11 @@ fn bad_input_ca_keys_are_refused_by_name() {
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
     let note = format!("others on the host may read the private key {CA_KEY} (mode 0644)");
     bench.resume().with(0).says(&note);
-    let noted = bench.keybook.records().iter().any(|record| matches!(&record.event, Event::UnitNote { text } if text.contains(&note)));
+    let noted = bench
+        .keybook
+        .records()
+        .iter()
+        .any(|record| matches!(&record.event, Event::UnitNote { text } if text.contains(&note)));
     assert!(noted, "the journal keeps the note");
 }
 
@@ -166,9 +197,21 @@ fn bad_input_certificates_out_of_their_time_stop_the_run_at_etcd() {
 fn bad_input_certificates_that_do_not_verify_say_why() {
     let step = "  - { id: check, hosts: node, x509.verify: { cert: /srv/leaf.pem, roots: /srv/ca.pem }, expect: result.ok }\n";
     for (ca, leaf, why) in [
-        ("from: -400d, to: 30d", "issuer: ca, valid: { from: -30d, to: -1d }", "`result.ok` is false: `CN=leaf` expired at"),
-        ("from: -400d, to: 30d", "issuer: ca, valid: { from: 2d, to: 20d }", "`result.ok` is false: `CN=leaf` is not valid before"),
-        ("from: -400d, to: -2d", "issuer: ca, valid: { from: -30d, to: 20d }", "`result.ok` is false: `CN=ca` expired at"),
+        (
+            "from: -400d, to: 30d",
+            "issuer: ca, valid: { from: -30d, to: -1d }",
+            "`result.ok` is false: `CN=leaf` expired at",
+        ),
+        (
+            "from: -400d, to: 30d",
+            "issuer: ca, valid: { from: 2d, to: 20d }",
+            "`result.ok` is false: `CN=leaf` is not valid before",
+        ),
+        (
+            "from: -400d, to: -2d",
+            "issuer: ca, valid: { from: -30d, to: 20d }",
+            "`result.ok` is false: `CN=ca` expired at",
+        ),
         ("from: -400d, to: 30d", "issuer: other, valid: { from: -30d, to: 20d }", "`result.ok` is false: "),
     ] {
         let bench = Bench::new();

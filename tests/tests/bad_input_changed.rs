@@ -22,12 +22,19 @@ fn bad_input_file_changed_while_the_gate_waits_is_asked_about_again() {
     let before = bench.trees();
     terminal.answer("r");
     let shown = flat(&terminal.prompted(GATE));
-    assert!(shown.contains("The plan is no longer what you saw: /srv/kubernetes/etcd.pem changed meanwhile."), "{shown}");
+    assert!(
+        shown.contains("The plan is no longer what you saw: /srv/kubernetes/etcd.pem changed meanwhile."),
+        "{shown}"
+    );
     assert_same(&before, &bench.trees());
     terminal.answer("r");
     let (code, screen) = terminal.end();
     assert_eq!(code, 0, "{screen:#?}");
-    let changed = bench.keybook.records().into_iter().filter(|record| matches!(record.event, Event::UnitPlanChanged { .. }));
+    let changed = bench
+        .keybook
+        .records()
+        .into_iter()
+        .filter(|record| matches!(record.event, Event::UnitPlanChanged { .. }));
     assert_eq!(changed.count(), 1);
     // What is brought back is the first original of the run, which it kept before the change of somebody else.
     bench.roll_back().with(5);
@@ -43,10 +50,19 @@ fn bad_input_file_that_became_no_certificate_while_the_run_rested_is_seen() {
     fs::write(bench.on_host(FIRST, LEAF), "oops\n").unwrap();
     let partly = bench.answers_none();
     bench.on_run("resume", &["--unattended", "--answers", &partly]).with(3);
-    let diffs: Vec<_> = bench.keybook.records().into_iter().filter_map(|record| match record.event {
-        Event::UnitPlanned { diffs, .. } if record.unit.as_ref().is_some_and(|unit| unit.step == "install") => Some(diffs),
-        _ => None,
-    }).collect();
+    let diffs: Vec<_> = bench
+        .keybook
+        .records()
+        .into_iter()
+        .filter_map(|record| match record.event {
+            Event::UnitPlanned { diffs, .. }
+                if record.unit.as_ref().is_some_and(|unit| unit.step == "install") =>
+            {
+                Some(diffs)
+            }
+            _ => None,
+        })
+        .collect();
     let before = diffs.last().unwrap().iter().find(|diff| diff.path == LEAF).unwrap().before.clone().unwrap();
     assert!(before.contains("oops") || before.contains("5 bytes"), "{before}");
 }

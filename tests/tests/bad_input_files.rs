@@ -28,9 +28,18 @@ fn bad_input_runbook_with_unknown_and_double_keys() {
         "  - { id: a, hosts: node, hosts: node, sh.read: { script: id } }\n",
         &["small/runbook.yaml:8:27", "hosts"],
     );
-    invalid("  - { id: a, hosts: node, sh.raed: { script: id } }\n", &["small/runbook.yaml:8:27", "sh.raed", "sh.read"]);
-    invalid("  - { id: a, hosts: node, sh.read: { scrpt: id } }\n", &["small/runbook.yaml:8:", "scrpt", "script"]);
-    invalid("  - { id: a, hosts: nodes, sh.read: { script: id } }\n", &["small/runbook.yaml:8:21", "nodes", "node"]);
+    invalid(
+        "  - { id: a, hosts: node, sh.raed: { script: id } }\n",
+        &["small/runbook.yaml:8:27", "sh.raed", "sh.read"],
+    );
+    invalid(
+        "  - { id: a, hosts: node, sh.read: { scrpt: id } }\n",
+        &["small/runbook.yaml:8:", "scrpt", "script"],
+    );
+    invalid(
+        "  - { id: a, hosts: nodes, sh.read: { script: id } }\n",
+        &["small/runbook.yaml:8:21", "nodes", "node"],
+    );
     invalid("  - { id: a, hosts: node }\n", &["small/runbook.yaml:8:7", "this step does nothing"]);
     invalid(
         "  - { id: a, hosts: node, sh.read: { script: id } }\n  - { id: a, hosts: node, sh.read: { script: id } }\n",
@@ -86,7 +95,9 @@ fn bad_input_runbook_with_a_mistake_in_its_hooks() {
 #[test]
 fn bad_input_runbook_that_fails_while_running_names_its_line() {
     let bench = Bench::new();
-    let runbook = bench.small_runbook("  - id: a\n    hosts: node\n    expect: result.stdut == \"\"\n    sh.read: { script: id }\n");
+    let runbook = bench.small_runbook(
+        "  - id: a\n    hosts: node\n    expect: result.stdut == \"\"\n    sh.read: { script: id }\n",
+    );
     bench.small_scenario("commands: [{ match: id, answer: \"\\\"\\\"\" }]\n");
     let ended = bench.keybook.call(["run", &runbook, "--sandbox", "--unattended"]).with(1);
     ended.says("small/runbook.yaml:10:").says("stdut");
@@ -97,15 +108,30 @@ fn bad_input_inventory_is_located() {
     let bench = Bench::new();
     let runbook = bench.small_runbook("  - { id: a, hosts: node, sh.read: { script: id } }\n");
     for (text, says) in [
-        ("keybook: 1\ncluster: c\nhosts: { a: { addres: 127.0.0.1 } }\ngroups: { node: [a] }\n", &["inv.yaml:3:15", "addres", "address"][..]),
-        ("keybook: 1\ncluster: c\nhosts: { master-1: {} }\ngroups: { node: [mster-1] }\n", &["inv.yaml:4:18", "there is no host `mster-1`", "master-1"]),
-        ("keybook: 1\ncluster: c\nhosts: { a: {} }\ngroups: { node: [a, a] }\n", &["inv.yaml:4:21", "`a` stands twice in the group"]),
+        (
+            "keybook: 1\ncluster: c\nhosts: { a: { addres: 127.0.0.1 } }\ngroups: { node: [a] }\n",
+            &["inv.yaml:3:15", "addres", "address"][..],
+        ),
+        (
+            "keybook: 1\ncluster: c\nhosts: { master-1: {} }\ngroups: { node: [mster-1] }\n",
+            &["inv.yaml:4:18", "there is no host `mster-1`", "master-1"],
+        ),
+        (
+            "keybook: 1\ncluster: c\nhosts: { a: {} }\ngroups: { node: [a, a] }\n",
+            &["inv.yaml:4:21", "`a` stands twice in the group"],
+        ),
         ("keybook: 2\ncluster: c\nhosts: { a: {} }\n", &["inv.yaml:1:10", "this program reads version 1"]),
         ("keybook: 1\nhosts: { a: {} }\n", &["inv.yaml:1:1", "cluster"]),
         ("keybook: 1\ncluster: c\nhosts: { a: { port: 70000 } }\n", &["inv.yaml:3:21", "65535"]),
-        ("keybook: 1\ncluster: c\nhosts: { a: { via: b } }\n", &["inv.yaml:3:15", "there is no host `b` to jump through"]),
+        (
+            "keybook: 1\ncluster: c\nhosts: { a: { via: b } }\n",
+            &["inv.yaml:3:15", "there is no host `b` to jump through"],
+        ),
         ("keybook: 1\ncluster: c\nhosts: { a: {}, a: {} }\n", &["inv.yaml:3:17"]),
-        ("keybook: 1\ncluster: c\nhosts: { a: { local: true } }\ngroups: {}\n", &["could not use the group `node` why it has 0 hosts; the runbook needs at least 1 (any host)"]),
+        (
+            "keybook: 1\ncluster: c\nhosts: { a: { local: true } }\ngroups: {}\n",
+            &["could not use the group `node` why it has 0 hosts; the runbook needs at least 1 (any host)"],
+        ),
     ] {
         let inventory = bench.write("inv.yaml", text);
         let mut ended = bench.keybook.call(["plan", &runbook, "-i", &inventory]).with(2);
@@ -123,7 +149,10 @@ fn bad_input_inventory_is_located() {
 fn bad_input_answers_are_located() {
     let bench = Bench::new();
     for (text, says) in [
-        ("keybook: 1\nanswers:\n  instal@jiujiu-tdh-10: run\n", &["answers-bad.yaml:3:", "the runbook has no step `instal`"][..]),
+        (
+            "keybook: 1\nanswers:\n  instal@jiujiu-tdh-10: run\n",
+            &["answers-bad.yaml:3:", "the runbook has no step `instal`"][..],
+        ),
         ("keybook: 1\nanswers:\n  install: run\n", &["answers-bad.yaml:3:3", "`install` names no unit"]),
         ("keybook: 1\nanswers:\n  install@*: yes\n", &["answers-bad.yaml:3:14", "run"]),
         ("keybook: 1\nanswers:\n  install@*: { skip: \"\", why: x }\n", &["answers-bad.yaml:3:", "why"]),
@@ -158,8 +187,16 @@ fn bad_input_values_of_inputs() {
     let args = ["run", &bench.runbook(), "--sandbox", "quick-one", "--unattended", "-e", &format!("@{file}")];
     bench.keybook.call(args).with(2).says("prot");
     assert!(bench.keybook.runs().is_empty(), "nothing was begun");
-    bench.keybook.call(["run", &bench.runbook(), "--sandbox", "nowhere", "--unattended"]).with(2).says("there is no such file");
-    bench.keybook.call(["run", &bench.runbook(), "--sandbox", "quick-one", "--unattended", "--limit", "x"]).with(2).says("there is no host `x`");
+    bench
+        .keybook
+        .call(["run", &bench.runbook(), "--sandbox", "nowhere", "--unattended"])
+        .with(2)
+        .says("there is no such file");
+    bench
+        .keybook
+        .call(["run", &bench.runbook(), "--sandbox", "quick-one", "--unattended", "--limit", "x"])
+        .with(2)
+        .says("there is no host `x`");
     bench.keybook.call(["frobnicate"]).with(2);
 }
 
@@ -175,14 +212,23 @@ fn bad_input_secret_on_the_command_line_or_another_one_on_resume() {
          - { id: a, hosts: node, gate: { ask: \"Go on?\" }, sh.run: { script: id, stdin: \"${inputs.token}\" } }\n",
     );
     bench.small_scenario("commands: [{ match: id, answer: stdin_text }]\n");
-    let (first, second) = (bench.write("first", "correct horse\n"), bench.write("second", "battery staple\n"));
+    let (first, second) =
+        (bench.write("first", "correct horse\n"), bench.write("second", "battery staple\n"));
     let run = |secret: &str| bench.keybook.call(["run", &runbook, "--sandbox", "--unattended", "-e", secret]);
-    let ended = run("token=correct horse").with(2).says("a secret is not given on the command line, where others can see it");
+    let ended = run("token=correct horse")
+        .with(2)
+        .says("a secret is not given on the command line, where others can see it");
     assert!(!ended.stderr.contains("correct horse"));
-    bench.keybook.call(["run", &runbook, "--sandbox", "--unattended"]).with(2).says("could not read the input `token` why it is not given");
+    bench
+        .keybook
+        .call(["run", &runbook, "--sandbox", "--unattended"])
+        .with(2)
+        .says("could not read the input `token` why it is not given");
     run(&format!("token=@{first}")).with(3);
     let yes = bench.write("yes.yaml", "keybook: 1\nanswers: { a@n1: run }\n");
-    let resume = |secret: &str| bench.on_run("resume", &["--unattended", "--answers", &yes, "-e", &format!("token=@{secret}")]);
+    let resume = |secret: &str| {
+        bench.on_run("resume", &["--unattended", "--answers", &yes, "-e", &format!("token=@{secret}")])
+    };
     resume(&second).with(2).says("the secret input token is another one");
     let ended = resume(&first).with(0);
     let journal = std::fs::read_to_string(bench.journal()).unwrap();

@@ -20,7 +20,9 @@ fn inventory(bench: &Bench, hosts: &[(&str, String)]) -> String {
 
 /// A runbook that leaves a mark on each host.
 fn marking(bench: &Bench) -> String {
-    bench.small_runbook("  - { id: mark, hosts: node, sh.run: { script: \"echo x >> /var/lib/keybook/mark\" } }\n")
+    bench.small_runbook(
+        "  - { id: mark, hosts: node, sh.run: { script: \"echo x >> /var/lib/keybook/mark\" } }\n",
+    )
 }
 
 /// The file of known hosts of a test, with these lines.
@@ -35,7 +37,8 @@ fn run(bench: &Bench, runbook: &str, inventory: &str) -> Ended {
 /// Nothing was done on this server: no step, no lock.
 #[track_caller]
 fn untouched(sshd: &Sshd) {
-    let left: Vec<_> = fs::read_dir(sshd.path("varlib")).unwrap().flatten().map(|entry| entry.file_name()).collect();
+    let left: Vec<_> =
+        fs::read_dir(sshd.path("varlib")).unwrap().flatten().map(|entry| entry.file_name()).collect();
     assert!(left.is_empty(), "{left:?}");
 }
 
@@ -47,7 +50,8 @@ fn bad_input_host_that_refuses_connections_does_not_hide_the_others() {
     let closed = free_port();
     let dead = format!("{{ address: 127.0.0.1, port: {closed}, user: root, known_hosts: [{known}] }}");
     let nameless = "{ address: no-such-host.invalid, user: root }".to_owned();
-    let inventory = inventory(&bench, &[("dead", dead), ("live", live.host("user", &known)), ("nameless", nameless)]);
+    let inventory =
+        inventory(&bench, &[("dead", dead), ("live", live.host("user", &known)), ("nameless", nameless)]);
     let runbook = marking(&bench);
     run(&bench, &runbook, &inventory)
         .with(4)
@@ -110,7 +114,10 @@ fn bad_input_host_with_another_key_than_before_is_never_asked_about() {
     let terminal = Terminal::start(bench.keybook.command(["run", &runbook, "-i", &inventory]));
     let (code, screen) = terminal.end();
     let screen = flat(&screen.join("\n"));
-    assert!(code == 4 && screen.contains("HAS CHANGED") && !screen.contains("Accept this key?"), "{code}: {screen}");
+    assert!(
+        code == 4 && screen.contains("HAS CHANGED") && !screen.contains("Accept this key?"),
+        "{code}: {screen}"
+    );
     untouched(&sshd);
 }
 
@@ -146,7 +153,9 @@ fn bad_input_command_that_hangs_is_ended() {
     let known = known(&bench, &[sshd.known_line(&sshd)]);
     let inventory = inventory(&bench, &[("node", sshd.host("user", &known))]);
     let script = "echo $$ >> /var/lib/keybook/pids; [ -e /var/lib/keybook/go ] || exec sleep 600";
-    let runbook = bench.small_runbook(&format!("  - {{ id: hang, hosts: node, timeout: 2s, sh.run: {{ script: \"{script}\" }} }}\n"));
+    let runbook = bench.small_runbook(&format!(
+        "  - {{ id: hang, hosts: node, timeout: 2s, sh.run: {{ script: \"{script}\" }} }}\n"
+    ));
     let ended = run(&bench, &runbook, &inventory).says("it took longer than 2s");
     assert!([Some(1), Some(9)].contains(&ended.code), "{:?}", ended.code);
     let pid = fs::read_to_string(sshd.path("varlib/pids")).unwrap().trim().to_owned();
@@ -164,7 +173,8 @@ fn bad_input_host_that_freezes_during_a_command() {
     let host = sshd.host("user", &known).replace(" }", ", connect_timeout: 2s }");
     let inventory = inventory(&bench, &[("node", host)]);
     let script = "echo x >> /var/lib/keybook/mark; while [ ! -e /var/lib/keybook/go ]; do sleep 0.1; done";
-    let runbook = bench.small_runbook(&format!("  - {{ id: long, hosts: node, sh.run: {{ script: \"{script}\" }} }}\n"));
+    let runbook = bench
+        .small_runbook(&format!("  - {{ id: long, hosts: node, sh.run: {{ script: \"{script}\" }} }}\n"));
     let mut child = bench.start(&["run", &runbook, "-i", &inventory, "--unattended"].map(str::to_owned));
     let patience = std::time::Instant::now() + Duration::from_secs(60);
     while !sshd.path("varlib/mark").exists() {
@@ -175,7 +185,11 @@ fn bad_input_host_that_freezes_during_a_command() {
     let code = child.wait().unwrap().code();
     assert_eq!(code, Some(9), "{}", bench.printed());
     let printed = flat(&bench.printed());
-    for said in ["the connection is lost: the host no longer answers", "what became of it is not known", "it was not done again"] {
+    for said in [
+        "the connection is lost: the host no longer answers",
+        "what became of it is not known",
+        "it was not done again",
+    ] {
         assert!(printed.contains(said), "{printed}");
     }
     fs::write(sshd.path("varlib/go"), "").unwrap();
@@ -199,10 +213,15 @@ fn bad_input_command_that_prints_megabytes_is_kept_in_bounds() {
     );
     run(&bench, &runbook, &inventory).with(0);
     assert_eq!(fs::read_to_string(sshd.path("varlib/mark")).unwrap(), "x\n");
-    let longest = bench.keybook.records().iter().filter_map(|record| match &record.event {
-        Event::UnitOutput { line, .. } => Some(line.chars().count()),
-        _ => None,
-    }).max();
+    let longest = bench
+        .keybook
+        .records()
+        .iter()
+        .filter_map(|record| match &record.event {
+            Event::UnitOutput { line, .. } => Some(line.chars().count()),
+            _ => None,
+        })
+        .max();
     assert_eq!(longest, Some(4096), "a line is cut");
     bench.on_run("verify", &[]).with(0);
     let shown = bench.on_run("show", &[]).with(0).stdout;

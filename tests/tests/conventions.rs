@@ -1,4 +1,5 @@
 //! Conventions of the whole tree, held by tests rather than by review.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use serde_json::Value;
 use std::{collections::BTreeSet, path::Path, process::Command};

@@ -25,7 +25,9 @@ fn shows(card: &str, expected: &[&str]) {
     let flat = flat(card);
     let mut from = 0;
     for text in expected {
-        let at = flat[from..].find(text).unwrap_or_else(|| panic!("`{text}` is not (or not there) on the card\n{card}"));
+        let at = flat[from..]
+            .find(text)
+            .unwrap_or_else(|| panic!("`{text}` is not (or not there) on the card\n{card}"));
         from += at + text.len();
     }
 }
@@ -100,12 +102,21 @@ fn only_run(keybook: &Keybook, gates: usize) {
 #[track_caller]
 fn tidy(screen: &[String]) {
     let all = screen.join("\n");
-    let left = |row: &&String| row.chars().any(|letter| ('\u{2800}'..='\u{28ff}').contains(&letter)) || row.contains(PROMPT);
+    let left = |row: &&String| {
+        row.chars().any(|letter| ('\u{2800}'..='\u{28ff}').contains(&letter)) || row.contains(PROMPT)
+    };
     let left: Vec<&String> = screen.iter().filter(left).collect();
     assert!(left.is_empty(), "{left:#?}\n{all}");
     shows(
         &all,
-        &["Every node", "answered run by", "done (exit 0)", "status done (exit 0)", "mode guided", "Certificates"],
+        &[
+            "Every node",
+            "answered run by",
+            "done (exit 0)",
+            "status done (exit 0)",
+            "mode guided",
+            "Certificates",
+        ],
     );
     shows(&all, &["How to go on keybook rollback"]);
 }

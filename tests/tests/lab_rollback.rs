@@ -24,7 +24,17 @@ fn lab_rollback_after_the_last_restart() {
     let (inventory, answers) = (lab.inventory(), answers.to_str().unwrap());
     let inventory = inventory.to_str().unwrap();
     keybook
-        .call(["run", "runbooks/tos-etcd-ca", "-i", inventory, "--unattended", "--answers", answers, "-e", "settle=1s"])
+        .call([
+            "run",
+            "runbooks/tos-etcd-ca",
+            "-i",
+            inventory,
+            "--unattended",
+            "--answers",
+            answers,
+            "-e",
+            "settle=1s",
+        ])
         .with(0);
     before.renewed(&lab);
     let renewed = containers(&lab);
@@ -61,8 +71,14 @@ fn lab_rollback_from_the_last_gate() {
     let before = Before::of(&lab);
     let client = lab.client();
     let inventory = lab.inventory();
-    let mut command =
-        keybook.command(["run", "runbooks/tos-etcd-ca", "-i", inventory.to_str().unwrap(), "-e", "settle=1s"]);
+    let mut command = keybook.command([
+        "run",
+        "runbooks/tos-etcd-ca",
+        "-i",
+        inventory.to_str().unwrap(),
+        "-e",
+        "settle=1s",
+    ]);
     command.env("TERM", "xterm");
     let mut terminal = Terminal::start(command);
     for _ in 0..5 {

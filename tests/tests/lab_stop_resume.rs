@@ -65,7 +65,8 @@ fn lab_stop_resume_in_mid_distribution() {
     let mut terminal = at_terminal(&["resume", &run]);
     terminal.prompted(PROMPT);
     terminal.answer("run");
-    let stopping = |event: &Event| matches!(event, Event::UnitIntent { action, .. } if action == "static_pod.stop");
+    let stopping =
+        |event: &Event| matches!(event, Event::UnitIntent { action, .. } if action == "static_pod.stop");
     lab.until("the first restart begins", || !keybook.units_of(&run, stopping).is_empty());
     terminal.interrupt();
     rests_stopped(terminal, &["restart-etcd@jiujiu-tdh-11", "restart-etcd@jiujiu-tdh-12"]);

@@ -17,7 +17,17 @@ fn renew(lab: &Lab, inventory: &Path) {
     let client = (lab.masters.len() > 1).then(|| lab.client());
     let (inventory, answers) = (inventory.to_str().unwrap(), answers.to_str().unwrap());
     let ended = keybook
-        .call(["run", "runbooks/tos-etcd-ca", "-i", inventory, "--unattended", "--answers", answers, "-e", "settle=1s"])
+        .call([
+            "run",
+            "runbooks/tos-etcd-ca",
+            "-i",
+            inventory,
+            "--unattended",
+            "--answers",
+            answers,
+            "-e",
+            "settle=1s",
+        ])
         .with(0)
         .says("status done (exit 0)")
         .says("How to go on keybook rollback");
@@ -28,7 +38,11 @@ fn renew(lab: &Lab, inventory: &Path) {
     before.renewed(lab);
     for name in &lab.masters {
         for container in ["tos-etcd-tos", "tos-apiserver-tos"] {
-            assert_eq!(lab.starts(name, container), 2, "{container} on {name}: once with the lab, once by the run");
+            assert_eq!(
+                lab.starts(name, container),
+                2,
+                "{container} on {name}: once with the lab, once by the run"
+            );
         }
     }
     let copied = keybook.units(|event| matches!(event, Event::UnitDone { changed: true, .. }));

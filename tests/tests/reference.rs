@@ -1,4 +1,5 @@
 //! The reference pages of the book are made from the code. With `UPDATE_BOOK=1` they are written, otherwise compared.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use keybook_api::{ArgKind, Effect, event::RunStatus};
 use keybook_core::run::{

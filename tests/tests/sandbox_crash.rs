@@ -69,7 +69,13 @@ impl Tail {
 }
 
 /// Kills the program as soon as the journal has `stop` wanted records after the first `skip` records.
-fn kill_at(bench: &Bench, mut child: Child, skip: usize, stop: usize, wanted: &dyn Fn(&Record) -> bool) -> Ended {
+fn kill_at(
+    bench: &Bench,
+    mut child: Child,
+    skip: usize,
+    stop: usize,
+    wanted: &dyn Fn(&Record) -> bool,
+) -> Ended {
     let (mut original, mut tail) = (None, Tail::default());
     loop {
         if let Some(status) = child.try_wait().unwrap() {
@@ -119,7 +125,12 @@ fn killed(scenario: &str, number: usize, wanted: &dyn Fn(&Record) -> bool) -> Op
                 let of = last.unit.as_ref().map(|unit| format!(" of {unit}")).unwrap_or_default();
                 let at = format!("record {}{of}: {:?}", last.seq, last.event);
                 let in_restart = restarting(&records);
-                return Some(Killed { bench, original: original.expect("the hosts were seen"), at, in_restart });
+                return Some(Killed {
+                    bench,
+                    original: original.expect("the hosts were seen"),
+                    at,
+                    in_restart,
+                });
             }
         }
     }
@@ -132,7 +143,9 @@ fn restarting(records: &[Record]) -> bool {
     for record in records {
         let Some(unit) = &record.unit else { continue };
         match (&*unit.step, &record.event) {
-            ("bounce", Event::GateAnswered { .. } | Event::UnitIntent { .. }) => open.insert(unit.host.clone()),
+            ("bounce", Event::GateAnswered { .. } | Event::UnitIntent { .. }) => {
+                open.insert(unit.host.clone())
+            }
             ("bounce", Event::UnitDone { .. }) => open.remove(&unit.host),
             _ => false,
         };
@@ -169,7 +182,9 @@ fn check_final_state(bench: &Bench, original: &Tree, masters: &[&str], at: &str)
         now.iter().filter(|(path, what)| original.get(*path) != Some(*what)).map(|(path, _)| path).collect();
     let wanted: BTreeSet<String> = masters
         .iter()
-        .flat_map(|host| ["etcd-ca.pem", "etcd-key.pem", "etcd.pem"].map(|name| format!("{host}:/srv/kubernetes/{name}")))
+        .flat_map(|host| {
+            ["etcd-ca.pem", "etcd-key.pem", "etcd.pem"].map(|name| format!("{host}:/srv/kubernetes/{name}"))
+        })
         .collect();
     assert_eq!(changed, wanted.iter().collect(), "killed at {at}");
     assert_eq!(original.keys().collect::<Vec<_>>(), now.keys().collect::<Vec<_>>(), "killed at {at}");
@@ -179,7 +194,11 @@ fn check_final_state(bench: &Bench, original: &Tree, masters: &[&str], at: &str)
     openssl(&["x509", "-in", arg(&ca), "-noout", "-checkend", "3000000000"]).unwrap();
     for host in masters {
         for name in ["etcd-ca.pem", "etcd-key.pem", "etcd.pem"] {
-            assert_eq!(fs::read(file(host, name)).unwrap(), fs::read(file(FIRST, name)).unwrap(), "killed at {at}");
+            assert_eq!(
+                fs::read(file(host, name)).unwrap(),
+                fs::read(file(FIRST, name)).unwrap(),
+                "killed at {at}"
+            );
         }
     }
 }
@@ -208,7 +227,10 @@ fn check_once(bench: &Bench, masters: &[&str], in_restart: bool, at: &str) {
         for name in ["tos-etcd", "tos-apiserver"] {
             let starts = daemons[name]["starts"].as_u64().unwrap();
             let most = if in_restart { 3 } else { 2 };
-            assert!((2..=most).contains(&starts), "killed at {at}: {name} on {host} was started {starts} times");
+            assert!(
+                (2..=most).contains(&starts),
+                "killed at {at}: {name} on {host} was started {starts} times"
+            );
         }
     }
 }

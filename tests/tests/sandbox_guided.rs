@@ -27,12 +27,18 @@ fn sandbox_guided_run_to_the_end_with_a_look_at_the_details() {
     for master in &MASTERS[..3] {
         let shown = flat(&terminal.prompted(GATE));
         assert!(shown.contains("SANDBOX") && shown.contains("Put the new files in place"), "{shown}");
-        assert!(shown.contains("Every node gets the same three files; etcd reads them when it is restarted."), "{shown}");
+        assert!(
+            shown.contains("Every node gets the same three files; etcd reads them when it is restarted."),
+            "{shown}"
+        );
         assert!(shown.contains(&format!("Replace the etcd certificates on {master}?")), "{shown}");
         assert!(!shown.contains("PRIVATE KEY"), "{shown}");
         terminal.answer("details");
         let shown = flat(&terminal.prompted(GATE));
-        assert!(shown.contains(&format!("unit install@{master}")) && shown.contains("runbook.yaml:"), "{shown}");
+        assert!(
+            shown.contains(&format!("unit install@{master}")) && shown.contains("runbook.yaml:"),
+            "{shown}"
+        );
         terminal.answer("r");
     }
     for master in &MASTERS[..3] {
@@ -43,10 +49,16 @@ fn sandbox_guided_run_to_the_end_with_a_look_at_the_details() {
     let (code, screen) = terminal.end();
     assert_eq!(code, 0, "{screen:#?}");
     let screen = flat(&screen.join("\n"));
-    assert!(screen.contains("SANDBOX: no real host was touched") && screen.contains("mode guided"), "{screen}");
+    assert!(
+        screen.contains("SANDBOX: no real host was touched") && screen.contains("mode guided"),
+        "{screen}"
+    );
     let answers = answered(&bench);
     assert_eq!(answers.len(), 6);
-    assert!(answers.iter().all(|(_, answer, via)| (*answer, *via) == (Answer::Run, Via::Terminal)), "{answers:?}");
+    assert!(
+        answers.iter().all(|(_, answer, via)| (*answer, *via) == (Answer::Run, Via::Terminal)),
+        "{answers:?}"
+    );
 }
 
 #[test]
@@ -62,8 +74,14 @@ fn sandbox_guided_stop_is_resumed() {
     let (code, screen) = terminal.end();
     assert_eq!(code, 8, "{screen:#?}");
     assert_same(&before, &bench.trees());
-    assert!(flat(&screen.join("\n")).contains(&format!("keybook resume {}", bench.keybook.latest())), "{screen:#?}");
-    assert!(bench.on_host(FIRST, "/var/lib/keybook/lock-sandbox.json").exists(), "the lock stays while the run rests");
+    assert!(
+        flat(&screen.join("\n")).contains(&format!("keybook resume {}", bench.keybook.latest())),
+        "{screen:#?}"
+    );
+    assert!(
+        bench.on_host(FIRST, "/var/lib/keybook/lock-sandbox.json").exists(),
+        "the lock stays while the run rests"
+    );
 
     let mut terminal = bench.guided_on("resume", &[]);
     for question in ["Replace the etcd certificates", "Restart etcd and the API server"] {
@@ -88,7 +106,9 @@ fn sandbox_guided_skip_needs_a_reason_and_leaves_its_debt() {
     let (code, screen) = terminal.end();
     assert_eq!(code, 1, "{screen:#?}");
     let skipped = bench.keybook.records().into_iter().find_map(|record| match record.event {
-        Event::UnitSkipped { reason: SkipReason::Operator, detail } => Some((record.unit.unwrap().to_string(), detail)),
+        Event::UnitSkipped { reason: SkipReason::Operator, detail } => {
+            Some((record.unit.unwrap().to_string(), detail))
+        }
         _ => None,
     });
     assert_eq!(skipped, Some((format!("bounce@{FIRST}"), "restarted by hand".to_owned())));
@@ -170,7 +190,11 @@ fn sandbox_guided_step_asks_before_everything_that_changes_something() {
     }
     let (code, screen) = terminal.end();
     assert_eq!(code, 0, "{screen:#?}");
-    assert!(asked[0].contains(&format!("Carry out \"Reissue the CA with the same key\" on {FIRST}?")), "{}", asked[0]);
+    assert!(
+        asked[0].contains(&format!("Carry out \"Reissue the CA with the same key\" on {FIRST}?")),
+        "{}",
+        asked[0]
+    );
 }
 
 /// Neither a key that ends an input elsewhere, nor a person who only presses Enter, nor a lost terminal means yes.
@@ -185,7 +209,10 @@ fn sandbox_guided_silence_is_no_yes() {
     terminal.press_until_the_end(b'\r');
     let (code, screen) = terminal.end();
     assert_eq!(code, 3, "{screen:#?}");
-    assert!(flat(&screen.join("\n")).contains(&format!("could not pass the gate of install@{FIRST}")), "{screen:#?}");
+    assert!(
+        flat(&screen.join("\n")).contains(&format!("could not pass the gate of install@{FIRST}")),
+        "{screen:#?}"
+    );
 
     let mut terminal = bench.guided_on("resume", &[]);
     terminal.prompted(GATE);

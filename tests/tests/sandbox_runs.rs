@@ -19,7 +19,9 @@ fn check_renewed(bench: &Bench, masters: &[&str]) {
     openssl(&["x509", "-in", arg(&leaf), "-noout", "-checkend", &days(3640)]).unwrap();
     let key_of = |cert: &Path| openssl(&["x509", "-in", arg(cert), "-noout", "-pubkey"]).unwrap();
     assert_eq!(key_of(&ca), key_of(&old_ca), "the CA keeps its key");
-    let subject = |cert: &Path| openssl(&["x509", "-in", arg(cert), "-noout", "-subject", "-serial", "-startdate"]).unwrap();
+    let subject = |cert: &Path| {
+        openssl(&["x509", "-in", arg(cert), "-noout", "-subject", "-serial", "-startdate"]).unwrap()
+    };
     assert_eq!(subject(&ca), subject(&old_ca), "the CA keeps subject, serial and beginning");
     for roots in [&ca, &old_ca] {
         openssl(&["verify", "-CAfile", arg(roots), arg(&leaf)]).unwrap();
@@ -28,7 +30,11 @@ fn check_renewed(bench: &Bench, masters: &[&str]) {
     for master in masters {
         assert!(names.contains(&format!("DNS:{master}")), "{names}");
         for name in ["etcd-ca.pem", "etcd.pem", "etcd-key.pem"] {
-            assert_eq!(fs::read(file(master, name)).unwrap(), fs::read(file(FIRST, name)).unwrap(), "{master} {name}");
+            assert_eq!(
+                fs::read(file(master, name)).unwrap(),
+                fs::read(file(FIRST, name)).unwrap(),
+                "{master} {name}"
+            );
         }
         let key = openssl(&["pkey", "-in", arg(&file(master, "etcd-key.pem")), "-pubout"]).unwrap();
         assert_eq!(key, key_of(&file(master, "etcd.pem")), "{master}: key and certificate belong together");
@@ -56,7 +62,11 @@ fn sandbox_run_ends_with_every_master_renewed() {
         bench.on_run(verb, &[]).with(0).says("SANDBOX: no real host was touched");
     }
     bench.keybook.call(["history"]).with(0).says("sandbox");
-    assert!(fs::read_to_string(bench.on_host(MASTERS[2], "/srv/kubernetes/known_tokens.csv")).unwrap().starts_with("sandbox-token"));
+    assert!(
+        fs::read_to_string(bench.on_host(MASTERS[2], "/srv/kubernetes/known_tokens.csv"))
+            .unwrap()
+            .starts_with("sandbox-token")
+    );
     let lock = bench.on_host(FIRST, "/var/lib/keybook/lock-sandbox.json");
     assert!(!lock.exists(), "the lock was given back");
 }
@@ -77,7 +87,11 @@ fn sandbox_run_with_one_master_says_that_it_is_an_outage() {
     let bench = Bench::new();
     let ended = bench.run("quick-one", &[]).with(0);
     check_renewed(&bench, &MASTERS[..1]);
-    assert!(flat(&ended.stderr).contains("With fewer than three masters the cluster is down meanwhile."), "{}", ended.stderr);
+    assert!(
+        flat(&ended.stderr).contains("With fewer than three masters the cluster is down meanwhile."),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]
@@ -104,10 +118,12 @@ fn sandbox_plan_changes_nothing_and_has_three_answers() {
         .says("cannot be known before; nothing was changed.");
     assert!(!ended.stdout.contains("PRIVATE KEY"));
 
-    let ended = bench.keybook.call(["plan", &bench.runbook(), "--sandbox", "quick-one", "--format", "json"]).with(0);
+    let ended =
+        bench.keybook.call(["plan", &bench.runbook(), "--sandbox", "quick-one", "--format", "json"]).with(0);
     let plan: Json = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!((&plan["v"], &plan["sandbox"]), (&Json::from(1), &Json::from(true)));
-    let verdicts: Vec<&str> = plan["units"].as_array().unwrap().iter().map(|unit| unit["verdict"].as_str().unwrap()).collect();
+    let verdicts: Vec<&str> =
+        plan["units"].as_array().unwrap().iter().map(|unit| unit["verdict"].as_str().unwrap()).collect();
     for verdict in ["will-change", "will-not-change", "cannot-know"] {
         assert!(verdicts.contains(&verdict), "{verdicts:?}");
     }
@@ -132,7 +148,10 @@ fn sandbox_run_until_a_phase_is_done_and_goes_on_later() {
     let bench = Bench::new();
     bench.run("quick-one", &["--until", "issue"]).with(0).says("the phase issue is reached");
     let begun = bench.keybook.units(|event| matches!(event, Event::UnitIntent { .. }));
-    assert!(begun.contains(&format!("staged@{FIRST}")) && !begun.iter().any(|unit| unit.starts_with("install")), "{begun:?}");
+    assert!(
+        begun.contains(&format!("staged@{FIRST}")) && !begun.iter().any(|unit| unit.starts_with("install")),
+        "{begun:?}"
+    );
     bench.on_run("status", &[]).with(0).says("phase reached");
     bench.resume().with(0);
     check_renewed(&bench, &MASTERS[..1]);
@@ -145,15 +164,19 @@ fn sandbox_run_until_a_phase_is_done_and_goes_on_later() {
 fn sandbox_run_as_json_lines_prints_records_and_nothing_else() {
     let bench = Bench::new();
     let ended = bench.run("quick-one", &["--format", "jsonl"]).with(0);
-    let records: Vec<Json> = ended.stdout.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let records: Vec<Json> =
+        ended.stdout.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
     for (number, record) in records.iter().enumerate() {
         assert_eq!((&record["v"], &record["seq"]), (&Json::from(1), &Json::from(number)), "{record}");
     }
     assert_eq!(records[0]["event"]["type"], "run.opened");
     assert_eq!(records[0]["event"]["sandbox"], true);
     assert_eq!(records.last().unwrap()["event"]["type"], "run.ended");
-    let journal: Vec<Json> =
-        fs::read_to_string(bench.journal()).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let journal: Vec<Json> = fs::read_to_string(bench.journal())
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert_eq!(records, journal, "what is printed is what is kept");
     let shown = bench.on_run("show", &["--format", "jsonl"]).with(0);
     assert_eq!(shown.stdout, ended.stdout);
@@ -164,8 +187,13 @@ fn sandbox_run_as_json_is_one_document() {
     let bench = Bench::new();
     let ended = bench.run("quick-one", &["--format", "json"]).with(0);
     let summary: Json = serde_json::from_str(&ended.stdout).unwrap();
-    assert_eq!((&summary["v"], &summary["status"], &summary["sandbox"]), (&1.into(), &"done".into(), &true.into()), "{summary}");
-    let shown: Json = serde_json::from_str(&bench.on_run("show", &["--format", "json"]).with(0).stdout).unwrap();
+    assert_eq!(
+        (&summary["v"], &summary["status"], &summary["sandbox"]),
+        (&1.into(), &"done".into(), &true.into()),
+        "{summary}"
+    );
+    let shown: Json =
+        serde_json::from_str(&bench.on_run("show", &["--format", "json"]).with(0).stdout).unwrap();
     assert_eq!(shown, summary);
 }
 
@@ -192,8 +220,12 @@ fn sandbox_run_stops_at_a_gate_that_nobody_answered() {
 fn sandbox_run_without_a_terminal_is_refused_unless_it_is_unattended() {
     let bench = Bench::new();
     let ended = bench.keybook.call(["run", &bench.runbook(), "--sandbox", "quick-one"]).with(2);
-    ended.says("wrong input: could not guide a run why there is no terminal to ask at now nothing was started");
-    assert!(!bench.run_folder().join("journal.jsonl").exists() && !bench.run_folder().join("sandbox").exists());
+    ended.says(
+        "wrong input: could not guide a run why there is no terminal to ask at now nothing was started",
+    );
+    assert!(
+        !bench.run_folder().join("journal.jsonl").exists() && !bench.run_folder().join("sandbox").exists()
+    );
     bench.keybook.call(["history"]).with(0);
 }
 
@@ -208,7 +240,9 @@ fn sandbox_run_is_taken_back_byte_for_byte() {
     assert_same(&before, &bench.trees());
     let settled = bench.keybook.units(|event| matches!(event, Event::UnitDone { .. }));
     for master in &MASTERS[..3] {
-        let restarted = settled.iter().any(|unit| unit.starts_with("rollback/") && unit.ends_with(&format!("bounce@{master}")));
+        let restarted = settled
+            .iter()
+            .any(|unit| unit.starts_with("rollback/") && unit.ends_with(&format!("bounce@{master}")));
         assert!(restarted, "{master} runs the old files: {settled:?}");
     }
     bench.roll_back().with(2).says("it is rolled back already");

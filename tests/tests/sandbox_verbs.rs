@@ -26,7 +26,8 @@ fn sandbox_show_tells_what_was_done_where_when_and_by_whom() {
     }
     assert!(!human.stdout.contains('\u{1b}'), "no colour where there is no terminal");
 
-    let json: Json = serde_json::from_str(&bench.on_run("show", &["--format", "json"]).with(0).stdout).unwrap();
+    let json: Json =
+        serde_json::from_str(&bench.on_run("show", &["--format", "json"]).with(0).stdout).unwrap();
     assert_eq!((&json["v"], &json["run"], &json["exit"]), (&1.into(), &id.clone().into(), &0.into()));
 
     let page = bench.text("report.html");
@@ -34,7 +35,9 @@ fn sandbox_show_tells_what_was_done_where_when_and_by_whom() {
     let html = fs::read_to_string(&page).unwrap();
     assert!(html.starts_with("<!DOCTYPE html>") || html.starts_with("<!doctype html>"), "{}", &html[..80]);
     // Addresses may stand in the text (those of the cluster do), but nothing is fetched.
-    for reference in ["=\"http", "='http", "=http", "href=\"//", "src=", "@import", "url(", "<link", "<iframe"] {
+    for reference in
+        ["=\"http", "='http", "=http", "href=\"//", "src=", "@import", "url(", "<link", "<iframe"]
+    {
         let found = html.replace("xmlns=\"http://www.w3.org/2000/svg\"", "").contains(reference);
         assert!(!found, "the page refers to something else: {reference}");
     }
@@ -82,25 +85,51 @@ fn sandbox_approve_answers_the_gate_that_waits_and_no_other() {
     bench.keybook.call(args).with(3);
     let install = format!("install@{FIRST}");
     let bounce = format!("bounce@{FIRST}");
-    bench.on_run("approve", &[&bounce]).with(2).says(&format!("no gate of it waits now nothing was changed what you can do: - waiting: {install}"));
+    bench
+        .on_run("approve", &[&bounce])
+        .with(2)
+        .says(&format!("no gate of it waits now nothing was changed what you can do: - waiting: {install}"));
     bench.on_run("approve", &["install"]).with(2).says("this is no unit; write step@host or step@host#item");
     bench.on_run("approve", &[&install, "--answer", "skip"]).with(2).says("a skip needs a reason");
     bench.on_run("resume", &["--unattended"]).with(3);
-    bench.on_run("approve", &[&install]).with(0).says("answered for this plan:").says("replace /srv/kubernetes/etcd-ca.pem");
+    bench
+        .on_run("approve", &[&install])
+        .with(0)
+        .says("answered for this plan:")
+        .says("replace /srv/kubernetes/etcd-ca.pem");
     bench.on_run("resume", &["--unattended"]).with(3).says(&format!("could not pass the gate of {bounce}"));
     bench.on_run("approve", &[&bounce]).with(0);
     bench.on_run("resume", &["--unattended"]).with(0);
-    let answers: Vec<(Via, String)> = bench.keybook.records().into_iter().filter_map(|record| match record.event {
-        Event::GateAnswered { via, by, .. } => Some((via, by)),
-        _ => None,
-    }).collect();
-    assert!(answers.len() == 2 && answers.iter().all(|(via, by)| *via == Via::Inbox && by.starts_with("operator@")), "{answers:?}");
+    let answers: Vec<(Via, String)> = bench
+        .keybook
+        .records()
+        .into_iter()
+        .filter_map(|record| match record.event {
+            Event::GateAnswered { via, by, .. } => Some((via, by)),
+            _ => None,
+        })
+        .collect();
+    assert!(
+        answers.len() == 2
+            && answers.iter().all(|(via, by)| *via == Via::Inbox && by.starts_with("operator@")),
+        "{answers:?}"
+    );
 }
 
 #[test]
 fn sandbox_approve_is_read_by_a_run_that_waits() {
     let bench = Bench::new();
-    let args = ["run", &bench.runbook(), "--sandbox", "quick-one", "--unattended", "--wait", "5m", "--until", "distribute"];
+    let args = [
+        "run",
+        &bench.runbook(),
+        "--sandbox",
+        "quick-one",
+        "--unattended",
+        "--wait",
+        "5m",
+        "--until",
+        "distribute",
+    ];
     let mut child = bench.start(&args.map(str::to_owned));
     bench.wait_for("the gate", |record| matches!(record.event, Event::GateAsked { .. }));
     bench.on_run("status", &[]).says("A keybook process is working on it now.");
@@ -117,7 +146,10 @@ fn sandbox_approve_does_not_count_for_another_plan() {
     let install = format!("install@{FIRST}");
     bench.on_run("approve", &[&install]).with(0);
     // Somebody else replaces the certificate meanwhile.
-    let (leaf, ca) = (bench.on_host(FIRST, "/srv/kubernetes/etcd.pem"), bench.on_host(FIRST, "/srv/kubernetes/etcd-ca.pem"));
+    let (leaf, ca) = (
+        bench.on_host(FIRST, "/srv/kubernetes/etcd.pem"),
+        bench.on_host(FIRST, "/srv/kubernetes/etcd-ca.pem"),
+    );
     fs::copy(&ca, &leaf).unwrap();
     let before = bench.trees();
     bench.on_run("resume", &["--unattended"]).with(3).says(&format!("could not pass the gate of {install}"));
@@ -142,9 +174,13 @@ fn sandbox_second_run_on_a_locked_cluster_begins_nothing() {
     assert!(bench.keybook.units(|_| true).is_empty(), "no unit was begun");
     assert_eq!(fs::read_to_string(bench.path("varlib/lock-here.json")).unwrap(), record);
 
-    let unlock = |run: &str, more: &[&str]| bench.on_this_machine("", &[&["unlock", "-i", &inventory, "--run", run], more].concat());
+    let unlock = |run: &str, more: &[&str]| {
+        bench.on_this_machine("", &[&["unlock", "-i", &inventory, "--run", run], more].concat())
+    };
     unlock(&holder, &[]).with(2).says("there is no terminal to ask at");
-    unlock("20000101-000000-0000", &["--yes"]).with(2).says("no host holds a lock of run 20000101-000000-0000");
+    unlock("20000101-000000-0000", &["--yes"])
+        .with(2)
+        .says("no host holds a lock of run 20000101-000000-0000");
     assert_eq!(fs::read_to_string(bench.path("varlib/lock-here.json")).unwrap(), record);
     unlock(&holder, &["--yes"]).with(0).says("here: removed the lock of operator@");
     assert!(!bench.path("varlib/lock-here.json").exists());

@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         }
     };
     let code = runtime.block_on(async {
+        signals::watch();
         match commands::dispatch(cli, &output).await {
             Ok(code) => code,
             Err(error) => error.report(&output),

@@ -43,6 +43,14 @@ pub async fn resume(args: ResumeArgs, output: &Output) -> Result<i32, CliError> 
     let _claim = run.claim()?;
     let journal = run.read()?;
     let opened = opened(&run, &journal)?;
+    if opened.sandbox && args.inventory.is_some() {
+        return Err(Fault::usage(
+            format!("resume run {}", run.id),
+            "it is a sandbox run, and -i names real hosts",
+        )
+        .now("nothing was changed")
+        .into());
+    }
     let pinned = pinned(&opened)?;
     let (loaded, mut differences) = current_runbook(&opened, pinned, args.accept_changes, output)?;
     let hosts = hosts(&opened, args.inventory.as_deref())?;

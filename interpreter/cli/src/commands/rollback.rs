@@ -14,6 +14,7 @@ use keybook_core::{
     model::answers::ROLLBACK,
     run::{engine, state::State},
 };
+use std::io::ErrorKind;
 
 /// Takes a run back.
 pub async fn rollback(args: RollbackArgs, output: &Output) -> Result<i32, CliError> {
@@ -60,5 +61,12 @@ fn confirm(run: &RunDir, records: &[keybook_api::Record], output: &Output) -> Re
         .with_prompt("Roll back? Type yes")
         .allow_empty(true)
         .interact_on(&console::Term::stderr());
-    Ok(typed.is_ok_and(|typed| typed == "yes"))
+    match typed {
+        Err(dialoguer::Error::IO(error)) if error.kind() == ErrorKind::Interrupted => {
+            let stopped =
+                Fault::new(FaultKind::Stopped, format!("roll back run {}", run.id), "it was stopped");
+            Err(stopped.now("nothing was changed"))
+        }
+        typed => Ok(typed.is_ok_and(|typed| typed == "yes")),
+    }
 }

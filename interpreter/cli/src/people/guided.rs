@@ -9,7 +9,7 @@ use keybook_api::{
 };
 use keybook_core::run::person::{Card, Conflict, Doubt, Person, Reply, Verdict};
 use keybook_report::{card, text};
-use std::{path::PathBuf, sync::Arc};
+use std::{io::ErrorKind, path::PathBuf, sync::Arc, time::Duration};
 
 /// How often a person may answer with nothing before it counts as no answer (the end of the input says nothing).
 const PATIENCE: u32 = 3;
@@ -29,6 +29,9 @@ pub struct Guided {
     /// One question at a time: what is typed must not answer another host's.
     pub turn: tokio::sync::Mutex<()>,
 }
+
+/// How long after Ctrl-C at a prompt the stop may take to be known.
+const STOP: Duration = Duration::from_secs(1);
 
 /// What may be typed at a gate, with the letter that is enough.
 const CHOICES: &[(&str, &str)] =
@@ -218,20 +221,33 @@ impl Guided {
     }
 
     async fn read(&self, prompt: String, cancel: &Cancel) -> Option<String> {
-        let (send, receive) = tokio::sync::oneshot::channel();
-        std::thread::spawn(move || {
-            let term = console::Term::stderr();
-            let read = dialoguer::Input::<String>::new()
-                .with_prompt(prompt)
-                .allow_empty(true)
-                .report(false)
-                .interact_on(&term);
-            // The receiver is gone when Ctrl-C was faster.
-            let _ = send.send(read.ok());
-        });
-        tokio::select! {
-            () = cancel.cancelled() => None,
-            typed = receive => typed.ok().flatten(),
+        loop {
+            let (send, receive) = tokio::sync::oneshot::channel();
+            let prompt = prompt.clone();
+            std::thread::spawn(move || {
+                let term = console::Term::stderr();
+                let read = dialoguer::Input::<String>::new()
+                    .with_prompt(prompt)
+                    .allow_empty(true)
+                    .report(false)
+                    .interact_on(&term);
+                // The receiver is gone when Ctrl-C was faster.
+                let _ = send.send(read);
+            });
+            let typed = tokio::select! {
+                () = cancel.cancelled() => return None,
+                typed = receive => typed,
+            };
+            match typed {
+                Ok(Ok(typed)) => return Some(typed),
+                Ok(Err(dialoguer::Error::IO(error))) if error.kind() == ErrorKind::Interrupted => {
+                    // The prompt notices Ctrl-C before the stop does; a stop that has to wait asks again.
+                    if tokio::time::timeout(STOP, cancel.cancelled()).await.is_ok() {
+                        return None;
+                    }
+                }
+                _ => return None,
+            }
         }
     }
 }

@@ -24,6 +24,13 @@ pub async fn take(
         return Ok(None);
     }
     let entries = target.tree(&paths).await?;
+    // A link to a directory brings that directory along, under its own path.
+    let mut paths = paths;
+    for entry in &entries {
+        if !paths.iter().any(|root| inside(&entry.path, root)) {
+            paths.push(entry.path.clone());
+        }
+    }
     target.make_dir(store, 0o700).await?;
     for (number, path) in paths.iter().enumerate() {
         if entries.iter().any(|entry| entry.path == *path) {

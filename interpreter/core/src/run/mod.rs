@@ -1,5 +1,6 @@
 //! Carrying a runbook out.
 
+mod again;
 pub mod drift;
 pub mod dry;
 mod effect;

@@ -252,7 +252,8 @@ impl Session {
             return Ok(());
         }
         for entry in self.unknown_in_kept(target, &unit.host).await? {
-            let detail = "it was not there when its folder was kept, and nobody recorded who made it".to_owned();
+            let detail =
+                "it was not there when its folder was kept, and nobody recorded who made it".to_owned();
             let conflict = Conflict { host: unit.host.clone(), path: entry.path.clone(), detail };
             if self.person.conflict(&conflict).await == Some(true) {
                 target.remove(&entry.path).await?;

@@ -19,6 +19,8 @@ pub struct UnitRecord {
     pub attempt: u32,
     /// Facts of the latest attempt.
     pub facts: Json,
+    /// Its latest plan, as it is in the journal.
+    pub plan: Json,
     /// The result, once applied or done.
     pub result: Json,
     /// Whether the latest finished attempt changed anything.
@@ -303,6 +305,7 @@ impl UnitRecord {
             state: UnitState::Pending,
             attempt: 0,
             facts: Json::Null,
+            plan: Json::Null,
             result: Json::Null,
             changed: false,
             intents: Vec::new(),
@@ -366,6 +369,10 @@ impl UnitRecord {
                     .iter_mut()
                     .filter(|intent| intent.attempt == attempt)
                     .for_each(|intent| intent.not_done = true);
+            }
+            Event::UnitPlanned { .. } => {
+                // The record was written as JSON already, so this cannot fail; no plan equals none.
+                self.plan = serde_json::to_value(event).unwrap_or_default();
             }
             Event::UnitUndoIntent { .. } => self.undos += 1,
             Event::UnitFailed { fault, before_effect, wrote, .. } => {

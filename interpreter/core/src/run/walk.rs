@@ -234,7 +234,12 @@ impl Session {
         if !place.atomic && self.cancel.is_cancelled() {
             return Err(Stop::Operator(self.person.name()));
         }
-        let cancel = if atomic { Cancel::new() } else { self.cancel.clone() };
+        // An atomic step with steps may still be stopped at its gate; what is inside may not.
+        let unstoppable = match &step.work {
+            Work::Steps(_) => place.atomic,
+            Work::Action(_) => atomic,
+        };
+        let cancel = if unstoppable { Cancel::new() } else { self.cancel.clone() };
         match &step.work {
             Work::Steps(children) => {
                 let inside = Place {
@@ -283,7 +288,9 @@ impl Session {
 
     /// Has the step at a path an action that can change a host?
     pub(super) fn can_change(&self, path: &str) -> bool {
-        let Some(Work::Action(call)) = self.runbook.step_at(path).map(|step| &step.work) else { return false };
+        let Some(Work::Action(call)) = self.runbook.step_at(path).map(|step| &step.work) else {
+            return false;
+        };
         self.registry.get(&call.action).is_some_and(|action| action.spec().effect == Effect::Changes)
     }
 
@@ -330,9 +337,20 @@ impl Session {
         let begun = Instant::now();
         if self.log.state(|state| state.unit_state(&unit)).in_flight() {
             let attempt = Attempt::resumed(self, step, unit.clone(), &item, cancel.clone());
-            attempt.keep_again(begun).await?;
-            self.walk(children, inside).await?;
-            return Attempt::resumed(self, step, unit, &item, cancel).finish_parent(begun).await;
+            if attempt.must_be_asked_again().await {
+                attempt.write(Event::UnitReconciled {
+                    verdict: "not-done".to_owned(),
+                    reason: "no step inside is done, and its gate was answered for an earlier process"
+                        .to_owned(),
+                    by: "action".to_owned(),
+                    result: serde_json::Value::Null,
+                    wrote: Vec::new(),
+                })?;
+            } else {
+                attempt.keep_again(begun).await?;
+                self.walk(children, inside).await?;
+                return Attempt::resumed(self, step, unit, &item, cancel).finish_parent(begun).await;
+            }
         }
         let mut attempt = Attempt::new(self, step, unit.clone(), &item, cancel.clone());
         let ready = match attempt.prepare_or_fail(begun).await? {

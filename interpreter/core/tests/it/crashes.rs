@@ -212,3 +212,61 @@ async fn killed_before_the_backup_of_an_outer_step_is_taken_it_is_taken_on_resum
         assert_eq!(files(&again.world), before);
     }
 }
+
+const GATED: &str = "steps:
+  - id: outer
+    hosts: master[0]
+    gate: { ask: ok }
+    steps:
+      - { id: one, t.put: { path: /etc/f, content: new } }
+      - { id: two, t.run: { script: effect two } }
+";
+
+#[tokio::test(start_paused = true)]
+async fn the_gate_of_an_outer_step_is_asked_again_until_something_inside_is_done() {
+    let mut bench = Bench::new(GATED).masters(&["a"]);
+    bench.world.put("a", "/etc/f", "old");
+    let tape = Tape::new(bench.journal(), &bench.world);
+    bench.watchers.push(Arc::clone(&tape) as Arc<_>);
+    assert_eq!(bench.start().await.exit, 0);
+    let shots = tape.shots();
+    for (after, theirs, asked) in [
+        ("unit.intent outer@a", false, 1),
+        // Begun, and the same would be done now: the answer counts.
+        ("unit.intent outer/one@a", false, 0),
+        ("unit.planned outer/one@a", true, 1),
+        ("unit.done outer/one@a", false, 0),
+    ] {
+        let shot = shots.iter().find(|shot| shot.after.contains(after)).unwrap();
+        let again = bench.after(&shot.journal, World::from_hosts(&shot.hosts));
+        if theirs {
+            again.world.put("a", "/etc/f", "theirs");
+        }
+        let outcome = again.resume().await;
+        assert_eq!(outcome.exit, 0, "{after}: {}", outcome.reason);
+        assert_eq!(again.person.asked().len(), asked, "{after}");
+        assert_eq!(again.world.text("a", "/etc/f").unwrap(), "new");
+        // Nobody answers: nothing inside goes on.
+        let silent = bench.after(&shot.journal, World::from_hosts(&shot.hosts));
+        *silent.person.otherwise.lock().unwrap() = None;
+        assert_eq!(silent.resume().await.exit, if asked == 0 { 0 } else { 3 }, "{after}");
+        assert_eq!(silent.world.effects("a", "two"), u32::from(asked == 0), "{after}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_gate_of_an_outer_step_that_failed_is_asked_again_when_something_else_would_be_done() {
+    for (theirs, asked) in [(false, 1), (true, 2)] {
+        let bench = Bench::new(GATED).masters(&["a"]);
+        bench.world.put("a", "/etc/f", "old");
+        bench.world.trouble("a", "write", "/etc/f", crate::support::How::Fails("read-only"));
+        assert_eq!(bench.start().await.exit, 1);
+        if theirs {
+            bench.world.put("a", "/etc/f", "theirs");
+        }
+        let outcome = bench.resume().await;
+        assert_eq!(outcome.exit, 0, "{}", outcome.reason);
+        assert_eq!(bench.person.asked().len(), asked, "{theirs}");
+        assert_eq!(bench.world.text("a", "/etc/f").unwrap(), "new");
+    }
+}

@@ -249,3 +249,27 @@ async fn a_host_that_is_held_for_a_cluster_of_another_name_is_refused() {
     assert_eq!(bench.world.locked_by("a"), None);
     assert!(bench.world.text("b", "/var/lib/keybook/lock-prod.json").is_some());
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_accepted_is_pinned_by_the_record_of_the_resume() {
+    let mut bench = Bench::new(ONE);
+    bench.inputs = map([("pw", crate::support::bench::secret("hunter22"))]);
+    bench.person.will_answer([None, None]);
+    assert_eq!(bench.start().await.exit, 3);
+    assert_eq!(bench.resume().await.exit, 3);
+    let journal = reader::read(&bench.journal()).unwrap();
+    let setup = bench.setup();
+    let (digest, hosts) = (setup.loaded.digest.clone(), setup.inventory.digest());
+    let accepted = vec!["the input x is another one".to_owned()];
+    let outcome = engine::resume(setup, &bench.journal(), &journal, accepted).await.unwrap();
+    assert_eq!(outcome.exit, 0, "{}", outcome.reason);
+    let resumed = bench.events("run.resumed");
+    let pinned = |event: &Event| match event {
+        Event::RunResumed { pinned, .. } => pinned.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(pinned(&resumed[0]), None);
+    let found = pinned(&resumed[1]).unwrap();
+    assert_eq!((found.digest, found.inventory_digest), (digest, hosts));
+    assert!(found.inputs["pw"].get("keyed_hash").is_some(), "{:?}", found.inputs);
+}

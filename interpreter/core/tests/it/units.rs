@@ -325,7 +325,8 @@ async fn what_worked_is_looked_for_and_not_done_again_when_its_files_cannot_be_r
             times: 1,
         });
     };
-    let bench = Bench::new("steps:\n  - { id: s, hosts: \"master[0]\", t.put: { path: /etc/f, content: x } }\n");
+    let bench =
+        Bench::new("steps:\n  - { id: s, hosts: \"master[0]\", t.put: { path: /etc/f, content: x } }\n");
     unread(&bench);
     let outcome = bench.start().await;
     assert_eq!(outcome.exit, 0, "{}", outcome.reason);

@@ -138,7 +138,9 @@ impl Target for FakeTarget {
             _ => {}
         }
         let receipt = command.receipt.as_ref().map(ReceiptId::file_name);
-        if receipt.as_ref().is_some_and(|name| self.world.on(&self.name, |host| host.receipts.contains_key(name)))
+        if receipt
+            .as_ref()
+            .is_some_and(|name| self.world.on(&self.name, |host| host.receipts.contains_key(name)))
         {
             return Err(Fault::failed("exec", "its receipt says that it began before").on(&self.name));
         }
