@@ -1,4 +1,5 @@
 //! Nodes of a real cluster that cannot be reached: at the start, and all of a sudden.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 use keybook_api::Event;
 use keybook_tests::{

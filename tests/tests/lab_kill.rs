@@ -1,4 +1,5 @@
 //! SIGKILL at seeded instants of runs on a real cluster: resume finishes, rollback restores, nothing happens twice.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 use keybook_api::Event;
 use keybook_tests::{

@@ -1,4 +1,5 @@
 //! Rollbacks on real clusters: every file is as before, and etcd serves the old certificate as another process.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 use keybook_tests::{
     cli::Keybook,

@@ -1,4 +1,5 @@
 //! A run on a real cluster that rests three times, each for another reason, and is finished.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 use keybook_api::Event;
 use keybook_tests::{

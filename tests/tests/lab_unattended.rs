@@ -1,4 +1,5 @@
 //! Unattended renewals on real clusters of every size, and the ways to log in.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 use keybook_api::Event;
 use keybook_tests::{
