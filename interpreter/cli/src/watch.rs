@@ -7,7 +7,10 @@ use keybook_core::run::log::Watcher;
 use keybook_report::{LiveText, jsonl, text};
 use std::{
     io::Write,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -15,6 +18,7 @@ use std::{
 pub struct Screen {
     bar: ProgressBar,
     terminal: bool,
+    begun: AtomicBool,
 }
 
 /// Keeps the spinner away while it lives.
@@ -40,10 +44,7 @@ impl Screen {
         if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
             bar.set_style(style);
         }
-        if terminal {
-            bar.enable_steady_tick(Duration::from_millis(200));
-        }
-        Arc::new(Self { bar, terminal })
+        Arc::new(Self { bar, terminal, begun: AtomicBool::new(false) })
     }
 
     /// Removes the spinner until the guard is dropped, so that a prompt has the terminal to itself.
@@ -68,6 +69,10 @@ impl Screen {
     }
 
     fn doing(&self, doing: &str) {
+        // Not before something happens: until then others print and ask.
+        if self.terminal && !self.begun.swap(true, Ordering::Relaxed) {
+            self.bar.enable_steady_tick(Duration::from_millis(200));
+        }
         self.bar.set_message(doing.to_owned());
     }
 }
