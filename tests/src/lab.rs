@@ -56,12 +56,12 @@ pub fn said(output: &Output) -> String {
 }
 
 impl Guard {
-    fn new(dir: &Path) -> Self {
-        let script = r#"cat >/dev/null; "$0" "$1" || exit; rm -rf "$1""#;
+    fn new(folder: &Path) -> Self {
+        let script = r#"cat >/dev/null; "$0" "$1/lab" || exit; rm -rf "$1""#;
         let mut process = Command::new("bash")
             .args(["-c", script])
             .arg(tool("down"))
-            .arg(dir)
+            .arg(folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -88,7 +88,7 @@ impl Lab {
     pub fn up(index: u8, options: &[&str]) -> Self {
         let folder = tempfile::Builder::new().prefix("keybook-lab-").tempdir().expect("a folder for the lab");
         let dir = folder.path().join("lab");
-        let guard = Guard::new(&dir);
+        let guard = Guard::new(folder.path());
         run(Command::new(tool("up")).arg(&dir).args(["--index", &index.to_string()]).args(options));
         let env = fs::read_to_string(dir.join("env")).expect("the lab's env");
         let setting = |line: &str| {
@@ -211,7 +211,10 @@ impl Lab {
     /// Starts a client that writes and reads all the while.
     pub fn client(&self) -> Client {
         let log = self.scratch().join("client.log");
-        let process = Command::new(tool("client"))
+        // A test that is killed takes its client with it.
+        let process = Command::new("setpriv")
+            .args(["--pdeathsig", "TERM"])
+            .arg(tool("client"))
             .arg(self.dir())
             .arg(&log)
             .args(["--for", "900"])

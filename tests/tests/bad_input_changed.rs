@@ -106,21 +106,22 @@ fn bad_input_file_changed_before_a_restore_is_left_alone_and_named() {
     assert_same(&before, &bench.trees());
 }
 
-/// A file that the run made and somebody took away, and one that came into a folder that was kept, are no reason to touch
-/// anything else.
+/// A file that somebody put into a folder that was kept stays, and is named: the folder is not as it was.
 #[test]
 fn bad_input_new_files_of_somebody_else_survive_a_rollback() {
     let bench = Bench::new();
     bench.run("quick-one", &["--until", "issue"]).with(0);
     let before = bench.trees();
     bench.resume().with(0);
-    fs::write(bench.on_host(FIRST, "/srv/kubernetes/notes.txt"), "keep me\n").unwrap();
-    // Nobody can tell who made it: it stays, it is named, and the rollback is not called complete.
-    bench.roll_back().with(6).says("notes.txt");
+    let notes = bench.on_host(FIRST, "/srv/kubernetes/notes.txt");
+    fs::write(&notes, "keep me\n").unwrap();
+    let named =
+        format!("not as before: {FIRST}:/srv/kubernetes/notes.txt: it was not there when its folder was kept");
+    bench.roll_back().with(6).says(&named);
     let left = differences(&before, &bench.trees());
     assert_eq!(left.len(), 1, "{left:#?}");
     assert!(left[0].starts_with(&format!("+ {FIRST}:/srv/kubernetes/notes.txt")), "{left:#?}");
-    fs::remove_file(bench.on_host(FIRST, "/srv/kubernetes/notes.txt")).unwrap();
+    fs::remove_file(notes).unwrap();
     bench.roll_back().with(5);
     assert_same(&before, &bench.trees());
 }

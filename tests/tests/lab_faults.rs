@@ -117,8 +117,8 @@ fn lab_faults_unreachable_nodes() {
     scene
         .cut(&mut scene.command(&["resume", &run]), "jiujiu-tdh-11", "bounce/stop@jiujiu-tdh-11")
         .with(9)
+        .says("Stop tos-etcd and tos-apiserver: failed after")
         .says("unreachable: could not")
-        .says("the connection is lost")
         .says("outcome unknown: nobody can tell whether this happened: go on past bounce/stop@jiujiu-tdh-11")
         .says("now it was not done again")
         .says("Still owed - restart-etcd@jiujiu-tdh-11 - restart-etcd@jiujiu-tdh-12");
