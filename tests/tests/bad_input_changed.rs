@@ -115,8 +115,9 @@ fn bad_input_new_files_of_somebody_else_survive_a_rollback() {
     bench.resume().with(0);
     let notes = bench.on_host(FIRST, "/srv/kubernetes/notes.txt");
     fs::write(&notes, "keep me\n").unwrap();
-    let named =
-        format!("not as before: {FIRST}:/srv/kubernetes/notes.txt: it was not there when its folder was kept");
+    let named = format!(
+        "not as before: {FIRST}:/srv/kubernetes/notes.txt: it was not there when its folder was kept"
+    );
     bench.roll_back().with(6).says(&named);
     let left = differences(&before, &bench.trees());
     assert_eq!(left.len(), 1, "{left:#?}");

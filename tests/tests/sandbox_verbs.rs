@@ -35,9 +35,7 @@ fn sandbox_show_tells_what_was_done_where_when_and_by_whom() {
     let html = fs::read_to_string(&page).unwrap();
     assert!(html.starts_with("<!DOCTYPE html>") || html.starts_with("<!doctype html>"), "{}", &html[..80]);
     // Addresses may stand in the text (those of the cluster do), but nothing is fetched.
-    for reference in
-        ["=\"http", "='http", "=http", "href=\"//", "src=", "@import", "url(", "<link", "<iframe"]
-    {
+    for reference in ["=\"http", "='http", "href=\"//", "src=", "@import", "url(", "<link", "<iframe"] {
         let found = html.replace("xmlns=\"http://www.w3.org/2000/svg\"", "").contains(reference);
         assert!(!found, "the page refers to something else: {reference}");
     }
