@@ -251,6 +251,28 @@ fn sandbox_run_is_taken_back_byte_for_byte() {
     assert!(matches!(ended, Event::RunEnded { status: RunStatus::RolledBack, exit: 5, .. }), "{ended:?}");
 }
 
+/// Its steps are known to no other copy: it alone can take back what it did, also when its folder is gone.
+#[test]
+fn sandbox_resume_with_an_accepted_runbook_is_taken_back_by_it() {
+    let bench = Bench::new();
+    bench.run("quick-one", &["--until", "check"]).with(0);
+    let before = bench.trees();
+    let own = bench.path("tos-etcd-ca/runbook.yaml");
+    let text = fs::read_to_string(&own).unwrap();
+    fs::write(&own, text.replace("id: bounce\n", "id: restart\n")).unwrap();
+    let answers =
+        format!("keybook: 1\nanswers: {{ install@{FIRST}: run, restart@{FIRST}: run, rollback: run }}\n");
+    let answers = bench.write("restart.yaml", answers);
+    bench.on_run("resume", &["--unattended", "--answers", &answers]).with(2).says("--accept-changes");
+    assert_same(&before, &bench.trees());
+    bench.on_run("resume", &["--unattended", "--answers", &answers, "--accept-changes"]).with(0);
+    let done = bench.keybook.units(|event| matches!(event, Event::UnitDone { .. }));
+    assert!(done.contains(&format!("restart@{FIRST}")), "{done:?}");
+    fs::remove_dir_all(bench.path("tos-etcd-ca")).unwrap();
+    bench.on_run("rollback", &["--unattended", "--answers", &answers]).with(5);
+    assert_same(&before, &bench.trees());
+}
+
 #[test]
 fn sandbox_rollback_needs_a_yes_of_its_own() {
     let bench = Bench::new();

@@ -236,6 +236,9 @@ pub struct Ctx {
     pub state_dir: String,
     /// True for real runs; false while planning and for facts: then nothing may be changed and no receipt left.
     pub may_change: bool,
+    /// The memo of the plan that is carried out, so that `apply` can refuse what was changed since it was made;
+    /// null where nothing is carried out.
+    pub planned: Value,
     /// Cancelled when the operator stops the run.
     pub cancel: Cancel,
     /// Where output goes.

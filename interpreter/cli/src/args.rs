@@ -225,6 +225,9 @@ pub struct UnlockArgs {
     /// The run whose lock is to go, exactly as the lock record names it
     #[arg(long, value_name = "RUN")]
     pub run: String,
+    /// A secret that the inventory names, from a file (repeatable)
+    #[arg(short = 'e', long = "input", value_name = "NAME=@FILE")]
+    pub inputs: Vec<String>,
     /// Do not ask
     #[arg(long)]
     pub yes: bool,

@@ -51,23 +51,22 @@ pub fn read_yaml(file: &Path) -> Result<(Node, HashMap<String, String>), CliErro
     }
 }
 
-fn decode<T>(file: &Path, decode: impl FnOnce(&Node, &mut Problems) -> Option<T>) -> Result<T, CliError> {
+/// Gives the text as well.
+fn decode<T>(
+    file: &Path,
+    decode: impl FnOnce(&Node, &mut Problems) -> Option<T>,
+) -> Result<(T, String), CliError> {
     let (root, sources) = read_yaml(file)?;
     let mut problems = Problems::default();
     match decode(&root, &mut problems) {
-        Some(value) if !problems.errors() => Ok(value),
+        Some(value) if !problems.errors() => Ok((value, sources.into_values().collect())),
         _ => Err(CliError::Invalid { problems: problems.into_vec(), sources }),
     }
 }
 
-/// Reads an inventory; relative paths in it are relative to its folder, `~/` is the operator's home.
-pub fn inventory(file: &Path) -> Result<Inventory, CliError> {
-    inventory_from(file, file.parent().unwrap_or(Path::new(".")))
-}
-
-/// Reads an inventory whose relative paths are relative to another folder than its own.
-pub fn inventory_from(file: &Path, folder: &Path) -> Result<Inventory, CliError> {
-    let mut inventory = decode(file, Inventory::decode)?;
+/// Decodes an inventory; `~/` is the operator's home, other relative paths are relative to a folder.
+fn inventory(file: &Path, folder: &Path) -> Result<(Inventory, String), CliError> {
+    let (mut inventory, text) = decode(file, Inventory::decode)?;
     let home = std::env::var_os("HOME").map(PathBuf::from);
     let place = |path: &PathBuf| match (path.strip_prefix("~"), &home) {
         (Ok(rest), Some(home)) => home.join(rest),
@@ -77,13 +76,13 @@ pub fn inventory_from(file: &Path, folder: &Path) -> Result<Inventory, CliError>
         spec.key = spec.key.as_ref().map(place);
         spec.known_hosts = spec.known_hosts.iter().map(place).collect();
     }
-    Ok(inventory)
+    Ok((inventory, text))
 }
 
 /// Reads an answers file and checks that each of its units can exist in the runbook.
 pub fn answers(file: Option<&Path>, runbook: &model::Runbook) -> Result<Answers, CliError> {
     let Some(file) = file else { return Ok(Answers::default()) };
-    let answers = decode(file, Answers::decode)?;
+    let (answers, _) = decode(file, Answers::decode)?;
     for (key, span) in answers.keys() {
         let step = key.split('@').next().unwrap_or(key);
         if key != model::answers::ROLLBACK && runbook.step_at(step).is_none() {
@@ -108,6 +107,8 @@ pub enum Hosts {
         file: PathBuf,
         /// What it says.
         inventory: Inventory,
+        /// Its text.
+        text: String,
     },
     /// A scenario of the runbook.
     Sandbox {
@@ -130,7 +131,18 @@ impl Hosts {
                 .hint("name one with -i, or try the runbook with --sandbox")
                 .into());
         };
-        Ok(Self::Inventory { file: file.clone(), inventory: inventory(file)? })
+        Self::inventory_file(file)
+    }
+
+    /// An inventory file; relative paths in it are relative to its folder.
+    pub fn inventory_file(file: &Path) -> Result<Self, CliError> {
+        Self::inventory_from(file, file.parent().unwrap_or(Path::new(".")))
+    }
+
+    /// An inventory file whose relative paths are relative to another folder than its own.
+    pub fn inventory_from(file: &Path, folder: &Path) -> Result<Self, CliError> {
+        let (inventory, text) = inventory(file, folder)?;
+        Ok(Self::Inventory { file: file.to_owned(), inventory, text })
     }
 
     /// A scenario file.
@@ -149,11 +161,13 @@ impl Hosts {
         }
     }
 
-    /// Every file that was read, by its place: what a run keeps copies of.
-    pub fn files(&self) -> Vec<PathBuf> {
+    /// Every file that was read, and its text: what a run keeps copies of.
+    pub fn files(&self) -> Vec<(PathBuf, &str)> {
         match self {
-            Self::Inventory { file, .. } => vec![file.clone()],
-            Self::Sandbox { scenario, .. } => scenario.sources.keys().map(PathBuf::from).collect(),
+            Self::Inventory { file, text, .. } => vec![(file.clone(), text)],
+            Self::Sandbox { scenario, .. } => {
+                scenario.sources.iter().map(|(file, text)| (PathBuf::from(file), text.as_str())).collect()
+            }
         }
     }
 

@@ -93,7 +93,7 @@ fn read_arg(runbook: &Runbook, arg: &str, values: &mut IndexMap<String, Value>) 
         Some(file) => {
             let content = std::fs::read(file).map_err(|error| wrong(format!("{file}: {error}")))?;
             if secret {
-                Value::Secret(Secret::new(trim_line_end(content)))
+                secret_line(content)
             } else {
                 let content =
                     String::from_utf8(content).map_err(|_| wrong(format!("{file} is not UTF-8")))?;
@@ -132,11 +132,58 @@ fn read_file(runbook: &Runbook, file: &Path, values: &mut IndexMap<String, Value
     Ok(())
 }
 
-fn trim_line_end(mut content: Vec<u8>) -> Vec<u8> {
+/// A secret from a file: all of it but the line end that editors add.
+fn secret_line(mut content: Vec<u8>) -> Value {
     while content.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
         content.pop();
     }
-    content
+    Value::Secret(Secret::new(content))
+}
+
+/// Secrets that an inventory names, where there is no runbook that declares them: from `name=@FILE`, the
+/// environment, or the prompt.
+pub fn secrets<'n>(
+    names: impl Iterator<Item = &'n String>,
+    args: &[String],
+    ask: bool,
+) -> Result<Map, CliError> {
+    let mut found = Map::new();
+    for arg in args {
+        let Some((name, file)) = arg.split_once("=@") else {
+            return Err(Fault::usage(format!("read `-e {arg}`"), "it is no NAME=@FILE").into());
+        };
+        let content = std::fs::read(file)
+            .map_err(|error| Fault::usage(format!("read the secret `{name}` from {file}"), error))?;
+        found.insert(name.to_owned(), secret_line(content));
+    }
+    for name in names {
+        if found.contains_key(name) {
+            continue;
+        }
+        let value = match from_environment(name, &InputKind::Secret) {
+            Some(value) => value,
+            None if ask => ask_secret(name, name)?,
+            None => {
+                return Err(Fault::usage(format!("read the secret `{name}`"), "it is not given")
+                    .now("nothing was changed")
+                    .hint(how_to_give(name, &InputKind::Secret, "the inventory names it"))
+                    .into());
+            }
+        };
+        found.insert(name.clone(), value);
+    }
+    Ok(found)
+}
+
+fn ask_secret(name: &str, prompt: &str) -> Result<Value, CliError> {
+    let text = dialoguer::Password::new().with_prompt(prompt).interact().map_err(|error| {
+        Fault::usage(format!("ask for the secret `{name}`"), error).hint(how_to_give(
+            name,
+            &InputKind::Secret,
+            name,
+        ))
+    })?;
+    Ok(Value::Secret(Secret::new(text)))
 }
 
 /// The variable of a secret input: `KEYBOOK_INPUT_<NAME>`.
@@ -162,8 +209,7 @@ fn ask(name: &str, input: &keybook_core::model::Input) -> Result<Value, CliError
         ))
     };
     if input.kind == InputKind::Secret {
-        let text = dialoguer::Password::new().with_prompt(prompt).interact().map_err(none)?;
-        return Ok(Value::Secret(Secret::new(text)));
+        return ask_secret(name, &prompt);
     }
     let text: String = dialoguer::Input::new().with_prompt(prompt).interact_text().map_err(none)?;
     input.from_text(&text).map_err(|why| Fault::usage(format!("read the input `{name}`"), why).into())

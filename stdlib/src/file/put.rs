@@ -107,6 +107,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_was_changed_since_the_plan_is_not_overwritten() {
+        let bench = Bench::new();
+        let path = bench.file("motd", "old");
+        let with = |content: &str| args([("path", path.as_str().into()), ("content", content.into())]);
+        let plan = bench.describe(&Put, &with("new")).await.unwrap();
+        let ctx = keybook_api::Ctx { planned: plan.memo.clone(), ..bench.ctx() };
+
+        bench.file("motd", "somebody's");
+        let fault = Put.apply(&ctx, &with("new")).await.unwrap_err();
+        assert!(fault.cause.contains("someone else is at work here"), "{fault}");
+        assert_eq!(fault.now_true.as_deref(), Some("nothing was written"));
+        assert_eq!(bench.read("motd"), "somebody's");
+
+        std::fs::remove_file(&path).unwrap();
+        assert!(Put.apply(&ctx, &with("new")).await.is_err());
+        bench.file("motd", "old");
+        let fault = Put.apply(&ctx, &with("newer")).await.unwrap_err();
+        assert!(fault.cause.contains("is not what was planned"), "{fault}");
+        assert_eq!(bench.read("motd"), "old");
+        assert!(Put.apply(&ctx, &with("new")).await.unwrap().changed);
+    }
+
+    #[tokio::test]
     async fn what_is_already_so_is_left_alone() {
         let bench = Bench::new();
         let path = bench.file("f", "x");

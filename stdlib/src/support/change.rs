@@ -152,11 +152,34 @@ impl FileChange {
         ]))
     }
 
-    /// Writes the file when needed, reads it back and compares. True when something changed.
+    /// Refuses a file that is no longer what it was when the plan was made; `planned` is its mark in the plan's memo.
+    pub fn refuse_if_changed(&self, ctx: &Ctx, planned: &Value) -> Result<(), Fault> {
+        let now = self.before.as_ref().map_or(Value::Null, |before| before.mark().to_value());
+        if *planned == now {
+            return Ok(());
+        }
+        Err(foreign(ctx, &self.wanted.path, "what is there is not what was there when this was planned"))
+    }
+
+    /// The plan is that of one file when its memo names one.
+    fn refuse_another_plan(&self, ctx: &Ctx) -> Result<(), Fault> {
+        let of = |name| ctx.planned.get(name);
+        let (Some(path), Some(before), Some(after)) = (of("path"), of("before"), of("after")) else {
+            return Ok(());
+        };
+        if path.as_str() != Some(&self.real) || after.as_str() != Some(&self.sha256) {
+            return Err(foreign(ctx, &self.wanted.path, "what would be written now is not what was planned"));
+        }
+        self.refuse_if_changed(ctx, before)
+    }
+
+    /// Writes the file when needed, reads it back and compares. True when something changed. Refuses when the
+    /// host is not as it was when this was planned.
     pub async fn apply(&self, ctx: &Ctx) -> Result<(Current, bool), Fault> {
         if let (false, Some(before)) = (self.needed(), &self.before) {
             return Ok((before.clone(), false));
         }
+        self.refuse_another_plan(ctx)?;
         if !self.missing_dirs.is_empty() {
             ctx.target.make_dir(parent(&self.real), DIR_MODE).await?;
         } else if is_own(ctx, &self.real) {
@@ -182,6 +205,12 @@ impl FileChange {
         }
         Ok((now, true))
     }
+}
+
+fn foreign(ctx: &Ctx, path: &str, cause: &str) -> Fault {
+    failed(ctx, format!("write {path}"), format!("{cause}: someone else is at work here"))
+        .now("nothing was written")
+        .hint("Find out who else changes this file; when you resume, it is planned again from what is there then.")
 }
 
 /// Is a path in the run's own folder on the host, which is made when the run begins?

@@ -115,6 +115,7 @@ impl Bench {
             attempt: 1,
             state_dir: self.path("state"),
             may_change: true,
+            planned: Value::Null,
             cancel: self.cancel.clone(),
             sink: self.told.clone(),
             // The whole minute, so that a test may go some seconds on and is still on the same day.

@@ -73,7 +73,11 @@ impl Action for ReissueCa {
         if let Some((before, after)) = &new.signature_changed {
             ctx.sink.note(&format!("{out}: the signature algorithm {before} was replaced by {after}"));
         }
-        change(ctx, args, &new).await?.apply(ctx).await?;
+        let change = change(ctx, args, &new).await?;
+        if let Some(planned) = ctx.planned.get("before") {
+            change.refuse_if_changed(ctx, planned)?;
+        }
+        change.apply(ctx).await?;
         Ok(Applied::changed(certificate_value(&new.certificate, out)))
     }
 

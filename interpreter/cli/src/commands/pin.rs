@@ -1,63 +1,67 @@
 //! Copies of what a run is made from, so that it can be resumed and rolled back whatever happens to the originals.
+//! They are made of what was read, so that a run and its copies cannot differ, and are on the disk before it begins.
 
 use crate::assemble::Hosts;
 use keybook_api::Fault;
+use keybook_core::{journal::writer::sync_parent, model::Loaded};
 use std::{
     fs,
-    os::unix::fs::DirBuilderExt,
+    io::Write,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
-/// Copies runbook and hosts into `place`, whose folder `hosts.d` exists.
-pub fn whole(place: &Path, book: &Path, hosts: &Hosts) -> Result<(), Fault> {
-    runbook(place, book)?;
-    inventory(place, hosts)
+/// Keeps runbook and hosts in `place`, whose folder `hosts.d` exists. Relative places in the hosts' files are
+/// relative to where they came from.
+pub fn whole(place: &Path, loaded: &Loaded, hosts: &Hosts) -> Result<(), Fault> {
+    write(place, loaded, hosts, &folder_of(hosts)?)
 }
 
-/// Copies a runbook's files.
-fn runbook(place: &Path, book: &Path) -> Result<(), Fault> {
-    copy(&book.join("runbook.yaml"), &place.join("runbook.yaml"))?;
-    if book.join("hooks.rhai").exists() {
-        copy(&book.join("hooks.rhai"), &place.join("hooks.rhai"))?;
-    }
-    Ok(())
-}
-
-/// Copies the files that say which hosts there are. Relative places inside are relative to where they came from.
-fn inventory(place: &Path, hosts: &Hosts) -> Result<(), Fault> {
-    for file in hosts.files() {
-        copy(&file, &place.join("hosts.d").join(file_name(&file)))?;
-    }
-    let file = hosts.file();
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let folder =
-        fs::canonicalize(folder).map_err(|error| Fault::failed(format!("find {}", file.display()), error))?;
-    fs::write(place.join("hosts"), format!("{}\n{}\n", file_name(file), folder.display()))
-        .map_err(|error| Fault::failed("keep the place of the inventory", error))
-}
-
-/// What a resume goes on with: the runbook of a folder, and another inventory or the hosts of the pin before.
-pub fn again(place: &Path, book: &Path, hosts: Option<&Hosts>, before: &Path) -> Result<(), Fault> {
+/// Keeps what a resume goes on with; relative places in the hosts' files are relative to `folder`.
+pub fn again(place: &Path, loaded: &Loaded, hosts: &Hosts, folder: &Path) -> Result<(), Fault> {
     let failed = |error| Fault::failed(format!("make {}", place.display()), error).now("nothing was changed");
     if place.exists() {
         // Left by a resume that was killed before its record.
         fs::remove_dir_all(place).map_err(failed)?;
     }
     fs::DirBuilder::new().recursive(true).mode(0o700).create(place.join("hosts.d")).map_err(failed)?;
-    runbook(place, book)?;
-    let Some(hosts) = hosts else {
-        copy(&before.join("hosts"), &place.join("hosts"))?;
-        let files = fs::read_dir(before.join("hosts.d")).map_err(failed)?;
-        let files: Vec<PathBuf> = files.flatten().map(|entry| entry.path()).collect();
-        return files.iter().try_for_each(|file| copy(file, &place.join("hosts.d").join(file_name(file))));
-    };
-    inventory(place, hosts)
+    write(place, loaded, hosts, folder)
 }
 
-fn copy(from: &Path, to: &Path) -> Result<(), Fault> {
-    fs::copy(from, to).map(|_| ()).map_err(|error| {
-        Fault::failed(format!("keep a copy of {}", from.display()), error).now("nothing was started")
-    })
+/// The folder of the file that says which hosts there are.
+pub fn folder_of(hosts: &Hosts) -> Result<PathBuf, Fault> {
+    let file = hosts.file();
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::canonicalize(folder).map_err(|error| Fault::failed(format!("find {}", file.display()), error))
+}
+
+fn write(place: &Path, loaded: &Loaded, hosts: &Hosts, folder: &Path) -> Result<(), Fault> {
+    for (file, text) in &loaded.sources {
+        keep(&place.join(file_name(Path::new(file))), text)?;
+    }
+    let host_files = place.join("hosts.d");
+    for (file, text) in hosts.files() {
+        keep(&host_files.join(file_name(&file)), text)?;
+    }
+    let origin = format!("{}\n{}\n", file_name(hosts.file()), folder.display());
+    let origin_file = place.join("hosts");
+    keep(&origin_file, &origin)?;
+    // Names of files are on the disk when their folders are.
+    for named in [host_files.join("any"), origin_file, place.to_owned()] {
+        sync_parent(&named).map_err(|error| failed(&named, error))?;
+    }
+    Ok(())
+}
+
+/// Writes a file that is on the disk when this returns.
+fn keep(path: &Path, text: &str) -> Result<(), Fault> {
+    let open = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+    let kept = open.and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
+    kept.map_err(|error| failed(path, error))
+}
+
+fn failed(path: &Path, error: std::io::Error) -> Fault {
+    Fault::failed(format!("keep {} for a resume", path.display()), error).now("nothing was started")
 }
 
 fn file_name(path: &Path) -> String {

@@ -54,9 +54,9 @@ pub async fn resume(args: ResumeArgs, output: &Output) -> Result<i32, CliError> 
     let pinned = pinned(&opened)?;
     let (loaded, mut differences) = current_runbook(&opened, pinned, args.accept_changes, output)?;
     let hosts = hosts(&opened, args.inventory.as_deref())?;
-    if let Some(file) = &args.inventory {
+    if args.inventory.is_some() {
         let before = pinned_hosts(&opened)?.inventory();
-        differences.extend(inventory_differences(&before, &assemble::inventory(file)?));
+        differences.extend(inventory_differences(&before, &hosts.inventory()));
     }
     let known = known_inputs(&opened, &hosts);
     let guided = !args.answering.unattended;
@@ -66,7 +66,7 @@ pub async fn resume(args: ResumeArgs, output: &Output) -> Result<i32, CliError> 
         return Err(refused(&run, &differences).into());
     }
     if !differences.is_empty() {
-        pin_accepted(&run, &opened, &loaded, args.inventory.is_some().then_some(&hosts))?;
+        pin_accepted(&run, &opened, &loaded, &hosts, args.inventory.is_some())?;
     }
     let cancel = signals::listen();
     let company = assemble::company(&run, &args.answering, output, &cancel, &journal.records)?;
@@ -142,22 +142,12 @@ fn pin_accepted(
     run: &RunDir,
     opened: &Opened,
     loaded: &Loaded,
-    hosts: Option<&Hosts>,
+    hosts: &Hosts,
+    other_hosts: bool,
 ) -> Result<(), CliError> {
     let place = accepted_place(run, opened.resumes + 1);
-    let book = if loaded.digest == opened.digest { &opened.place } else { &opened.folder };
-    pin::again(&place, book, hosts, &opened.place)?;
-    let copied = assemble::load(&place, &opened.folder.display().to_string())?;
-    if copied.digest != loaded.digest {
-        return Err(Fault::failed(
-            "keep a copy of the changed runbook",
-            "it changed again while it was read",
-        )
-        .now("nothing was changed")
-        .hint("resume again")
-        .into());
-    }
-    Ok(())
+    let folder = if other_hosts { pin::folder_of(hosts)? } else { pinned_place(opened)?.1 };
+    Ok(pin::again(&place, loaded, hosts, &folder)?)
 }
 
 /// The runbook to go on with: the pinned one, or the folder's when it changed and that was accepted.
@@ -196,21 +186,22 @@ fn current_runbook(
 /// Hosts of the run: the pinned copy, or another inventory.
 pub fn hosts(opened: &Opened, other: Option<&Path>) -> Result<Hosts, CliError> {
     match other {
-        Some(file) => Ok(Hosts::Inventory { file: file.to_owned(), inventory: assemble::inventory(file)? }),
+        Some(file) => Hosts::inventory_file(file),
         None => pinned_hosts(opened),
     }
 }
 
 fn pinned_hosts(opened: &Opened) -> Result<Hosts, CliError> {
+    let (file, folder) = pinned_place(opened)?;
+    if opened.sandbox { Hosts::scenario(&file) } else { Hosts::inventory_from(&file, &folder) }
+}
+
+/// The copy of the file that says which hosts there are, and the folder that relative places in it start from.
+fn pinned_place(opened: &Opened) -> Result<(PathBuf, PathBuf), CliError> {
     let place = std::fs::read_to_string(opened.place.join("hosts"))
         .map_err(|error| Fault::failed("find where the inventory came from", error))?;
     let (name, folder) = place.trim_end().split_once('\n').unwrap_or((place.trim_end(), "/"));
-    let file = opened.place.join("hosts.d").join(name);
-    if opened.sandbox {
-        return Hosts::scenario(&file);
-    }
-    let inventory = assemble::inventory_from(&file, Path::new(folder))?;
-    Ok(Hosts::Inventory { file, inventory })
+    Ok((opened.place.join("hosts.d").join(name), PathBuf::from(folder)))
 }
 
 fn inventory_differences(before: &Inventory, now: &Inventory) -> Vec<String> {

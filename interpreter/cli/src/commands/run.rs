@@ -24,7 +24,7 @@ pub async fn run(args: RunArgs, output: &Output) -> Result<i32, CliError> {
     assemble::answers(args.answering.answers.as_deref(), &loaded.runbook)?;
     let run = RunDir::create()?;
     let _claim = run.claim()?;
-    pin::whole(&run.path.join("pinned"), &args.runbook, &hosts)?;
+    pin::whole(&run.path.join("pinned"), &loaded, &hosts)?;
     let cancel = signals::listen();
     let company = assemble::company(&run, &args.answering, output, &cancel, &[])?;
     let parts =

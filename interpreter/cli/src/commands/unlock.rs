@@ -1,6 +1,12 @@
 //! `keybook unlock`
 
-use crate::{args::UnlockArgs, assemble, error::CliError, output::Output};
+use crate::{
+    args::UnlockArgs,
+    assemble::{self, Hosts},
+    error::CliError,
+    inputs,
+    output::Output,
+};
 use keybook_api::{Fault, FaultKind};
 use keybook_core::run::lock::{lock_path, read};
 use keybook_report::text;
@@ -8,8 +14,11 @@ use std::io::IsTerminal;
 
 /// Removes the lock records of one run from every host that has them. Records of other runs stay.
 pub async fn unlock(args: UnlockArgs, output: &Output) -> Result<i32, CliError> {
-    let inventory = assemble::inventory(&args.inventory)?;
+    let mut inventory = Hosts::inventory_file(&args.inventory)?.inventory();
     let terminal = std::io::stdin().is_terminal();
+    let named = inventory.secrets.values().flat_map(|host| host.password.iter().chain(&host.passphrase));
+    let secrets = inputs::secrets(named, &args.inputs, terminal && !args.yes)?;
+    assemble::fill_secrets(&mut inventory, &secrets)?;
     if !args.yes {
         if !terminal {
             return Err(Fault::usage("unlock the cluster", "there is no terminal to ask at")

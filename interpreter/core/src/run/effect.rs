@@ -221,6 +221,7 @@ impl Attempt<'_> {
         let mut ctx =
             self.session.ctx(Arc::clone(&ready.target), &self.unit, self.number, true, cancel.clone());
         *ctx.ordinal.get_mut() = *ordinal;
+        ctx.planned = ready.plan.memo.clone();
         let action = match self.action(call) {
             Ok(action) => action,
             Err(Stop::Fault(fault)) => return Err(fault),

@@ -93,6 +93,7 @@ impl Session {
             attempt,
             state_dir: self.state_dir(),
             may_change,
+            planned: keybook_api::Value::Null,
             cancel,
             sink: Arc::new(UnitSink {
                 session: Arc::clone(self),

@@ -107,7 +107,11 @@ impl Action for IssueLeaf {
         FileChange::new(ctx, key_file).await?.apply(ctx).await?;
         let pem = Secret::new(certificate.to_pem());
         let cert_file = Wanted { new_mode: 0o644, ..Wanted::content(&files.cert_path, pem) };
-        FileChange::new(ctx, cert_file).await?.apply(ctx).await?;
+        let cert_file = FileChange::new(ctx, cert_file).await?;
+        if let Some(planned) = ctx.planned.get("cert") {
+            cert_file.refuse_if_changed(ctx, planned)?;
+        }
+        cert_file.apply(ctx).await?;
         ctx.target.remove(&staged).await?;
         Ok(Applied::changed(files.result(&certificate)))
     }
