@@ -137,7 +137,7 @@ impl Exit {
 /// What a receipt says about a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Receipt {
-    /// The command never began.
+    /// The command never began, and never will: who asks closes the door to a start that is still on its way.
     Absent,
     /// It began and still runs.
     Running,

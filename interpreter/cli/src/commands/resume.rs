@@ -56,6 +56,7 @@ pub async fn resume(args: ResumeArgs, output: &Output) -> Result<i32, CliError> 
     let hosts = hosts(&opened, args.inventory.as_deref())?;
     if args.inventory.is_some() {
         let before = pinned_hosts(&opened)?.inventory();
+        same_cluster(&before, &hosts.inventory())?;
         differences.extend(inventory_differences(&before, &hosts.inventory()));
     }
     let known = known_inputs(&opened, &hosts);
@@ -206,6 +207,17 @@ fn pinned_place(opened: &Opened) -> Result<(PathBuf, PathBuf), CliError> {
 
 fn inventory_differences(before: &Inventory, now: &Inventory) -> Vec<String> {
     drift::inventory_differences(before, now)
+}
+
+/// Its lock is held under the cluster's name, so that cannot be accepted as a difference.
+fn same_cluster(before: &Inventory, now: &Inventory) -> Result<(), Fault> {
+    if before.cluster == now.cluster {
+        return Ok(());
+    }
+    let cause = format!("the run is of the cluster `{}`, the inventory of `{}`", before.cluster, now.cluster);
+    Err(Fault::usage("resume with another inventory", cause)
+        .now("nothing was changed")
+        .hint("begin a new run for another cluster"))
 }
 
 /// The inputs that the journal knows, secrets left out: those are asked for again.
