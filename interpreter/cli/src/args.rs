@@ -41,6 +41,8 @@ pub enum Format {
     Jsonl,
     /// A self-contained HTML page (show)
     Html,
+    /// SARIF 2.1.0, for code hosts and editors (validate)
+    Sarif,
 }
 
 /// What to do.
@@ -68,6 +70,21 @@ pub enum Verb {
     Approve(ApproveArgs),
     /// Remove the lock record of a run that is lost
     Unlock(UnlockArgs),
+}
+
+impl Verb {
+    /// The forms that its results can have.
+    pub fn formats(&self) -> &'static [Format] {
+        match self {
+            Self::Run(_) | Self::Resume(_) | Self::Rollback(_) => {
+                &[Format::Human, Format::Json, Format::Jsonl]
+            }
+            Self::Plan(_) | Self::Status(_) | Self::History => &[Format::Human, Format::Json],
+            Self::Validate(_) => &[Format::Human, Format::Json, Format::Sarif],
+            Self::Show(_) => &[Format::Human, Format::Json, Format::Jsonl, Format::Html],
+            Self::Verify(_) | Self::Approve(_) | Self::Unlock(_) => &[Format::Human],
+        }
+    }
 }
 
 /// Where hosts and inputs come from.
@@ -130,7 +147,7 @@ pub struct PlanArgs {
 
 #[derive(Debug, Args)]
 pub struct ValidateArgs {
-    /// Runbook folders
+    /// Runbook folders, or single files: runbook.yaml, scenarios, answers, inventories
     #[arg(required = true)]
     pub paths: Vec<PathBuf>,
 }

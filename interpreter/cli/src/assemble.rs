@@ -82,18 +82,11 @@ fn inventory(file: &Path, folder: &Path) -> Result<(Inventory, String), CliError
 /// Reads an answers file and checks that each of its units can exist in the runbook.
 pub fn answers(file: Option<&Path>, runbook: &model::Runbook) -> Result<Answers, CliError> {
     let Some(file) = file else { return Ok(Answers::default()) };
-    let (answers, _) = decode(file, Answers::decode)?;
-    for (key, span) in answers.keys() {
-        let step = key.split('@').next().unwrap_or(key);
-        if key != model::answers::ROLLBACK && runbook.step_at(step).is_none() {
-            return Err(Fault::usage(
-                format!("use the answers file {}", file.display()),
-                format!("the runbook has no step `{step}`"),
-            )
-            .at(span)
-            .now("nothing was started")
-            .into());
-        }
+    let (answers, text) = decode(file, Answers::decode)?;
+    let problems = answers.review(runbook);
+    if problems.iter().any(|problem| problem.severity == keybook_api::Severity::Error) {
+        let sources = HashMap::from([(file.display().to_string(), text)]);
+        return Err(CliError::Invalid { problems, sources });
     }
     Ok(answers)
 }

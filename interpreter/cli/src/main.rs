@@ -2,6 +2,7 @@
 
 mod args;
 mod assemble;
+mod check;
 mod commands;
 mod error;
 mod inputs;

@@ -5,6 +5,7 @@
 pub mod card;
 pub mod diagnostics;
 pub mod fault;
+pub mod findings;
 pub mod history;
 pub mod html;
 pub mod human;

@@ -15,17 +15,19 @@ mod validate;
 mod verify;
 
 use crate::{
-    args::{Cli, Verb},
+    args::{Cli, Format, Verb},
     error::CliError,
     output::Output,
 };
 use async_trait::async_trait;
-use keybook_api::Connector;
+use clap::ValueEnum;
+use keybook_api::{Connector, Fault};
 use keybook_targets::{HostKeyPolicy, RefuseUnknown, SshSettings, SystemConnector};
 use std::sync::Arc;
 
 /// Carries a verb out; the number is the exit code.
 pub async fn dispatch(cli: Cli, output: &Output) -> Result<i32, CliError> {
+    check_format(&cli.command, output.format)?;
     match cli.command {
         Verb::Run(args) => run::run(args, output).await,
         Verb::Plan(args) => plan::plan(args, output).await,
@@ -39,6 +41,21 @@ pub async fn dispatch(cli: Cli, output: &Output) -> Result<i32, CliError> {
         Verb::Approve(args) => approve::approve(&args, output),
         Verb::Unlock(args) => unlock::unlock(args, output).await,
     }
+}
+
+/// A form that a verb does not have is refused, not replaced by another.
+fn check_format(verb: &Verb, asked: Format) -> Result<(), Fault> {
+    let formats = verb.formats();
+    if formats.contains(&asked) {
+        return Ok(());
+    }
+    let word = |format: &Format| {
+        format.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    };
+    let words: Vec<String> = formats.iter().map(word).collect();
+    Err(Fault::usage(format!("print {}", word(&asked)), "this verb has no such form")
+        .now("nothing was started")
+        .hint(format!("--format takes here: {}", words.join(", "))))
 }
 
 /// Reaches real hosts. With a terminal, unknown host keys may be accepted there.

@@ -31,7 +31,7 @@ pub fn show(args: &ShowArgs, output: &Output) -> Result<i32, CliError> {
         }
         Format::Json => summary_of(&run)?.to_json().map_err(json_failed)?,
         Format::Html => html::render(&summary_of(&run)?),
-        Format::Jsonl => {
+        Format::Jsonl | Format::Sarif => {
             let lines: Result<Vec<String>, _> = run.read()?.records.iter().map(jsonl::line).collect();
             lines.map_err(json_failed)?.join("\n")
         }

@@ -9,9 +9,10 @@
 //!   rollback: run            # allows `keybook rollback --unattended`
 //! ```
 
+use super::{Runbook, Step, canonical};
 use indexmap::IndexMap;
 use keybook_api::{Diagnostic, Span, event::Answer};
-use keybook_source::{MapReader, Node, NodeValue, Problems, read};
+use keybook_source::{MapReader, Node, NodeValue, Problems, read, suggest};
 
 /// The key that allows an unattended rollback.
 pub const ROLLBACK: &str = "rollback";
@@ -29,6 +30,8 @@ pub struct Given {
     pub why: String,
     /// Where it stands.
     pub span: Span,
+    /// Where its unit stands.
+    pub unit_span: Span,
 }
 
 impl Answers {
@@ -56,7 +59,8 @@ impl Answers {
                         .label("write step@host or step@host#item"),
                 );
             }
-            if let Some(answer) = read_answer(value, problems) {
+            if let Some((answer, why)) = read_answer(value, problems) {
+                let answer = Given { answer, why, span: value.span.clone(), unit_span: key.span.clone() };
                 given.insert(key.name.clone(), answer);
             }
         }
@@ -72,19 +76,42 @@ impl Answers {
         if wildcards { self.0.get(&format!("{step}@*")) } else { None }
     }
 
-    /// All keys with their places, for checking them against a runbook.
-    pub fn keys(&self) -> impl Iterator<Item = (&str, &Span)> {
-        self.0.iter().map(|(key, given)| (key.as_str(), &given.span))
+    /// Compares the answers with a runbook: units that cannot exist, wildcards where each host is answered for by
+    /// name, and answers to what is never asked.
+    pub fn review(&self, runbook: &Runbook) -> Vec<Diagnostic> {
+        let known: Vec<(String, &Step)> = runbook.walk();
+        let units = self.0.iter().filter(|(unit, _)| *unit != ROLLBACK);
+        units.filter_map(|(unit, given)| review_one(unit, given, &known)).collect()
     }
 }
 
-fn read_answer(node: &Node, problems: &mut Problems) -> Option<Given> {
-    let span = node.span.clone();
+fn review_one(unit: &str, given: &Given, known: &[(String, &Step)]) -> Option<Diagnostic> {
+    let (path, host) = unit.split_once('@')?;
+    let plain = canonical(path);
+    let at = given.unit_span.clone();
+    let Some((_, step)) = known.iter().find(|(known, _)| *known == plain) else {
+        let mut problem = Diagnostic::error("unknown-step", format!("the runbook has no step `{path}`"), at);
+        problem.help = suggest(path, known.iter().map(|(path, _)| path.as_str()));
+        return Some(problem);
+    };
+    if host.starts_with('*') && step.irreversible.is_some() {
+        let message = format!("`{path}` cannot be taken back, so each host is answered for by name");
+        return Some(
+            Diagnostic::error("wildcard", message, at).help(format!("write {path}@HOST for each host")),
+        );
+    }
+    step.gate.is_none().then(|| {
+        Diagnostic::warning("never-asked", format!("`{path}` has no gate"), at)
+            .label("this answer counts only with --step, or when its outcome is unknown")
+    })
+}
+
+fn read_answer(node: &Node, problems: &mut Problems) -> Option<(Answer, String)> {
     if let NodeValue::Map(_) = node.value {
         let mut map = MapReader::new(node, "an answer", problems)?;
         let why = map.required("skip", problems);
         map.finish(problems);
-        return Some(Given { answer: Answer::Skip, why: read::string(why?, problems)?, span });
+        return Some((Answer::Skip, read::string(why?, problems)?));
     }
     let word = read::enum_word(node, &["run", "stop", "roll-back"], "an answer", problems)?;
     let answer = match word {
@@ -92,5 +119,5 @@ fn read_answer(node: &Node, problems: &mut Problems) -> Option<Given> {
         "stop" => Answer::Stop,
         _ => Answer::RollBack,
     };
-    Some(Given { answer, why: String::new(), span })
+    Some((answer, String::new()))
 }

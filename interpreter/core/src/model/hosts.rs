@@ -22,6 +22,17 @@ pub struct HostNeed {
     pub span: Span,
 }
 
+impl HostNeed {
+    /// How many hosts it asks for, in words.
+    pub fn counts(&self) -> String {
+        match self.max {
+            Some(max) if max == self.min => format!("exactly {max}"),
+            Some(max) => format!("{} to {max}", self.min),
+            None => format!("at least {}", self.min),
+        }
+    }
+}
+
 /// Hosts of a step: one or more picks, each host once, in the order found.
 #[derive(Clone, Debug)]
 pub struct HostChoice {

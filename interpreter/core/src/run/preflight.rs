@@ -60,11 +60,7 @@ impl Session {
             let count = groups.get(name).map_or(0, Vec::len);
             let most = need.max.unwrap_or(usize::MAX);
             if count < need.min || count > most {
-                let wanted = match need.max {
-                    Some(max) if max == need.min => format!("exactly {max}"),
-                    Some(max) => format!("{} to {max}", need.min),
-                    None => format!("at least {}", need.min),
-                };
+                let wanted = need.counts();
                 return Err(Fault::usage(
                     format!("use the group `{name}`"),
                     format!("it has {count} hosts; the runbook needs {wanted} ({})", need.help),

@@ -1,0 +1,292 @@
+//! `keybook validate`: reads files of every kind and gathers all that is wrong with them.
+
+use crate::{assemble, error::CliError};
+use keybook_api::{Diagnostic, Fault, Severity, Span, Value};
+use keybook_core::model::{Answers, Inventory, Loaded, Runbook};
+use keybook_script::{Limits, ScriptHost};
+use keybook_source::{MapReader, Node, Problems, suggest};
+use keybook_targets::sandbox::Scenario;
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// What was found in the files.
+#[derive(Default)]
+pub struct Findings {
+    /// Every problem, file by file.
+    pub problems: Vec<Diagnostic>,
+    /// What was read, by the name used in spans.
+    pub sources: HashMap<String, String>,
+    /// What was read without an error: its name and what it is.
+    pub valid: Vec<(String, String)>,
+}
+
+/// What a file is, by the key that only its kind has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Runbook,
+    Answers,
+    Scenario,
+    Inventory,
+}
+
+impl Findings {
+    /// Reads what a path names: a runbook's folder with everything in it, or one file.
+    pub fn path(&mut self, path: &Path) -> Result<(), Fault> {
+        if path.is_dir() {
+            return self.folder(path);
+        }
+        let missing = |cause: String| {
+            Fault::usage(format!("read {}", path.display()), cause)
+                .hint("name a runbook's folder, or one file")
+        };
+        if !path.exists() {
+            return Err(missing("there is no such file or folder".to_owned()));
+        }
+        match self.kind(path) {
+            Some(Kind::Runbook) => {
+                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+                self.folder(folder.unwrap_or(Path::new(".")))
+            }
+            Some(kind) => {
+                let runbook = self.runbook_around(path);
+                self.file(path, kind, runbook.as_ref());
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// A runbook, and what stands beside it.
+    fn folder(&mut self, folder: &Path) -> Result<(), Fault> {
+        let shown = folder.display().to_string();
+        let loaded = match assemble::load(folder, &shown) {
+            Ok(loaded) => Some(self.runbook(&shown, loaded)),
+            Err(CliError::Fault(fault)) => return Err(fault),
+            Err(CliError::Invalid { problems, sources }) => {
+                self.add(problems, sources);
+                None
+            }
+        };
+        for file in yaml_files(&folder.join("scenarios")) {
+            if let Some(kind) = self.kind(&file) {
+                self.file(&file, kind, loaded.as_ref());
+            }
+        }
+        Ok(())
+    }
+
+    fn runbook(&mut self, shown: &str, loaded: Loaded) -> Runbook {
+        let what = format!("runbook {} {}", loaded.runbook.name.value, loaded.runbook.version);
+        self.valid.push((shown.to_owned(), what));
+        self.add(loaded.warnings, loaded.sources);
+        loaded.runbook
+    }
+
+    /// The runbook whose `scenarios/` a file is in, when it can be read. Its own problems are not reported here.
+    fn runbook_around(&self, file: &Path) -> Option<Runbook> {
+        let scenarios = file.parent().filter(|folder| folder.ends_with("scenarios"))?;
+        let folder = scenarios.parent()?;
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        assemble::load(folder, &folder.display().to_string()).ok().map(|loaded| loaded.runbook)
+    }
+
+    /// What a file is. A file that cannot be read, or that is nothing of ours, is a problem.
+    fn kind(&mut self, file: &Path) -> Option<Kind> {
+        let (root, sources) = match assemble::read_yaml(file) {
+            Ok(read) => read,
+            Err(CliError::Invalid { problems, sources }) => {
+                self.add(problems, sources);
+                return None;
+            }
+            Err(CliError::Fault(fault)) => {
+                let at = Span::new(file.display().to_string(), 1, 1, 1);
+                self.add(vec![Diagnostic::error("not-readable", fault.cause, at)], HashMap::new());
+                return None;
+            }
+        };
+        let found = kind_of(&root);
+        if found.is_none() {
+            let problem = Diagnostic::error("unknown-kind", "this is no file of a runbook", root.span.clone())
+                .label("a runbook has `steps`, a scenario `scenario`, an answers file `answers`, an inventory `cluster`");
+            self.add(vec![problem], sources);
+        }
+        found
+    }
+
+    fn file(&mut self, file: &Path, kind: Kind, runbook: Option<&Runbook>) {
+        let before = self.errors();
+        let what = match kind {
+            Kind::Runbook => return,
+            Kind::Answers => self.answers(file, runbook),
+            Kind::Scenario => self.scenario(file, runbook),
+            Kind::Inventory => self.inventory(file, runbook),
+        };
+        if let Some(what) = what
+            && self.errors() == before
+        {
+            self.valid.push((file.display().to_string(), what));
+        }
+    }
+
+    fn answers(&mut self, file: &Path, runbook: Option<&Runbook>) -> Option<String> {
+        let answers = self.decoded(file, Answers::decode)?;
+        if let Some(runbook) = runbook {
+            self.add(answers.review(runbook), HashMap::new());
+        }
+        Some("answers file".to_owned())
+    }
+
+    fn inventory(&mut self, file: &Path, runbook: Option<&Runbook>) -> Option<String> {
+        let inventory = self.decoded(file, Inventory::decode)?;
+        if let Some(runbook) = runbook {
+            let groups = inventory.groups.iter().map(|(name, hosts)| (name.clone(), hosts.len())).collect();
+            self.groups(file, runbook, &groups);
+        }
+        Some(format!("inventory of {}", inventory.cluster))
+    }
+
+    fn scenario(&mut self, file: &Path, runbook: Option<&Runbook>) -> Option<String> {
+        let engine = ScriptHost::new(Limits::default(), &keybook_stdlib::functions());
+        match Scenario::open(file, &file.display().to_string(), &engine) {
+            Ok(scenario) => {
+                self.add(scenario.warnings.clone(), scenario.sources.clone());
+                if let Some(runbook) = runbook {
+                    let groups =
+                        scenario.groups.iter().map(|(name, hosts)| (name.clone(), hosts.len())).collect();
+                    self.groups(file, runbook, &groups);
+                    self.inputs(&scenario, runbook);
+                }
+                Some(format!("scenario {}", scenario.name))
+            }
+            Err(invalid) => {
+                self.add(invalid.problems, invalid.sources);
+                None
+            }
+        }
+    }
+
+    /// Does a set of hosts have what the runbook needs?
+    fn groups(&mut self, file: &Path, runbook: &Runbook, groups: &HashMap<String, usize>) {
+        let file = file.display().to_string();
+        for (name, need) in &runbook.hosts {
+            let have = groups.get(name).copied().unwrap_or(0);
+            let most = need.max.unwrap_or(usize::MAX);
+            if have < need.min || have > most {
+                let wanted = need.counts();
+                let message = format!("the runbook needs {wanted} in `{name}`; there are {have}");
+                let at = self.place(&file, "groups", name);
+                self.push(Diagnostic::error("host-count", message, at));
+            }
+        }
+        for name in groups.keys().filter(|name| !runbook.hosts.contains_key(*name)) {
+            let at = self.place(&file, "groups", name);
+            let mut problem =
+                Diagnostic::warning("unused-group", format!("the runbook has no group `{name}`"), at);
+            problem.help = suggest(name, runbook.hosts.keys().map(String::as_str));
+            self.push(problem);
+        }
+    }
+
+    /// Do a scenario's inputs fit those of the runbook?
+    fn inputs(&mut self, scenario: &Scenario, runbook: &Runbook) {
+        for (name, value) in &scenario.inputs {
+            let at = self.place(&scenario.file, "inputs", name);
+            let Some(input) = runbook.inputs.get(name) else {
+                let message = format!("the runbook has no input `{name}`");
+                let mut problem = Diagnostic::error("unknown-input", message, at);
+                problem.help = suggest(name, runbook.inputs.keys().map(String::as_str));
+                self.push(problem);
+                continue;
+            };
+            if let Err(why) = input.check(value.clone()) {
+                let message = format!("the input `{name}`: {why}");
+                self.push(Diagnostic::error("wrong-type", message, at));
+            }
+        }
+        for (name, input) in &runbook.inputs {
+            let given = scenario.inputs.contains_key(name) || input.default.is_some() || input.optional;
+            if !given && !matches!(input.check(Value::Null), Ok(Value::Secret(_))) {
+                let at = self.place(&scenario.file, "inputs", name);
+                let message = format!("the input `{name}` has neither a default nor a value here");
+                self.push(Diagnostic::warning("missing-input", message, at));
+            }
+        }
+    }
+
+    /// Where a name stands under a key, in the file or, for a scenario, in one that it extends; else the key, else the
+    /// file's first line.
+    fn place(&self, file: &str, key: &str, name: &str) -> Span {
+        let mut files: Vec<&String> = self.sources.keys().collect();
+        files.sort_by_key(|other| (other.as_str() != file, *other));
+        let roots =
+            files.into_iter().filter_map(|file| keybook_source::parse(file, self.sources.get(file)?).ok());
+        let mut beside = None;
+        for root in roots {
+            let under = root.entries().unwrap_or_default().iter().find(|(found, _)| found.name == key);
+            let Some((found, node)) = under else { continue };
+            let entries = node.entries().unwrap_or_default();
+            if let Some((named, _)) = entries.iter().find(|(named, _)| named.name == name) {
+                return named.span.clone();
+            }
+            beside = beside.or_else(|| (&*found.span.file == file).then(|| found.span.clone()));
+        }
+        beside.unwrap_or_else(|| Span::new(file, 1, 1, 1))
+    }
+
+    fn decoded<T>(
+        &mut self,
+        file: &Path,
+        decode: impl FnOnce(&Node, &mut Problems) -> Option<T>,
+    ) -> Option<T> {
+        let (root, sources) = assemble::read_yaml(file).ok()?;
+        let mut problems = Problems::default();
+        let decoded = decode(&root, &mut problems);
+        self.add(problems.into_vec(), sources);
+        decoded
+    }
+
+    fn add(&mut self, problems: Vec<Diagnostic>, sources: HashMap<String, String>) {
+        problems.into_iter().for_each(|problem| self.push(problem));
+        self.sources.extend(sources);
+    }
+
+    /// A scenario that several others extend is read with each of them, so a problem may be found twice.
+    fn push(&mut self, problem: Diagnostic) {
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
+    }
+
+    /// How many errors there are.
+    pub fn errors(&self) -> usize {
+        self.problems.iter().filter(|problem| problem.severity == Severity::Error).count()
+    }
+}
+
+fn kind_of(root: &Node) -> Option<Kind> {
+    let mut ignored = Problems::default();
+    let keys = MapReader::new(root, "a file", &mut ignored)?.rest();
+    let has = |wanted: &str| keys.iter().any(|(key, _)| key.name == wanted);
+    match () {
+        () if has("scenario") => Some(Kind::Scenario),
+        () if has("steps") => Some(Kind::Runbook),
+        () if has("answers") => Some(Kind::Answers),
+        () if has("cluster") => Some(Kind::Inventory),
+        () => None,
+    }
+}
+
+/// The YAML files of a folder, by name; none when there is no folder.
+fn yaml_files(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut files: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "yaml"))
+        .collect();
+    files.sort();
+    files
+}

@@ -1,0 +1,75 @@
+//! `keybook validate` over whole folders and single files.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use keybook_tests::{
+    cli::root,
+    sandbox::{Bench, FIRST, MASTERS},
+};
+use serde_json::Value as Json;
+use std::fs;
+
+#[test]
+fn validate_accepts_everything_that_is_shipped() {
+    let bench = Bench::new();
+    for entry in fs::read_dir(root().join("runbooks")).unwrap().flatten() {
+        let folder = entry.path().to_str().unwrap().to_owned();
+        let ended = bench.keybook.call(["validate", "--format", "json", &folder]).with(0);
+        let found: Json = serde_json::from_str(&ended.stdout).unwrap();
+        assert_eq!((&found["errors"], &found["warnings"]), (&0.into(), &0.into()), "{found:#}");
+        let scenarios = fs::read_dir(entry.path().join("scenarios")).unwrap().count();
+        assert_eq!(found["valid"].as_array().unwrap().len(), 1 + scenarios, "{found:#}");
+    }
+}
+
+#[test]
+fn validate_reports_every_problem_of_a_folder_at_once() {
+    let bench = Bench::new();
+    let (all, two) = (MASTERS[..3].join(", "), MASTERS[..2].join(", "));
+    let scenario = format!(
+        "keybook: 1\nscenario: lonely\nextends: three-masters.yaml\ngroups:\n  master: [{all}]\n  manager: [{two}]\n  \
+         managers: [{FIRST}]\ninputs: {{ setle: 1s }}\n"
+    );
+    bench.write("tos-etcd-ca/scenarios/lonely.yaml", scenario);
+    let answers = format!("keybook: 1\nanswers:\n  instal@{FIRST}: run\n  check-dates@{FIRST}: run\n");
+    bench.write("tos-etcd-ca/scenarios/more.yaml", answers);
+    let stray = bench.write("tos-etcd-ca/scenarios/stray.yaml", "keybook: 1\nhello: world\n");
+    let folder = bench.runbook();
+    let ended = bench.keybook.call(["validate", "--format", "json", &folder]).with(2);
+    let found: Json = serde_json::from_str(&ended.stdout).unwrap();
+    let said: Vec<String> = found["problems"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|problem| {
+            let span = &problem["span"];
+            let file = span["file"].as_str().unwrap().rsplit('/').next().unwrap();
+            format!("{} {file}:{}:{}", problem["code"].as_str().unwrap(), span["line"], span["column"])
+        })
+        .collect();
+    for wanted in [
+        "host-count lonely.yaml:6:3",
+        "unused-group lonely.yaml:7:3",
+        "unknown-input lonely.yaml:8:11",
+        "unknown-step more.yaml:3:3",
+        "unknown-kind stray.yaml:1:1",
+    ] {
+        assert!(said.iter().any(|line| line == wanted), "{wanted}: {said:#?}");
+    }
+
+    let sarif = bench.keybook.call(["validate", "--format", "sarif", &stray, &folder]).with(2);
+    let sarif: Json = serde_json::from_str(&sarif.stdout).unwrap();
+    assert_eq!(sarif["runs"][0]["results"].as_array().unwrap().len(), said.len(), "{sarif:#}");
+    bench.keybook.call(["validate", "--format", "html", &folder]).with(2).says("this verb has no such form");
+}
+
+#[test]
+fn validate_takes_single_files_of_every_kind() {
+    let bench = Bench::new();
+    let inventory =
+        bench.write("hosts.yaml", "keybook: 1\ncluster: c\nhosts: { a: { address: 10.0.0.1, prot: 2 } }\n");
+    bench.keybook.call(["validate", &inventory]).with(2).says("hosts.yaml:3:34").says("did you mean `port`?");
+    let runbook = format!("{}/runbook.yaml", bench.runbook());
+    bench.keybook.call(["validate", &runbook]).with(0);
+    let nothing = bench.text("nothing");
+    bench.keybook.call(["validate", &nothing]).with(2).says("there is no such file or folder");
+}
