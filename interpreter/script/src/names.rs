@@ -2,7 +2,7 @@
 
 use crate::{Expr, error::span_of};
 use keybook_api::{SourceText, Span};
-use rhai::{AST, ASTNode, Expr as Node};
+use rhai::{AST, ASTNode, Expr as Node, Position};
 use std::collections::BTreeMap;
 
 /// One use of a variable.
@@ -13,6 +13,8 @@ pub struct NameUse {
     /// The keys that are read from it by dots, as far as they are written out: `["leaf", "not_after"]` for
     /// `facts.leaf.not_after`. Inside a closure only the variable is known.
     pub path: Vec<String>,
+    /// Where each of these keys stands.
+    pub path_spans: Vec<Span>,
     /// Where the variable stands.
     pub span: Span,
 }
@@ -41,7 +43,9 @@ pub(crate) fn collect(ast: &AST, text: &SourceText) -> Vec<NameUse> {
             };
             if let Node::Variable(info, _, at) = variable {
                 let name = info.1.to_string();
-                let used = NameUse { name, path: keys, span: span_of(text, *at) };
+                let (path, places): (Vec<String>, Vec<_>) = keys.into_iter().unzip();
+                let path_spans = places.into_iter().map(|at| span_of(text, at)).collect();
+                let used = NameUse { name, path, path_spans, span: span_of(text, *at) };
                 // The whole chain is visited before the variable in it.
                 found.entry((at.line(), at.position())).or_insert(used);
             }
@@ -52,17 +56,17 @@ pub(crate) fn collect(ast: &AST, text: &SourceText) -> Vec<NameUse> {
 }
 
 /// The property names of a chain `a.b.c` up to the first thing that is no property.
-fn keys(mut node: &Node) -> Vec<String> {
+fn keys(mut node: &Node) -> Vec<(String, Position)> {
     let mut keys = Vec::new();
     loop {
         match node {
-            Node::Property(property, _) => {
-                keys.push(property.2.to_string());
+            Node::Property(property, at) => {
+                keys.push((property.2.to_string(), *at));
                 return keys;
             }
             Node::Dot(pair, ..) | Node::Index(pair, ..) => match &pair.lhs {
-                Node::Property(property, _) => {
-                    keys.push(property.2.to_string());
+                Node::Property(property, at) => {
+                    keys.push((property.2.to_string(), *at));
                     if matches!(node, Node::Index(..)) {
                         return keys;
                     }

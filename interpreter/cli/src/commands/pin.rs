@@ -36,10 +36,16 @@ pub fn folder_of(hosts: &Hosts) -> Result<PathBuf, Fault> {
 }
 
 fn write(place: &Path, loaded: &Loaded, hosts: &Hosts, folder: &Path) -> Result<(), Fault> {
-    for (file, text) in &loaded.sources {
-        keep(&place.join(file_name(Path::new(file))), text)?;
-    }
     let host_files = place.join("hosts.d");
+    for (file, text) in loaded.files() {
+        let copy = place.join(file);
+        if let Some(folder) = copy.parent() {
+            let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+            made.map_err(|error| failed(folder, error))?;
+        }
+        keep(&copy, text)?;
+        sync_parent(&copy).map_err(|error| failed(&copy, error))?;
+    }
     for (file, text) in hosts.files() {
         keep(&host_files.join(file_name(&file)), text)?;
     }

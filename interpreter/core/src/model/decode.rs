@@ -1,13 +1,11 @@
 //! From located YAML to the model. Reports every problem it finds, each at its place.
 
-use super::{
-    Args, Call, Dynamic, Gate, HostChoice, HostNeed, Input, InputKind, LANGUAGE, Order, Owes, Pick, Retry,
-    Runbook, Show, Step, Work,
-};
+use super::{Call, Dynamic, Gate, HostChoice, Order, Owes, Pick, Retry, Runbook, Show, Step, Work};
 use indexmap::{IndexMap, IndexSet};
-use keybook_api::{Diagnostic, Effect, Located, Registry, SourceText, Value};
+use keybook_api::{Diagnostic, Effect, Located, Registry, SourceText, Span};
 use keybook_script::{Expr, ScriptHost, Template};
 use keybook_source::{Key, MapReader, Node, NodeValue, Problems, read, suggest};
+use std::collections::BTreeSet;
 
 /// Names every expression may use.
 pub const NAMES: &[&str] = &["inputs", "host", "item", "hosts", "groups", "run", "by_host"];
@@ -24,17 +22,45 @@ pub struct Decoder<'d> {
     registered: IndexSet<String>,
     /// Groups the runbook declares.
     groups: IndexSet<String>,
+    /// Step libraries by name.
+    libraries: &'d IndexMap<String, Node>,
+    /// The libraries that are being read, outermost first.
+    using: Vec<String>,
+    /// Libraries that some step uses.
+    used_libraries: BTreeSet<String>,
+    /// Inputs of the runbook or of the library that is being read.
+    inputs: InputNames,
+    /// The facts of the step that is being read.
+    facts: IndexSet<String>,
+}
+
+/// Declared inputs, and those that some expression reads.
+#[derive(Default)]
+struct InputNames {
+    declared: IndexMap<String, Option<Span>>,
+    used: BTreeSet<String>,
+    /// `inputs` itself is handed on, so each of them may be read.
+    all_used: bool,
 }
 
 impl<'d> Decoder<'d> {
     /// Begins.
-    pub fn new(registry: &'d Registry, script: &'d ScriptHost) -> Self {
+    pub fn new(
+        registry: &'d Registry,
+        script: &'d ScriptHost,
+        libraries: &'d IndexMap<String, Node>,
+    ) -> Self {
         Self {
             registry,
             script,
             problems: Problems::default(),
             registered: IndexSet::new(),
             groups: IndexSet::new(),
+            libraries,
+            using: Vec::new(),
+            used_libraries: BTreeSet::new(),
+            inputs: InputNames::default(),
+            facts: IndexSet::new(),
         }
     }
 
@@ -52,6 +78,7 @@ impl<'d> Decoder<'d> {
         let inputs = map.optional("inputs").map(|n| self.inputs(n)).unwrap_or_default();
         let hosts = map.optional("hosts").map(|n| self.needs(n)).unwrap_or_default();
         self.groups = hosts.keys().cloned().collect();
+        self.inputs.declared = names_of(&inputs);
         let phases = map.optional("phases").map(|n| strings(n, &mut self.problems)).unwrap_or_default();
         let steps = map.required("steps", &mut self.problems);
         let finally = map.optional("finally");
@@ -59,6 +86,8 @@ impl<'d> Decoder<'d> {
         let steps = steps.map(|n| self.steps(n, false, &phases)).unwrap_or_default();
         let finally = finally.map(|n| self.steps(n, false, &phases)).unwrap_or_default();
         self.no_gates(&finally);
+        self.unused_inputs();
+        self.unused_libraries();
         let name = name?;
         Some(Runbook {
             name: Located::new(
@@ -93,149 +122,7 @@ impl<'d> Decoder<'d> {
         }
     }
 
-    fn language(&mut self, node: &Node) -> Option<()> {
-        match node.value {
-            NodeValue::Int(LANGUAGE) => Some(()),
-            NodeValue::Int(other) => {
-                let message = format!("this runbook is written in language version {other}");
-                self.problems.push(
-                    Diagnostic::error("language-version", message, node.span.clone())
-                        .label(format!("this program reads version {LANGUAGE}")),
-                );
-                None
-            }
-            _ => {
-                let message = format!("expected the language version {LANGUAGE}, got {}", node.type_name());
-                self.problems.push(Diagnostic::error("language-version", message, node.span.clone()));
-                None
-            }
-        }
-    }
-
-    fn requires(&mut self, node: &Node) -> Vec<Located<String>> {
-        let Some(mut map) = MapReader::new(node, "`requires`", &mut self.problems) else { return Vec::new() };
-        let keybook = map.optional("keybook");
-        let actions = map.optional("actions");
-        map.finish(&mut self.problems);
-        if let Some(node) = keybook
-            && let Some(text) = read::string(node, &mut self.problems)
-            && let Err(why) = check_requirement(&text)
-        {
-            self.problems.push(Diagnostic::error("requires", why, node.span.clone()));
-        }
-        let mut families = Vec::new();
-        for item in actions.and_then(|n| read::list(n, &mut self.problems)).unwrap_or_default() {
-            let Some(family) = read::string(item, &mut self.problems) else { continue };
-            let known: IndexSet<&str> = self.registry.names().filter_map(|n| n.split('.').next()).collect();
-            if !known.contains(family.as_str()) {
-                let mut problem = Diagnostic::error(
-                    "unknown-action",
-                    format!("there are no `{family}` actions"),
-                    item.span.clone(),
-                );
-                problem.help = suggest(&family, known.iter().copied());
-                self.problems.push(problem);
-            }
-            families.push(Located::new(family, item.span.clone()));
-        }
-        families
-    }
-
-    fn inputs(&mut self, node: &Node) -> IndexMap<String, Input> {
-        let mut inputs = IndexMap::new();
-        for (key, value) in self.entries(node, "`inputs`") {
-            if let Some(input) = self.input(value) {
-                inputs.insert(key.name.clone(), input);
-            }
-        }
-        inputs
-    }
-
-    /// The entries of a map whose keys are names chosen by the author.
-    fn entries<'n>(&mut self, node: &'n Node, what: &str) -> Vec<(&'n Key, &'n Node)> {
-        let entries =
-            MapReader::new(node, what, &mut self.problems).map(|mut map| map.rest()).unwrap_or_default();
-        for (key, _) in &entries {
-            read::check_identifier(&key.name, "name", &key.span, &mut self.problems);
-        }
-        entries
-    }
-
-    fn input(&mut self, node: &Node) -> Option<Input> {
-        let mut map = MapReader::new(node, "an input", &mut self.problems)?;
-        let kind = map.required("type", &mut self.problems);
-        let values = map.optional("values");
-        let default = map.optional("default");
-        let optional = map.optional("optional");
-        let help = map.optional("help");
-        let (min, max) = (map.optional("min"), map.optional("max"));
-        map.finish(&mut self.problems);
-        let problems = &mut self.problems;
-        let words = ["string", "int", "bool", "enum", "path", "duration", "list", "secret"];
-        let kind = match read::enum_word(kind?, &words, "an input type", problems)? {
-            "int" => InputKind::Int,
-            "bool" => InputKind::Bool,
-            "enum" => InputKind::Enum(values.map(|n| strings(n, problems)).unwrap_or_default()),
-            "path" => InputKind::Path,
-            "duration" => InputKind::Duration,
-            "list" => InputKind::List,
-            "secret" => InputKind::Secret,
-            _ => InputKind::Text,
-        };
-        let number = |node: Option<&Node>, problems: &mut Problems| {
-            node.and_then(|n| read::int(n, i64::MIN..=i64::MAX, problems))
-        };
-        let mut input = Input {
-            kind,
-            default: None,
-            optional: optional.and_then(|n| read::bool(n, problems)).unwrap_or(false),
-            help: help.and_then(|n| read::string(n, problems)).unwrap_or_default(),
-            min: number(min, problems),
-            max: number(max, problems),
-            span: node.span.clone(),
-        };
-        if let Some(node) = default {
-            match input.check(node.to_value()) {
-                Ok(value) => input.default = Some(value),
-                Err(why) => problems.push(Diagnostic::error("wrong-type", why, node.span.clone())),
-            }
-        }
-        Some(input)
-    }
-
-    fn needs(&mut self, node: &Node) -> IndexMap<String, HostNeed> {
-        let mut needs = IndexMap::new();
-        for (key, value) in self.entries(node, "`hosts`") {
-            if let Some(need) = self.need(value) {
-                needs.insert(key.name.clone(), need);
-            }
-        }
-        needs
-    }
-
-    fn need(&mut self, node: &Node) -> Option<HostNeed> {
-        let mut map = MapReader::new(node, "a group of hosts", &mut self.problems)?;
-        let keys = ["min", "max", "exactly", "free_mib"].map(|key| map.optional(key));
-        let help = map.optional("help");
-        let tools = map.optional("tools");
-        let replaceable = map.optional("replaceable");
-        map.finish(&mut self.problems);
-        let problems = &mut self.problems;
-        let [min, max, exactly, free] = keys.map(|node| {
-            node.and_then(|n| read::int(n, 0..=1_000_000, problems)).and_then(|n| usize::try_from(n).ok())
-        });
-        Some(HostNeed {
-            min: exactly.or(min).unwrap_or(1),
-            max: exactly.or(max),
-            help: help.and_then(|n| read::string(n, problems)).unwrap_or_default(),
-            tools: tools.map(|n| strings(n, problems)).unwrap_or_default(),
-            free_mib: free.unwrap_or(64) as u64,
-            replaceable: replaceable.and_then(|n| read::bool(n, problems)).unwrap_or(false),
-            span: node.span.clone(),
-        })
-    }
-
-    fn steps(&mut self, node: &Node, inside: bool, phases: &[String]) -> Vec<Step> {
+    pub(super) fn steps(&mut self, node: &Node, inside: bool, phases: &[String]) -> Vec<Step> {
         let mut steps: Vec<Step> = Vec::new();
         for item in read::list(node, &mut self.problems).unwrap_or_default() {
             let Some(step) = self.step(item, inside, phases, steps.len()) else { continue };
@@ -254,11 +141,18 @@ impl<'d> Decoder<'d> {
         steps
     }
 
-    fn step(&mut self, node: &Node, inside: bool, phases: &[String], place: usize) -> Option<Step> {
+    pub(super) fn step(
+        &mut self,
+        node: &Node,
+        inside: bool,
+        phases: &[String],
+        place: usize,
+    ) -> Option<Step> {
         let mut map = MapReader::new(node, "a step", &mut self.problems)?;
         let id = map.optional("id");
         let fields = StepNodes::take(&mut map);
         let children = map.optional("steps");
+        let (uses, with) = (map.optional("use"), map.entry("with"));
         let actions = map.rest_where(|name| name.contains('.'));
         map.finish(&mut self.problems);
         let id = match id {
@@ -270,11 +164,12 @@ impl<'d> Decoder<'d> {
         let (titles, hosts) = (fields.titles(&mut self.problems), fields.hosts);
         let hosts = hosts.and_then(|n| self.choice(n, inside));
         let inside_now = inside || hosts.is_some();
-        if children.is_some() {
+        if children.is_some() || uses.is_some() {
             fields.refuse_with_steps(&mut self.problems);
         }
         let shell = self.shell(&fields, &id, phases);
-        let work = self.work(node, children, &actions, inside_now, phases)?;
+        let nodes = WorkNodes { step: node, children, uses, with, actions: &actions };
+        let (work, library) = self.work(&nodes, inside_now, phases)?;
         let registered = fields.register.and_then(|n| self.register(n));
         let (title, why) = titles;
         Some(Step {
@@ -282,6 +177,7 @@ impl<'d> Decoder<'d> {
             why,
             hosts,
             work,
+            library,
             register: registered,
             span: node.span.clone(),
             id,
@@ -312,7 +208,7 @@ impl<'d> Decoder<'d> {
         }
     }
 
-    fn choice(&mut self, node: &Node, inside: bool) -> Option<HostChoice> {
+    pub(super) fn choice(&mut self, node: &Node, inside: bool) -> Option<HostChoice> {
         if inside {
             self.problems.push(
                 Diagnostic::error(
@@ -343,7 +239,7 @@ impl<'d> Decoder<'d> {
         Some(HostChoice { picks, span: node.span.clone() })
     }
 
-    fn known_group(&mut self, group: &str, node: &Node) {
+    pub(super) fn known_group(&mut self, group: &str, node: &Node) {
         if !self.groups.contains(group) {
             let mut problem = Diagnostic::error(
                 "unknown-group",
@@ -355,95 +251,6 @@ impl<'d> Decoder<'d> {
         }
     }
 
-    fn work(
-        &mut self,
-        node: &Node,
-        children: Option<&Node>,
-        actions: &[(&Key, &Node)],
-        inside: bool,
-        phases: &[String],
-    ) -> Option<Work> {
-        match (children, actions) {
-            (Some(list), []) => Some(Work::Steps(self.steps(list, inside, phases))),
-            (None, [(key, value)]) => self.call(key, value, &["facts"]).map(Work::Action),
-            (None, []) => {
-                self.problems.push(
-                    Diagnostic::error("missing-action", "this step does nothing", node.span.clone())
-                        .help("give it an action such as `file.put:`, or `steps:`"),
-                );
-                None
-            }
-            (_, [.., (key, _)]) => {
-                self.problems.push(
-                    Diagnostic::error("two-actions", "a step does exactly one thing", key.span.clone())
-                        .help("make two steps of it, or put both under `steps:`"),
-                );
-                None
-            }
-        }
-    }
-
-    fn call(&mut self, key: &Key, node: &Node, more: &[&str]) -> Option<Call> {
-        let Some(action) = self.registry.get(&key.name) else {
-            let mut problem = Diagnostic::error(
-                "unknown-action",
-                format!("there is no action `{}`", key.name),
-                key.span.clone(),
-            );
-            problem.help = suggest(&key.name, self.registry.names());
-            self.problems.push(problem);
-            return None;
-        };
-        let spec = action.spec();
-        let mut args = IndexMap::new();
-        let entries: Vec<(&Key, &Node)> = match &node.value {
-            NodeValue::Null => Vec::new(),
-            _ => MapReader::new(node, &format!("`{}`", key.name), &mut self.problems)?.rest(),
-        };
-        for (name, value) in &entries {
-            let Some(arg) = spec.args.iter().find(|arg| arg.name == name.name) else {
-                let message = format!("`{}` has no argument `{}`", spec.name, name.name);
-                let mut problem = Diagnostic::error("unknown-argument", message, name.span.clone());
-                problem.help = suggest(&name.name, spec.args.iter().map(|arg| arg.name));
-                self.problems.push(problem);
-                continue;
-            };
-            let Some(dynamic) = self.dynamic(value, more) else { continue };
-            if let Some(fixed) = dynamic.fixed()
-                && !matches!(fixed, Value::Null)
-                && let Err(why) = keybook_api::action::fits(arg.kind, &fixed)
-            {
-                let message = format!("the argument `{}`: {why}", arg.name);
-                self.problems.push(Diagnostic::error("wrong-type", message, value.span.clone()));
-            }
-            args.insert(name.name.clone(), dynamic);
-        }
-        let given = |wanted: &str| entries.iter().any(|(name, _)| name.name == wanted);
-        for arg in spec.args.iter().filter(|arg| arg.required && !given(arg.name)) {
-            let message = format!("`{}` needs the argument `{}`", spec.name, arg.name);
-            self.problems
-                .push(Diagnostic::error("missing-argument", message, key.span.clone()).label(arg.doc));
-        }
-        Some(Call { action: key.name.clone(), args: Args(args), span: key.span.clone() })
-    }
-
-    fn register(&mut self, node: &Node) -> Option<Located<String>> {
-        let name = read::string(node, &mut self.problems)?;
-        let fits = name.starts_with(|c: char| c.is_ascii_lowercase())
-            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-        let reserved = NAMES.iter().chain(&["facts", "result"]).any(|taken| *taken == name);
-        if !fits || reserved || !self.registered.insert(name.clone()) {
-            let message = if !fits {
-                format!("`{name}` is no name for a result: lower-case letters, digits and `_`")
-            } else {
-                format!("the name `{name}` is taken")
-            };
-            self.problems.push(Diagnostic::error("register", message, node.span.clone()));
-            return None;
-        }
-        Some(Located::new(name, node.span.clone()))
-    }
-
     fn names<'a>(&'a self, more: &[&'a str]) -> Vec<&'a str> {
         NAMES
             .iter()
@@ -453,18 +260,26 @@ impl<'d> Decoder<'d> {
             .collect()
     }
 
-    fn expr(&mut self, node: &Node, more: &[&str]) -> Option<Expr> {
+    pub(super) fn expr(&mut self, node: &Node, more: &[&str]) -> Option<Expr> {
         let text = read::expression(node, &mut self.problems)?.clone();
         let compiled = self.script.expr(&text, &self.names(more));
-        compiled.map_err(|found| found.into_iter().for_each(|problem| self.problems.push(problem))).ok()
+        let compiled =
+            compiled.map_err(|found| found.into_iter().for_each(|problem| self.problems.push(problem)));
+        let expr = compiled.ok()?;
+        keybook_script::names_used(&expr).iter().for_each(|used| self.known_name(used));
+        Some(expr)
     }
 
-    fn template(&mut self, text: &SourceText, more: &[&str]) -> Option<Template> {
+    pub(super) fn template(&mut self, text: &SourceText, more: &[&str]) -> Option<Template> {
         let compiled = self.script.template(text, &self.names(more));
-        compiled.map_err(|found| found.into_iter().for_each(|problem| self.problems.push(problem))).ok()
+        let compiled =
+            compiled.map_err(|found| found.into_iter().for_each(|problem| self.problems.push(problem)));
+        let template = compiled.ok()?;
+        template.names_used().for_each(|used| self.known_name(used));
+        Some(template)
     }
 
-    fn dynamic(&mut self, node: &Node, more: &[&str]) -> Option<Dynamic> {
+    pub(super) fn dynamic(&mut self, node: &Node, more: &[&str]) -> Option<Dynamic> {
         Some(match &node.value {
             NodeValue::Text(text) if text.as_str().contains("${") => {
                 Dynamic::Template(self.template(text, more)?, node.span.clone())
@@ -488,18 +303,11 @@ pub(super) fn strings(node: &Node, problems: &mut Problems) -> Vec<String> {
     texts.into_iter().map(|text| text.as_str().to_owned()).collect()
 }
 
-/// `>=0.1` against this program's version.
-fn check_requirement(text: &str) -> Result<(), String> {
-    let numbers =
-        |text: &str| -> Option<Vec<u64>> { text.split('.').map(|part| part.parse().ok()).collect() };
-    let wanted = text.strip_prefix(">=").and_then(|rest| numbers(rest.trim()));
-    let Some(wanted) = wanted else { return Err(format!("`{text}` is no requirement; write \">=0.1\"")) };
-    let own = env!("CARGO_PKG_VERSION");
-    match numbers(own) {
-        Some(have) if have >= wanted => Ok(()),
-        _ => Err(format!("this runbook needs keybook {text}; this is {own}")),
-    }
-}
-
+mod calls;
+mod head;
+mod library;
+mod names;
 mod parts;
+use calls::WorkNodes;
+use names::names_of;
 use parts::StepNodes;

@@ -107,6 +107,11 @@ impl Input {
             }
             (InputKind::List, Value::List(list))
                 if list.iter().all(|item| matches!(item, Value::Text(_))) => {}
+            (InputKind::List, Value::List(list)) => {
+                let other = list.iter().find(|item| !matches!(item, Value::Text(_)));
+                let other = other.map_or("nothing", Value::type_name);
+                return Err(format!("expected a list of strings, got {other} in it"));
+            }
             _ => return expected(self.type_name()),
         }
         Ok(value)

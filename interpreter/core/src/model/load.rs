@@ -2,8 +2,10 @@
 
 use super::{Runbook, decode::Decoder};
 use crate::journal::format::sha256_hex;
+use indexmap::IndexMap;
 use keybook_api::{Diagnostic, Fault, Registry, SourceText};
 use keybook_script::ScriptHost;
+use keybook_source::Node;
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
@@ -18,12 +20,22 @@ pub struct Loaded {
     pub script: Arc<ScriptHost>,
     /// Its folder.
     pub folder: PathBuf,
-    /// SHA-256 over runbook.yaml and hooks.rhai.
+    /// SHA-256 over runbook.yaml, hooks.rhai and the libraries.
     pub digest: String,
     /// Warnings.
     pub warnings: Vec<Diagnostic>,
     /// What was read, by the name used in spans.
     pub sources: HashMap<String, String>,
+    /// The folder's name in spans.
+    pub shown: String,
+}
+
+impl Loaded {
+    /// Every file that was read, by its place in the folder, and its text: a folder with these is the same runbook.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &str)> {
+        let inside = |file: &'_ String| file.len().min(self.shown.len() + 1);
+        self.sources.iter().map(move |(file, text)| (file.get(inside(file)..).unwrap_or(file), text.as_str()))
+    }
 }
 
 /// Why a runbook cannot be run.
@@ -67,18 +79,28 @@ pub fn load(
         digest.push_str(&hooks_text);
         sources.insert(hooks_file, hooks_text);
     }
+    let libraries = libraries(folder, shown, &mut sources, &mut digest, &mut problems)?;
     let runbook = match keybook_source::parse(&file, &text) {
         Err(found) => {
             problems.extend(found);
             None
         }
         Ok(root) => {
-            let mut decoder = Decoder::new(registry, &script);
+            let mut decoder = Decoder::new(registry, &script, &libraries);
             let runbook = decoder.runbook(&root);
             problems.extend(decoder.problems.into_vec());
             runbook
         }
     };
+    // A library that is used twice is read twice.
+    let mut seen = Vec::new();
+    problems.retain(|problem| {
+        let new = !seen.contains(problem);
+        if new {
+            seen.push(problem.clone());
+        }
+        new
+    });
     let (errors, warnings): (Vec<_>, Vec<_>) =
         problems.into_iter().partition(|problem| problem.severity == keybook_api::Severity::Error);
     match runbook {
@@ -89,9 +111,48 @@ pub fn load(
             digest: sha256_hex(digest.as_bytes()),
             warnings,
             sources,
+            shown: shown.trim_end_matches('/').to_owned(),
         }),
         _ => Err(LoadError::Invalid { problems: errors.into_iter().chain(warnings).collect(), sources }),
     }
+}
+
+/// The step libraries beside a runbook: `lib/NAME.yaml`. They count for the digest, by name and text.
+fn libraries(
+    folder: &Path,
+    shown: &str,
+    sources: &mut HashMap<String, String>,
+    digest: &mut String,
+    problems: &mut Vec<Diagnostic>,
+) -> Result<IndexMap<String, Node>, LoadError> {
+    let mut libraries = IndexMap::new();
+    for path in library_files(&folder.join("lib")) {
+        let Some(name) = path.file_stem().and_then(|name| name.to_str()) else { continue };
+        let file = format!("{}/lib/{name}.yaml", shown.trim_end_matches('/'));
+        let text = read_text(&path)
+            .map_err(|error| LoadError::Fault(Fault::usage(format!("read {file}"), error)))?;
+        match keybook_source::parse(&file, &text) {
+            Ok(root) => {
+                libraries.insert(name.to_owned(), root);
+            }
+            Err(found) => problems.extend(found),
+        }
+        digest.push_str(&format!("\0{name}\0{text}"));
+        sources.insert(file, text);
+    }
+    Ok(libraries)
+}
+
+/// The YAML files of a folder, by name; none when there is no folder.
+fn library_files(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut files: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "yaml"))
+        .collect();
+    files.sort();
+    files
 }
 
 fn read_text(path: &Path) -> Result<String, String> {

@@ -2,6 +2,7 @@
 
 use super::{
     hosts::HostChoice,
+    library::Library,
     values::{Args, Dynamic},
 };
 use indexmap::IndexMap;
@@ -60,6 +61,8 @@ pub struct Step {
     pub secret: bool,
     /// What it does.
     pub work: Work,
+    /// The library that its steps are from.
+    pub library: Option<Library>,
     /// Where it begins.
     pub span: Span,
 }

@@ -204,6 +204,7 @@ impl Attempt<'_> {
             planned.left_out = Some("its check says that it is so already".to_owned());
             return Ok(());
         }
+        self.library_fits()?;
         let Work::Action(call) = &self.step.work else { return Ok(()) };
         let args = self.args(call)?;
         planned.plan = self.describe(call, &target, &args).await?;

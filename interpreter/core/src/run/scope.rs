@@ -1,7 +1,10 @@
 //! What expressions see.
 
-use super::{hosts::Hosts, session::Session};
-use crate::model::canonical;
+use super::{
+    hosts::Hosts,
+    session::{Register, Session},
+};
+use crate::model::{Library, Runbook, canonical};
 use keybook_api::{Map, UnitId, Value, value::map};
 use serde_json::Value as Json;
 
@@ -11,8 +14,13 @@ impl Session {
         let mut scope = self.base_scope(&self.hosts);
         scope.insert("host".to_owned(), self.hosts.as_value(&unit.host));
         scope.insert("item".to_owned(), item.clone());
+        let library = library_around(&self.runbook, &unit.step);
+        if let Some((path, library)) = library {
+            scope.insert("inputs".to_owned(), Value::Map(self.library_inputs(unit, path, library)));
+        }
+        let seen_in = library.map_or_else(String::new, |(path, _)| canonical(path));
         let mut by_host = Map::new();
-        for (name, path) in &self.registers {
+        for Register { name, path, .. } in self.registers.iter().filter(|one| one.library == seen_in) {
             let results = self.results_of(path, unit);
             if let Some(value) = pick(&results, unit) {
                 scope.insert(name.clone(), value);
@@ -21,6 +29,36 @@ impl Session {
         }
         scope.insert("by_host".to_owned(), Value::Map(by_host));
         scope
+    }
+
+    /// What a library got from the step that uses it. That step itself failed when it cannot be had.
+    fn library_inputs(&self, unit: &UnitId, path: &str, library: &Library) -> Map {
+        let (item, name) = self.item_around(unit, path);
+        let using = UnitId { step: path.to_owned(), host: unit.host.clone(), item: name };
+        library.inputs(&self.script, &self.scope(&using, &item)).unwrap_or_default()
+    }
+
+    /// The item of the step at a path around a unit, and its name: that of the innermost loop there.
+    fn item_around(&self, unit: &UnitId, path: &str) -> (Value, Option<String>) {
+        let Some(own) = &unit.item else { return (Value::Null, None) };
+        let inside = |outer: &str, inner: &str| {
+            inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let found = self.log.state(|state| {
+            let loops = state.pins.iter().filter_map(|(key, (_, items))| {
+                let (at, rest) = key.split_once('@')?;
+                let (host, outer) = rest.split_once('#')?;
+                (host == unit.host && inside(at, path)).then_some((at, outer, items.as_ref()?))
+            });
+            let named = loops.flat_map(|(at, outer, items)| {
+                items.iter().map(Value::from_json).map(move |item| {
+                    let name = format!("{outer}{}", super::walk::item_name(&item));
+                    (at.len(), item, name)
+                })
+            });
+            named.filter(|(_, _, name)| inside(name, own)).max_by_key(|(depth, _, _)| *depth)
+        });
+        found.map_or((Value::Null, None), |(_, item, name)| (item, Some(name)))
     }
 
     fn base_scope(&self, hosts: &Hosts) -> Map {
@@ -63,6 +101,12 @@ impl Session {
         let live = self.live.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         live.get(id).cloned().unwrap_or_else(|| Value::from_json(journaled))
     }
+}
+
+/// The innermost step around a path that uses a library: its path, and the library.
+pub(super) fn library_around<'r, 'p>(runbook: &'r Runbook, path: &'p str) -> Option<(&'p str, &'r Library)> {
+    let around = path.rmatch_indices('/').map(|(at, _)| path.get(..at).unwrap_or_default());
+    around.into_iter().find_map(|path| Some((path, runbook.step_at(path)?.library.as_ref()?)))
 }
 
 /// The value for this host and item; else that of the only host.

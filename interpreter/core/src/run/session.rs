@@ -1,8 +1,7 @@
 //! Everything one run shares: runbook, inputs, hosts, log, person.
 
-use super::{hosts::Hosts, log::Log, person::Person};
+use super::{hosts::Hosts, log::Log, person::Person, scope::library_around};
 use crate::model::{Answers, Runbook};
-use indexmap::IndexMap;
 use keybook_api::{
     Cancel, Ctx, HostAccess, KeyLines, Map, Redactor, Registry, RunId, Sink, StreamName, Target, UnitId,
     Value,
@@ -38,6 +37,16 @@ pub struct Options {
     pub sandbox: bool,
 }
 
+/// A registered name.
+pub struct Register {
+    /// The name.
+    pub name: String,
+    /// The path of the step whose result it is.
+    pub path: String,
+    /// The path of the step that uses the library it belongs to; empty outside libraries. It is seen only there.
+    pub library: String,
+}
+
 /// One run under way.
 pub struct Session {
     /// Its id.
@@ -64,8 +73,8 @@ pub struct Session {
     pub cancel: Cancel,
     /// Knows every secret of the run.
     pub redactor: Arc<Redactor>,
-    /// Registered names: name → step path.
-    pub registers: IndexMap<String, String>,
+    /// Registered names.
+    pub registers: Vec<Register>,
     /// Results of this process as the actions gave them.
     pub live: Mutex<HashMap<UnitId, Value>>,
 }
@@ -108,9 +117,11 @@ impl Session {
     }
 
     /// Registered names with the paths of their steps.
-    pub fn registers_of(runbook: &Runbook) -> IndexMap<String, String> {
-        let named =
-            |(path, step): (String, &crate::model::Step)| Some((step.register.as_ref()?.value.clone(), path));
+    pub fn registers_of(runbook: &Runbook) -> Vec<Register> {
+        let named = |(path, step): (String, &crate::model::Step)| {
+            let library = library_around(runbook, &path).map_or("", |(around, _)| around).to_owned();
+            Some(Register { name: step.register.as_ref()?.value.clone(), library, path })
+        };
         runbook.walk().into_iter().filter_map(named).collect()
     }
 

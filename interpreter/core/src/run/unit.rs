@@ -141,6 +141,7 @@ impl<'s> Attempt<'s> {
 
     /// A step with steps: its gate shows what the steps inside would do now.
     async fn prepare_parent(&mut self, target: Arc<dyn Target>) -> Result<Prepared, Stop> {
+        self.library_fits()?;
         let go = |target, plan| Ok(Prepared::Go(Box::new(Ready { target, args: Args::default(), plan })));
         if self.step.gate.is_none() {
             let plan = Plan::will(self.step.children().iter().map(|child| child.title.clone()));
@@ -160,6 +161,13 @@ impl<'s> Attempt<'s> {
             changed = Some(difference);
         }
         Err(self.unsettled().into())
+    }
+
+    /// Can the library that this step uses be given what it asks for?
+    pub(super) fn library_fits(&self) -> Result<(), Stop> {
+        let Some(library) = &self.step.library else { return Ok(()) };
+        library.inputs(&self.session.script, &self.scope)?;
+        Ok(())
     }
 
     /// Plan, gate, re-read: until the plan that was approved is the plan that is true.

@@ -363,7 +363,7 @@ impl Session {
     }
 }
 
-fn item_name(value: &Value) -> String {
+pub(super) fn item_name(value: &Value) -> String {
     match value.get("id").or_else(|| value.get("name")) {
         Some(name) => name.to_string(),
         None => value.to_string(),

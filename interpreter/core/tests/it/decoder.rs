@@ -90,7 +90,9 @@ fn actions_and_their_arguments_are_checked() {
     );
     assert_eq!(
         told("  - id: s\n    title: nothing\n"),
-        ["missing-action 10:5 this step does nothing | give it an action such as `file.put:`, or `steps:`"]
+        [
+            "missing-action 10:5 this step does nothing | give it an action such as `file.put:`, `steps:`, or `use:`"
+        ]
     );
     let found = told_whole(
         "keybook: 1\nname: test\nversion: 1.0.0\ntitle: t\nrequires: { actions: [t, x509] }\nsteps:\n  - { id: s, t.note: { text: x } }\n",

@@ -31,6 +31,20 @@ hosts:
   added: { min: 0 }
 ";
 
+/// Declares the inputs that a text reads, after its end so that no line moves. The engine takes values as they are.
+fn declared_inputs(yaml: &str) -> String {
+    let names = yaml
+        .split("inputs.")
+        .skip(1)
+        .map(|rest| rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect::<String>());
+    let names: std::collections::BTreeSet<String> = names.collect();
+    if names.is_empty() || yaml.contains("\ninputs:") {
+        return String::new();
+    }
+    let lines = names.iter().map(|name| format!("\n  {name}: {{ type: string, optional: true }}"));
+    format!("\ninputs:{}\n", lines.collect::<String>())
+}
+
 pub struct Bench {
     pub dir: tempfile::TempDir,
     pub world: Arc<World>,
@@ -96,7 +110,8 @@ impl Bench {
     }
 
     pub fn loaded(&self) -> Loaded {
-        std::fs::write(self.dir.path().join("runbook.yaml"), &self.yaml).unwrap();
+        let yaml = format!("{}{}", self.yaml, declared_inputs(&self.yaml));
+        std::fs::write(self.dir.path().join("runbook.yaml"), yaml).unwrap();
         static SCRIPT: LazyLock<ScriptHost> = LazyLock::new(|| ScriptHost::new(Limits::default(), &[]));
         load(self.dir.path(), "book", &actions::registry(), &SCRIPT).unwrap_or_else(|error| match error {
             LoadError::Fault(fault) => panic!("{fault}"),

@@ -103,6 +103,7 @@ impl Decoder<'_> {
             .settles
             .and_then(|n| Some(Located::new(read::identifier(n, "obligation", problems)?, n.span.clone())));
         let order = read_order(nodes, problems);
+        self.facts.clear();
         Step {
             id: id.clone(),
             title: String::new(),
@@ -128,6 +129,7 @@ impl Decoder<'_> {
             tags,
             secret,
             work: Work::Steps(Vec::new()),
+            library: None,
             span: id.span.clone(),
         }
     }
@@ -142,6 +144,7 @@ impl Decoder<'_> {
                 let message = format!("`{}` is not read-only, so it cannot be a fact", call.action);
                 self.problems.push(Diagnostic::error("fact-changes", message, call.span.clone()));
             }
+            self.facts.insert(key.name.clone());
             facts.insert(key.name.clone(), call);
         }
         facts

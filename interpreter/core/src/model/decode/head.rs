@@ -1,0 +1,164 @@
+//! What stands before the steps: language, requirements, inputs, groups of hosts.
+
+use super::{Decoder, strings};
+use crate::model::{HostNeed, Input, InputKind, LANGUAGE};
+use indexmap::{IndexMap, IndexSet};
+use keybook_api::{Diagnostic, Located};
+use keybook_source::{Key, MapReader, Node, NodeValue, Problems, read, suggest};
+
+impl Decoder<'_> {
+    pub(super) fn language(&mut self, node: &Node) -> Option<()> {
+        match node.value {
+            NodeValue::Int(LANGUAGE) => Some(()),
+            NodeValue::Int(other) => {
+                let message = format!("this runbook is written in language version {other}");
+                self.problems.push(
+                    Diagnostic::error("language-version", message, node.span.clone())
+                        .label(format!("this program reads version {LANGUAGE}")),
+                );
+                None
+            }
+            _ => {
+                let message = format!("expected the language version {LANGUAGE}, got {}", node.type_name());
+                self.problems.push(Diagnostic::error("language-version", message, node.span.clone()));
+                None
+            }
+        }
+    }
+
+    pub(super) fn requires(&mut self, node: &Node) -> Vec<Located<String>> {
+        let Some(mut map) = MapReader::new(node, "`requires`", &mut self.problems) else { return Vec::new() };
+        let keybook = map.optional("keybook");
+        let actions = map.optional("actions");
+        map.finish(&mut self.problems);
+        if let Some(node) = keybook
+            && let Some(text) = read::string(node, &mut self.problems)
+            && let Err(why) = check_requirement(&text)
+        {
+            self.problems.push(Diagnostic::error("requires", why, node.span.clone()));
+        }
+        let mut families = Vec::new();
+        for item in actions.and_then(|n| read::list(n, &mut self.problems)).unwrap_or_default() {
+            let Some(family) = read::string(item, &mut self.problems) else { continue };
+            let known: IndexSet<&str> = self.registry.names().filter_map(|n| n.split('.').next()).collect();
+            if !known.contains(family.as_str()) {
+                let mut problem = Diagnostic::error(
+                    "unknown-action",
+                    format!("there are no `{family}` actions"),
+                    item.span.clone(),
+                );
+                problem.help = suggest(&family, known.iter().copied());
+                self.problems.push(problem);
+            }
+            families.push(Located::new(family, item.span.clone()));
+        }
+        families
+    }
+
+    pub(super) fn inputs(&mut self, node: &Node) -> IndexMap<String, Input> {
+        let mut inputs = IndexMap::new();
+        for (key, value) in self.entries(node, "`inputs`") {
+            if let Some(input) = self.input(value) {
+                inputs.insert(key.name.clone(), input);
+            }
+        }
+        inputs
+    }
+
+    /// The entries of a map whose keys are names chosen by the author.
+    pub(super) fn entries<'n>(&mut self, node: &'n Node, what: &str) -> Vec<(&'n Key, &'n Node)> {
+        let entries =
+            MapReader::new(node, what, &mut self.problems).map(|mut map| map.rest()).unwrap_or_default();
+        for (key, _) in &entries {
+            read::check_identifier(&key.name, "name", &key.span, &mut self.problems);
+        }
+        entries
+    }
+
+    fn input(&mut self, node: &Node) -> Option<Input> {
+        let mut map = MapReader::new(node, "an input", &mut self.problems)?;
+        let kind = map.required("type", &mut self.problems);
+        let values = map.optional("values");
+        let default = map.optional("default");
+        let optional = map.optional("optional");
+        let help = map.optional("help");
+        let (min, max) = (map.optional("min"), map.optional("max"));
+        map.finish(&mut self.problems);
+        let problems = &mut self.problems;
+        let words = ["string", "int", "bool", "enum", "path", "duration", "list", "secret"];
+        let kind = match read::enum_word(kind?, &words, "an input type", problems)? {
+            "int" => InputKind::Int,
+            "bool" => InputKind::Bool,
+            "enum" => InputKind::Enum(values.map(|n| strings(n, problems)).unwrap_or_default()),
+            "path" => InputKind::Path,
+            "duration" => InputKind::Duration,
+            "list" => InputKind::List,
+            "secret" => InputKind::Secret,
+            _ => InputKind::Text,
+        };
+        let number = |node: Option<&Node>, problems: &mut Problems| {
+            node.and_then(|n| read::int(n, i64::MIN..=i64::MAX, problems))
+        };
+        let mut input = Input {
+            kind,
+            default: None,
+            optional: optional.and_then(|n| read::bool(n, problems)).unwrap_or(false),
+            help: help.and_then(|n| read::string(n, problems)).unwrap_or_default(),
+            min: number(min, problems),
+            max: number(max, problems),
+            span: node.span.clone(),
+        };
+        if let Some(node) = default {
+            match input.check(node.to_value()) {
+                Ok(value) => input.default = Some(value),
+                Err(why) => problems.push(Diagnostic::error("wrong-type", why, node.span.clone())),
+            }
+        }
+        Some(input)
+    }
+
+    pub(super) fn needs(&mut self, node: &Node) -> IndexMap<String, HostNeed> {
+        let mut needs = IndexMap::new();
+        for (key, value) in self.entries(node, "`hosts`") {
+            if let Some(need) = self.need(value) {
+                needs.insert(key.name.clone(), need);
+            }
+        }
+        needs
+    }
+
+    fn need(&mut self, node: &Node) -> Option<HostNeed> {
+        let mut map = MapReader::new(node, "a group of hosts", &mut self.problems)?;
+        let keys = ["min", "max", "exactly", "free_mib"].map(|key| map.optional(key));
+        let help = map.optional("help");
+        let tools = map.optional("tools");
+        let replaceable = map.optional("replaceable");
+        map.finish(&mut self.problems);
+        let problems = &mut self.problems;
+        let [min, max, exactly, free] = keys.map(|node| {
+            node.and_then(|n| read::int(n, 0..=1_000_000, problems)).and_then(|n| usize::try_from(n).ok())
+        });
+        Some(HostNeed {
+            min: exactly.or(min).unwrap_or(1),
+            max: exactly.or(max),
+            help: help.and_then(|n| read::string(n, problems)).unwrap_or_default(),
+            tools: tools.map(|n| strings(n, problems)).unwrap_or_default(),
+            free_mib: free.unwrap_or(64) as u64,
+            replaceable: replaceable.and_then(|n| read::bool(n, problems)).unwrap_or(false),
+            span: node.span.clone(),
+        })
+    }
+}
+
+/// `>=0.1` against this program's version.
+fn check_requirement(text: &str) -> Result<(), String> {
+    let numbers =
+        |text: &str| -> Option<Vec<u64>> { text.split('.').map(|part| part.parse().ok()).collect() };
+    let wanted = text.strip_prefix(">=").and_then(|rest| numbers(rest.trim()));
+    let Some(wanted) = wanted else { return Err(format!("`{text}` is no requirement; write \">=0.1\"")) };
+    let own = env!("CARGO_PKG_VERSION");
+    match numbers(own) {
+        Some(have) if have >= wanted => Ok(()),
+        _ => Err(format!("this runbook needs keybook {text}; this is {own}")),
+    }
+}

@@ -1,0 +1,65 @@
+//! Names that expressions read from maps: inputs, groups, facts, results. Rhai would find out only while running that
+//! there is no such key.
+
+use super::{Decoder, InputNames};
+use crate::model::{Input, InputKind};
+use indexmap::IndexMap;
+use keybook_api::{Diagnostic, Span};
+use keybook_script::NameUse;
+use keybook_source::suggest;
+
+impl Decoder<'_> {
+    /// Checks one use of a variable in an expression.
+    pub(super) fn known_name(&mut self, used: &NameUse) {
+        let (Some(key), Some(at)) = (used.path.first(), used.path_spans.first()) else {
+            self.inputs.all_used |= used.name == "inputs";
+            return;
+        };
+        let missing = |what: &str, known: Vec<&str>| {
+            (!known.contains(&key.as_str())).then(|| {
+                let mut problem =
+                    Diagnostic::error("unknown-name", format!("there is no {what} `{key}`"), at.clone());
+                problem.help = suggest(key, known.into_iter());
+                problem
+            })
+        };
+        let problem = match used.name.as_str() {
+            "inputs" => {
+                self.inputs.used.insert(key.clone());
+                missing("input", self.inputs.declared.keys().map(String::as_str).collect())
+            }
+            "groups" => missing("group", self.groups.iter().map(String::as_str).collect()),
+            "facts" => missing("fact of this step", self.facts.iter().map(String::as_str).collect()),
+            "by_host" => missing("registered result", self.registered.iter().map(String::as_str).collect()),
+            _ => None,
+        };
+        problem.into_iter().for_each(|problem| self.problems.push(problem));
+    }
+
+    /// Inputs that nothing reads. What an inventory may name, a secret, is not one of them.
+    pub(super) fn unused_inputs(&mut self) {
+        let InputNames { declared, used, all_used } = std::mem::take(&mut self.inputs);
+        if all_used || self.problems.errors() {
+            return;
+        }
+        for (name, span) in declared.iter().filter(|(name, _)| !used.contains(*name)) {
+            let Some(span) = span else { continue };
+            let message = format!("nothing reads the input `{name}`");
+            self.problems.push(Diagnostic::warning("unused-input", message, span.clone()));
+        }
+    }
+
+    /// Libraries that no step uses.
+    pub(super) fn unused_libraries(&mut self) {
+        for (name, root) in self.libraries.iter().filter(|(name, _)| !self.used_libraries.contains(*name)) {
+            let message = format!("no step uses the library `{name}`");
+            self.problems.push(Diagnostic::warning("unused-library", message, root.span.clone()));
+        }
+    }
+}
+
+/// Names of inputs, and where those stand that something should read. An inventory may name a secret one.
+pub(super) fn names_of(inputs: &IndexMap<String, Input>) -> IndexMap<String, Option<Span>> {
+    let place = |input: &Input| (input.kind != InputKind::Secret).then(|| input.span.clone());
+    inputs.iter().map(|(name, input)| (name.clone(), place(input))).collect()
+}
