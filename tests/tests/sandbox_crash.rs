@@ -4,7 +4,7 @@
 //! kill, the run is tried again; its journal says where it was really killed, and that is what is judged.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
-use keybook_api::{Event, Record};
+use keybook_api::{Event, ReceiptId, Record, RunId, UnitId};
 use keybook_tests::sandbox::{Bench, FIRST, MASTERS, Tree, arg, assert_same, differences, openssl};
 use serde_json::Value as Json;
 use std::{
@@ -247,8 +247,16 @@ fn check_commands(state: &Path, at: &str) {
         }
         let id = format!("{} {} {}", command["unit"], command["attempt"], command["ordinal"]);
         assert!(known.insert(id.clone()), "killed at {at}: {id} was carried out twice");
-        let kept = receipts.join(command["run"].as_str().unwrap()).join("receipts");
-        assert!(kept.is_dir(), "killed at {at}: {id} left no receipt");
+        let text = |key: &str| command[key].as_str().unwrap();
+        let number = |key: &str| u32::try_from(command[key].as_u64().unwrap()).unwrap();
+        let receipt = ReceiptId {
+            run: RunId::new(text("run")).unwrap(),
+            unit: UnitId::parse(text("unit")).unwrap(),
+            attempt: number("attempt"),
+            ordinal: number("ordinal"),
+        };
+        let kept = receipts.join(text("run")).join("receipts").join(receipt.file_name() + ".begun");
+        assert!(kept.is_file(), "killed at {at}: {id} left no receipt {}", kept.display());
     }
 }
 

@@ -284,7 +284,8 @@ pub trait Action: Send + Sync {
         Ok(Reconcile::Unknown(format!("`{}` leaves nothing to tell by", self.spec().name)))
     }
 
-    /// Takes a finished effect back. `memo` is its plan's, `result` what it returned. Must be safe to call again.
+    /// Takes an effect back. `memo` is its plan's, `result` what it returned. Must be safe to call again, and where
+    /// only a part of the effect happened, or nothing ([`Reconcile::NotDone`]).
     async fn undo(&self, _ctx: &Ctx, _args: &Args, _memo: &Value, _result: &Value) -> Result<(), Fault> {
         Err(Fault::failed(format!("undo `{}`", self.spec().name), "it has no undo of its own"))
     }

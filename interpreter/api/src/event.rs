@@ -321,6 +321,10 @@ pub enum Event {
         lines: Vec<String>,
         /// Files it changes.
         diffs: Vec<Diff>,
+        /// SHA-256 of what it was based on, such as the digests of the files that it read: an approval counts only
+        /// for the same.
+        #[serde(default)]
+        basis: String,
     },
     /// Something changed between plan and gate answer; the gate is asked again.
     #[serde(rename = "unit.plan_changed")]

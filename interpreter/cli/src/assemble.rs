@@ -76,6 +76,7 @@ fn inventory(file: &Path, folder: &Path) -> Result<(Inventory, String), CliError
         spec.key = spec.key.as_ref().map(place);
         spec.known_hosts = spec.known_hosts.iter().map(place).collect();
     }
+    inventory.link_jumps();
     Ok((inventory, text))
 }
 
@@ -232,6 +233,7 @@ pub fn fill_secrets(inventory: &mut Inventory, inputs: &Map) -> Result<(), Fault
             spec.passphrase = passphrase;
         }
     }
+    inventory.link_jumps();
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! Certificates: loading them from files and reading what they say.
 
 mod parse;
-pub(crate) use parse::rsa_bits;
+pub(crate) use parse::{oid, public_key, rsa_bits};
 mod value;
 
 use crate::{

@@ -28,7 +28,8 @@ pub enum Subject {
 }
 
 impl Subject {
-    fn to_der(&self) -> Result<Vec<u8>, PkiError> {
+    /// The DER of the name. Errors: an attribute that is not known, a value that it may not have.
+    pub fn to_der(&self) -> Result<Vec<u8>, PkiError> {
         match self {
             Self::Attributes(attributes) => Name::from_attributes(attributes),
             Self::Der(der) => match Name::read(der) {
@@ -173,7 +174,7 @@ impl Tbs<'_> {
 }
 
 /// 159 random bits: as many as 20 octets of a positive INTEGER hold (RFC 5280 section 4.1.2.2).
-fn random_serial() -> Result<[u8; 20], PkiError> {
+pub(crate) fn random_serial() -> Result<[u8; 20], PkiError> {
     let mut serial = [0; 20];
     SystemRandom::new()
         .fill(&mut serial)
@@ -197,7 +198,7 @@ fn usage_extensions(usages: &Usages) -> Vec<Vec<u8>> {
 }
 
 /// The identifier is SHA-1 of the public key's BIT STRING (RFC 5280 section 4.2.1.2, method 1).
-fn key_id_extension(public: &PublicKey) -> Vec<u8> {
+pub(crate) fn key_id_extension(public: &PublicKey) -> Vec<u8> {
     let id = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &public.bits);
     extension(SUBJECT_KEY_ID, false, &tlv::wrap(tlv::OCTET_STRING, &[id.as_ref()]))
 }

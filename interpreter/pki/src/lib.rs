@@ -2,7 +2,9 @@
 //! keys in the encodings that OpenSSL, cfssl and Go use. Pure: no files, no network, no clock.
 
 mod algorithm;
+mod ca_like;
 mod certificate;
+mod crl;
 mod dates;
 mod error;
 mod issue;
@@ -10,18 +12,22 @@ mod key;
 mod name;
 mod pem;
 mod reissue;
+mod request;
 mod san;
 mod tlv;
 mod usage;
 mod verify;
 
 pub use algorithm::KeyKind;
+pub use ca_like::issue_ca_like;
 pub use certificate::{AuthorityKeyId, Certificate, bundle};
+pub use crl::{RevocationList, Revoked};
 pub use dates::{parse_rfc3339, rfc3339};
 pub use error::{PkiError, Place};
 pub use issue::{CaRequest, LeafRequest, Subject, issue_ca, issue_leaf};
 pub use key::{KeyForm, PrivateKey};
 pub use reissue::{Reissued, reissue};
+pub use request::CertificateRequest;
 pub use san::{San, covers, sans_missing};
 pub use usage::Usages;
 pub use verify::{Usage, VerifyFailure, verify};

@@ -44,7 +44,18 @@ impl Action for Remove {
 
     async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
         let path = args.path("path")?;
-        let changed = find(ctx, path).await?.is_some();
+        let found = find(ctx, path).await?;
+        let planned = ctx.planned.get("before").and_then(Value::as_str);
+        if let (Some(found), Some(planned)) = (&found, planned)
+            && found.tag() != planned
+        {
+            let cause =
+                "what is there is not what was there when this was planned: someone else is at work here";
+            return Err(tell::failed(ctx, format!("remove {path}"), cause)
+                .now("nothing was removed")
+                .hint("Find out who else changes this file; when you resume, it is planned again."));
+        }
+        let changed = found.is_some();
         ctx.target.remove(path).await?;
         Ok(Applied { changed, ..Applied::changed(result(path, changed)) })
     }

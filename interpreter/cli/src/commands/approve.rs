@@ -44,8 +44,8 @@ pub fn approve(args: &ApproveArgs, output: &Output) -> Result<i32, CliError> {
         return Err(Fault::usage(attempted, "a skip needs a reason").hint("--why \"…\"").into());
     }
     let planned = journal.records.iter().rev().find_map(|record| match &record.event {
-        Event::UnitPlanned { change, lines, diffs } if record.unit.as_ref() == Some(&unit) => {
-            Some((inbox::digest(change, lines, diffs), lines.clone()))
+        Event::UnitPlanned { change, lines, diffs, basis } if record.unit.as_ref() == Some(&unit) => {
+            Some((inbox::digest(change, lines, diffs, basis), lines.clone()))
         }
         _ => None,
     });

@@ -53,8 +53,9 @@ pub async fn resume(args: ResumeArgs, output: &Output) -> Result<i32, CliError> 
     }
     let pinned = pinned(&opened)?;
     let (loaded, mut differences) = current_runbook(&opened, pinned, args.accept_changes, output)?;
-    let hosts = hosts(&opened, args.inventory.as_deref())?;
-    if args.inventory.is_some() {
+    let other = args.inventory.clone().or(changed_inventory(&opened)?);
+    let hosts = hosts(&opened, other.as_deref())?;
+    if other.is_some() {
         let before = pinned_hosts(&opened)?.inventory();
         same_cluster(&before, &hosts.inventory())?;
         differences.extend(inventory_differences(&before, &hosts.inventory()));
@@ -67,7 +68,7 @@ pub async fn resume(args: ResumeArgs, output: &Output) -> Result<i32, CliError> 
         return Err(refused(&run, &differences).into());
     }
     if !differences.is_empty() {
-        pin_accepted(&run, &opened, &loaded, &hosts, args.inventory.is_some())?;
+        pin_accepted(&run, &opened, &loaded, &hosts, other.is_some())?;
     }
     let cancel = signals::listen();
     let company = assemble::company(&run, &args.answering, output, &cancel, &journal.records)?;
@@ -195,6 +196,21 @@ pub fn hosts(opened: &Opened, other: Option<&Path>) -> Result<Hosts, CliError> {
 fn pinned_hosts(opened: &Opened) -> Result<Hosts, CliError> {
     let (file, folder) = pinned_place(opened)?;
     if opened.sandbox { Hosts::scenario(&file) } else { Hosts::inventory_from(&file, &folder) }
+}
+
+/// The file of a run's inventory, when it is still there and no longer says what the run's copy says. One that is
+/// wrong now is reported, not passed over.
+fn changed_inventory(opened: &Opened) -> Result<Option<PathBuf>, CliError> {
+    if opened.sandbox {
+        return Ok(None);
+    }
+    let (copy, folder) = pinned_place(opened)?;
+    let Some(file) = copy.file_name().map(|name| folder.join(name)).filter(|file| file.exists()) else {
+        return Ok(None);
+    };
+    let before = pinned_hosts(opened)?.inventory();
+    let now = Hosts::inventory_file(&file)?.inventory();
+    Ok((before.lines() != now.lines()).then_some(file))
 }
 
 /// The copy of the file that says which hosts there are, and the folder that relative places in it start from.

@@ -30,9 +30,9 @@ pub struct Letter {
     pub plan: String,
 }
 
-/// A digest of what a plan shows.
-pub fn digest(change: &Change, lines: &[String], diffs: &[Diff]) -> String {
-    let shown = serde_json::json!({ "change": change, "lines": lines, "diffs": diffs });
+/// A digest of what a plan shows, and of what it is based on (`basis` is itself a digest).
+pub fn digest(change: &Change, lines: &[String], diffs: &[Diff], basis: &str) -> String {
+    let shown = serde_json::json!({ "change": change, "lines": lines, "diffs": diffs, "basis": basis });
     sha256_hex(shown.to_string().as_bytes())
 }
 
@@ -57,7 +57,7 @@ pub fn send(inbox: &Path, letter: &Letter) -> Result<(), Fault> {
 
 /// The answer for a unit and its plan, if there is one. It is taken out.
 pub fn take(inbox: &Path, unit: &UnitId, plan: &Plan) -> Option<Reply> {
-    let wanted = digest(&plan.change, &plan.lines, &plan.diffs);
+    let wanted = digest(&plan.change, &plan.lines, &plan.diffs, &sha256_hex(plan.basis.as_bytes()));
     for path in letters(inbox) {
         let Some(letter) = read(&path) else { continue };
         if letter.unit == *unit && letter.plan == wanted && fs::remove_file(&path).is_ok() {

@@ -17,6 +17,8 @@ pub struct Inventory {
     pub groups: IndexMap<String, Vec<String>>,
     /// Which secret input is the password of a host's login, and which the passphrase of its key.
     pub secrets: IndexMap<String, HostSecrets>,
+    /// The jump host of a host, by name.
+    pub jumps: IndexMap<String, String>,
 }
 
 /// Names of secret inputs that a host's settings refer to.
@@ -71,9 +73,14 @@ impl Inventory {
             let user = spec.user.as_deref().unwrap_or("-");
             let port = spec.port.map_or_else(|| "-".to_owned(), |port| port.to_string());
             let via = spec.via.as_ref().map_or("-", |via| via.name.as_str());
+            let key = spec.key.as_ref().map_or_else(|| "-".to_owned(), |path| path.display().to_string());
+            let known: Vec<String> = spec.known_hosts.iter().map(|path| path.display().to_string()).collect();
             format!(
-                "host {name} {} {port} {user} via {via} sudo {} local {}",
-                spec.address, spec.sudo, spec.local
+                "host {name} {} {port} {user} via {via} sudo {} local {} key {key} known_hosts {}",
+                spec.address,
+                spec.sudo,
+                spec.local,
+                known.join(",")
             )
         };
         let group = |(name, members): (&String, &Vec<String>)| format!("group {name} {}", members.join(" "));
@@ -96,12 +103,11 @@ impl Inventory {
             self.secrets.insert(key.name.clone(), secrets);
             self.hosts.insert(key.name.clone(), spec);
         }
+        let jumping: Vec<String> = jumps.iter().map(|(host, ..)| host.clone()).collect();
         for (host, via, node) in jumps {
-            match self.hosts.get(&via).cloned() {
-                Some(jump) if via != host && jump.via.is_none() => {
-                    if let Some(spec) = self.hosts.get_mut(&host) {
-                        spec.via = Some(Arc::new(jump));
-                    }
+            match self.hosts.get(&via) {
+                Some(_) if via != host && !jumping.contains(&via) => {
+                    self.jumps.insert(host, via);
                 }
                 Some(_) => problems.push(
                     Diagnostic::error(
@@ -120,6 +126,17 @@ impl Inventory {
                     problem.help = suggest(&via, self.hosts.keys().map(String::as_str));
                     problems.push(problem);
                 }
+            }
+        }
+        self.link_jumps();
+    }
+
+    /// Gives each host the settings of its jump host as they are now; to be called again after they changed.
+    pub fn link_jumps(&mut self) {
+        for (host, via) in &self.jumps {
+            let jump = self.hosts.get(via).cloned().map(Arc::new);
+            if let Some(spec) = self.hosts.get_mut(host) {
+                spec.via = jump;
             }
         }
     }

@@ -233,7 +233,7 @@ impl Attempt<'_> {
         let ctx = self.session.ctx(Arc::clone(target), &self.unit, self.number, false, Cancel::new());
         let applied = match self.action(call)?.apply(&ctx, &args).await {
             Ok(applied) => applied,
-            Err(fault) => return Ok(Some(fault.to_string())),
+            Err(fault) => return Ok(Some(self.concealed(fault).to_string())),
         };
         self.scope.insert("result".to_owned(), applied.value.clone());
         for expect in &self.step.expect {
@@ -241,7 +241,7 @@ impl Attempt<'_> {
                 return Ok(Some(format!("`{}` is false", expect.text().as_str().trim())));
             }
         }
-        let result = applied.value.to_json();
+        let result = if self.step.secret { serde_json::Value::Null } else { applied.value.to_json() };
         self.write(planned(plan))?;
         self.write(Event::UnitIntent {
             action: call.action.clone(),

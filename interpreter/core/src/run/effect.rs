@@ -198,7 +198,8 @@ impl Attempt<'_> {
                 return Err(cause);
             }
             let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-            self.write(Event::UnitRetried { cause: cause.to_string(), attempt, of: tries, delay_ms })?;
+            let told = self.concealed(cause).to_string();
+            self.write(Event::UnitRetried { cause: told, attempt, of: tries, delay_ms })?;
             if !sleep(delay, &self.cancel).await {
                 return Err(Fault::new(
                     FaultKind::Stopped,
@@ -235,7 +236,7 @@ impl Attempt<'_> {
         *ordinal = ctx.ordinal.load(std::sync::atomic::Ordering::SeqCst);
         let applied = outcome.map_err(|fault| fault.at(&call.span))?;
         Session::learn(&self.session.redactor, &applied.value);
-        self.add_hosts(&applied)?;
+        self.add_hosts(&applied).await?;
         self.write(Event::UnitApplied { result: self.journaled(&applied), changed: applied.changed })?;
         Ok(applied)
     }
@@ -245,7 +246,8 @@ impl Attempt<'_> {
         if self.step.secret { serde_json::Value::Null } else { applied.value.to_json() }
     }
 
-    fn add_hosts(&self, applied: &Applied) -> Result<(), Fault> {
+    /// Hosts found while running are looked at and locked like the others before any step works on them.
+    async fn add_hosts(&self, applied: &Applied) -> Result<(), Fault> {
         for (group, spec) in &applied.add_hosts {
             let added = Event::HostAdded {
                 group: group.clone(),
@@ -260,6 +262,7 @@ impl Attempt<'_> {
             };
             self.session.log.run(added)?;
             self.session.hosts.add(group, spec.clone());
+            self.session.take_in(&spec.name).await?;
         }
         Ok(())
     }

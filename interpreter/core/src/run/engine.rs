@@ -304,9 +304,11 @@ async fn close(session: Arc<Session>, outcome: (RunStatus, Option<Stop>)) -> Res
         Some(Stop::Fault(fault)) => Some(fault.clone()),
         _ => None,
     };
+    let begun = session.log.state(|state| state.units.values().any(|unit| !unit.intents.is_empty()));
     let exit = match &fault {
         Some(fault) if fault.kind == FaultKind::Locked => 7,
-        Some(fault) if fault.kind == FaultKind::Usage && status == RunStatus::Failed => 2,
+        // 2 says that nothing was begun.
+        Some(fault) if fault.kind == FaultKind::Usage && status == RunStatus::Failed && !begun => 2,
         _ => exit_code(status),
     };
     let reason = stop.as_ref().map(Stop::reason).unwrap_or_default();

@@ -63,7 +63,9 @@ impl Attempt<'_> {
             irreversible,
             plan: self.without_secrets(plan),
             facts: show_facts
-                .then(|| self.scope.get("facts").map_or(serde_json::Value::Null, Value::to_json)),
+                .then(|| self.scope.get("facts").map_or(serde_json::Value::Null, Value::to_json))
+                .filter(|_| !self.step.secret)
+                .map(|facts| self.session.redactor.json(&facts)),
             changed,
         }
     }

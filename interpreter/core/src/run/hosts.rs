@@ -42,6 +42,11 @@ impl Hosts {
         self.inventory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The inventory's `cluster:`.
+    pub fn cluster(&self) -> String {
+        self.inventory().cluster.clone()
+    }
+
     /// Host names by group, those outside `--limit` left out.
     pub fn groups(&self) -> IndexMap<String, Vec<String>> {
         let mut groups = self.every_group();

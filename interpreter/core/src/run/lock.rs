@@ -66,6 +66,31 @@ impl Session {
         Ok(())
     }
 
+    /// A host that was found while running: the preflight's checks, then the lock.
+    pub async fn take_in(&self, host: &str) -> Result<(), Fault> {
+        if self.log.state(|state| state.locked.contains(host)) {
+            return Ok(());
+        }
+        let findings = self.look_at(host).await?;
+        self.record(&findings)?;
+        let bad: Vec<String> = findings.iter().filter(|found| !found.ok).map(ToString::to_string).collect();
+        if !bad.is_empty() {
+            return Err(Fault::failed(format!("take {host} in"), bad.join("; "))
+                .on(host)
+                .now("the run knows the host, and no step worked on it")
+                .hint("mend what is named, then resume"));
+        }
+        let cluster = self.hosts.cluster();
+        let record = LockRecord {
+            run: self.id.to_string(),
+            cluster: cluster.clone(),
+            holder: self.person.name(),
+            since: crate::journal::writer::now_text(),
+        };
+        self.lock_host(host, &cluster, &record).await?;
+        self.log.run(Event::LockTaken { hosts: vec![host.to_owned()] })
+    }
+
     /// Gives back what was taken before the lock failed; the failure says where that did not work.
     async fn give_back(&self, taken: &[String], cluster: &str, mut fault: Fault) -> Fault {
         for host in taken {

@@ -23,6 +23,12 @@ pub struct Finding {
     pub detail: String,
 }
 
+impl std::fmt::Display for Finding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}: {}", self.host, self.check, self.detail)
+    }
+}
+
 /// What a host must have.
 #[derive(Clone, Debug, Default)]
 struct Needs {
@@ -90,20 +96,9 @@ impl Session {
             }
         }
         if record {
-            for found in &findings {
-                self.log.run(Event::PreflightChecked {
-                    host: found.host.clone(),
-                    check: found.check.to_owned(),
-                    ok: found.ok,
-                    detail: found.detail.clone(),
-                })?;
-            }
+            self.record(&findings)?;
         }
-        let bad: Vec<String> = findings
-            .iter()
-            .filter(|found| !found.ok)
-            .map(|found| format!("{}: {}: {}", found.host, found.check, found.detail))
-            .collect();
+        let bad: Vec<String> = findings.iter().filter(|found| !found.ok).map(ToString::to_string).collect();
         if bad.is_empty() {
             return Ok(findings);
         }
@@ -115,6 +110,18 @@ impl Session {
             .now("no step was begun")
             .hint("mend what is named, then run again (or resume)")
             .into())
+    }
+
+    /// Writes findings to the journal.
+    pub(super) fn record(&self, findings: &[Finding]) -> Result<(), Fault> {
+        findings.iter().try_for_each(|found| {
+            self.log.run(Event::PreflightChecked {
+                host: found.host.clone(),
+                check: found.check.to_owned(),
+                ok: found.ok,
+                detail: found.detail.clone(),
+            })
+        })
     }
 
     fn needs_of(&self, host: &str) -> Needs {
@@ -131,7 +138,7 @@ impl Session {
         needs
     }
 
-    async fn look_at(&self, host: &str) -> Result<Vec<Finding>, Fault> {
+    pub(super) async fn look_at(&self, host: &str) -> Result<Vec<Finding>, Fault> {
         let target = self.hosts.get(host).await?;
         let finding = |check, ok, detail| Finding { host: host.to_owned(), check, ok, detail };
         let identity = target.identity();

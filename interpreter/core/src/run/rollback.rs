@@ -190,7 +190,8 @@ impl Session {
         let target = self.hosts.get(&attempt.unit.host).await?;
         let (result, begun, undos) = self.log.state(|state| {
             let Some(known) = state.unit(&attempt.unit) else { return (Value::Null, Vec::new(), 0) };
-            let begun = known.intents.iter().filter(|intent| !intent.not_done);
+            // An action's own undo also clears away a part of an effect; the step's `undo` takes back a whole one.
+            let begun = known.intents.iter().filter(|intent| step.undo.is_none() || !intent.not_done);
             (Value::from_json(&known.result), begun.cloned().collect::<Vec<Intent>>(), known.undos)
         });
         if begun.is_empty() {
@@ -385,7 +386,7 @@ impl Session {
             .walk()
             .into_iter()
             .find(|(_, step)| step.settles.as_ref().is_some_and(|settles| settles.value == debt.what));
-        let Some((_, step)) = settling else {
+        let Some((at, step)) = settling else {
             return Err(
                 Fault::failed(format!("settle {}", debt.what), "no step of the runbook settles it").into()
             );
@@ -397,15 +398,41 @@ impl Session {
             only: Some(debt.hosts.iter().cloned().collect()),
             ..Place::default()
         };
-        if step.hosts.is_some() {
+        if let Some(choice) = &step.hosts {
+            let mut hosts = choice.resolve(&self.hosts.groups()).unwrap_or_default();
+            hosts.retain(|host| debt.hosts.contains(host));
+            // None is a fault, which the step itself tells.
+            if !hosts.is_empty() {
+                let (step, hosts) =
+                    (format!("{}/{}", place.prefix, step.id.value), self.latest_first(&at, hosts));
+                self.log.run(Event::StepPinned { step, hosts, items: None })?;
+            }
             return self.step(step, &place).await;
         }
         // A settling step inside another runs on the hosts of that one.
-        for host in debt.hosts {
+        for host in self.latest_first(&at, debt.hosts.into_iter().collect()) {
             let there = Place { host: Some(host), ..place.clone() };
             self.step(step, &there).await?;
         }
         Ok(())
+    }
+
+    /// Hosts in the reverse of the order in which a settling step last had an effect on them, those without any at
+    /// the end. Where the new files broke a daemon when it was restarted, the run went no further: that host comes
+    /// first, before the checks on any other could miss it.
+    fn latest_first(&self, settling: &str, mut hosts: Vec<String>) -> Vec<String> {
+        let inside = |path: &str| {
+            path.strip_prefix(settling).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let latest: BTreeMap<String, usize> = self.log.state(|state| {
+            let effects = state.units.iter().enumerate().filter(|(_, (id, unit))| {
+                let had_one = |intent: &Intent| !intent.action.is_empty() && intent.may_have_changed();
+                inside(&canonical(&id.step)) && unit.intents.iter().any(had_one)
+            });
+            effects.map(|(number, (id, _))| (id.host.clone(), number)).collect()
+        });
+        hosts.sort_by_key(|host| std::cmp::Reverse(latest.get(host).copied()));
+        hosts
     }
 
     fn check_paid(&self) -> Result<(), Stop> {

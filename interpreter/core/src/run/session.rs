@@ -191,6 +191,9 @@ impl Sink for UnitSink {
     }
 
     fn note(&self, text: &str) {
+        if self.quiet {
+            return;
+        }
         let note = keybook_api::Event::UnitNote { text: text.to_owned() };
         let _ = self.session.log.unit(&self.unit, self.attempt, note);
     }

@@ -112,12 +112,22 @@ impl<'s> Attempt<'s> {
 
     fn record_failure(&self, fault: Fault, before_effect: bool, wrote: Vec<Touched>, begun: Instant) -> Stop {
         let fault = if self.unit.host == super::hosts::LOCAL { fault } else { fault.on(&self.unit.host) };
-        let fault = fault.at(&self.step.span);
+        let fault = self.concealed(fault).at(&self.step.span);
         let event = Event::UnitFailed { fault: info(&fault), before_effect, wrote, took_ms: millis(begun) };
         match self.write(event) {
             Ok(()) => Stop::Fault(fault),
             Err(journal) => Stop::Fault(journal),
         }
+    }
+
+    /// A fault of a secret step may quote what its command printed, so only its kind and place are told.
+    pub(super) fn concealed(&self, fault: Fault) -> Fault {
+        if !self.step.secret {
+            return fault;
+        }
+        let cause = format!("{} (the step is secret, so no more is told)", kind_word(fault.kind));
+        let told = Fault::new(fault.kind, format!("carry out {}", self.unit), cause);
+        Fault { host: fault.host, at: fault.at, ..told }
     }
 
     async fn prepare(&mut self) -> Result<Prepared, Stop> {
@@ -226,8 +236,8 @@ impl<'s> Attempt<'s> {
 
     pub(super) async fn facts(&self, target: &Arc<dyn Target>) -> Result<Map, Stop> {
         let facts = self.read_facts(target).await?;
-        let json: IndexMap<_, _> =
-            facts.iter().map(|(name, value)| (name.clone(), value.to_json())).collect();
+        let shown = |value: &Value| if self.step.secret { serde_json::Value::Null } else { value.to_json() };
+        let json: IndexMap<_, _> = facts.iter().map(|(name, value)| (name.clone(), shown(value))).collect();
         self.write(Event::UnitFacts { facts: json })?;
         Ok(facts)
     }
@@ -324,7 +334,12 @@ pub fn digest(args: &Args) -> String {
 }
 
 pub(super) fn planned(plan: &Plan) -> Event {
-    Event::UnitPlanned { change: plan.change.clone(), lines: plan.lines.clone(), diffs: plan.diffs.clone() }
+    Event::UnitPlanned {
+        change: plan.change.clone(),
+        lines: plan.lines.clone(),
+        diffs: plan.diffs.clone(),
+        basis: sha256_hex(plan.basis.as_bytes()),
+    }
 }
 
 fn hide(plan: Plan) -> Plan {

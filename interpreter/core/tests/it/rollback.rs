@@ -251,10 +251,58 @@ async fn a_settling_that_is_stopped_is_gone_on_with() {
     assert_eq!(bench.start().await.exit, 0);
     bench.person.will_answer([Some(Answer::Run), None]);
     let outcome = bench.roll_back().await;
-    assert_eq!((outcome.exit, outcome.owed), (6, vec!["restart@b".to_owned()]));
+    assert_eq!((outcome.exit, outcome.owed), (6, vec!["restart@a".to_owned()]));
     let outcome = bench.roll_back().await;
     assert_eq!((outcome.exit, outcome.owed.len()), (5, 0), "{}", outcome.reason);
     assert_eq!(["a", "b"].map(|host| bench.world.effects(host, "bounce")), [2, 2]);
+}
+
+/// Hosts whose settling was asked about in rollbacks, in order.
+fn settled_again(bench: &Bench) -> Vec<String> {
+    let asked = bench.person.asked().into_iter().filter(|unit| unit.starts_with("rollback/"));
+    asked.map(|unit| unit.rsplit_once('@').unwrap().1.to_owned()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_host_that_was_settled_last_is_settled_first() {
+    let bench = Bench::new(OWING);
+    assert_eq!(bench.start().await.exit, 0);
+    let outcome = bench.roll_back().await;
+    assert_eq!(outcome.exit, 5, "{}", outcome.reason);
+    assert_eq!(settled_again(&bench), ["c", "b", "a"]);
+}
+
+/// As a restart: what looks before it changes nothing, and one that is broken lets no other be restarted.
+const BREAKING: &str = "steps:
+  - { id: install, hosts: master, owes: { what: restart }, t.put: { path: /etc/f, content: new } }
+  - id: bounce
+    hosts: master
+    settles: restart
+    gate: { ask: \"Restart ${host.name}?\" }
+    steps:
+      - { id: look, t.read: { path: /etc/g } }
+      - { id: effect, t.run: { script: effect bounce } }
+";
+
+#[tokio::test(start_paused = true)]
+async fn the_host_that_broke_is_settled_before_those_that_were_and_those_that_were_not() {
+    let bench = Bench::new(BREAKING);
+    for host in ["a", "b", "c"] {
+        bench.world.put(host, "/etc/g", "");
+    }
+    bench.world.trouble("b", "exec", "effect bounce", How::Fails("it does not start"));
+    assert_eq!(bench.start().await.exit, 1);
+    assert_eq!(bench.world.effects("a", "bounce"), 1);
+    // A rollback that gets no further than the look keeps the order, however often it is tried.
+    bench.world.trouble("b", "read", "/etc/g", How::Fails("another is broken"));
+    assert_eq!(bench.roll_back().await.exit, 6);
+    assert_eq!(settled_again(&bench), ["b"]);
+    bench.world.trouble("a", "exec", "effect bounce", How::Fails("it does not start"));
+    assert_eq!(bench.roll_back().await.exit, 6);
+    assert_eq!(settled_again(&bench), ["b", "b", "a"]);
+    let outcome = bench.roll_back().await;
+    assert_eq!(outcome.exit, 5, "{}", outcome.reason);
+    assert_eq!(settled_again(&bench), ["b", "b", "a", "a", "c"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -284,7 +332,7 @@ async fn a_settling_step_inside_another_runs_on_the_hosts_of_that_one() {
   - id: all
     hosts: master
     steps:
-      - { id: bounce, settles: restart, t.run: { script: \"effect bounce\" } }
+      - { id: bounce, settles: restart, gate: { ask: ok }, t.run: { script: effect bounce } }
 ",
     )
     .masters(&["a", "b"]);
@@ -292,6 +340,7 @@ async fn a_settling_step_inside_another_runs_on_the_hosts_of_that_one() {
     let outcome = bench.roll_back().await;
     assert_eq!(outcome.exit, 5, "{}", outcome.reason);
     assert_eq!(["a", "b", "local"].map(|host| bench.world.effects(host, "bounce")), [2, 2, 0]);
+    assert_eq!(settled_again(&bench), ["b", "a"]);
 }
 
 #[tokio::test(start_paused = true)]

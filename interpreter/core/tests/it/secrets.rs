@@ -66,6 +66,21 @@ async fn a_secret_step_shows_neither_arguments_nor_output_nor_result() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_secret_step_that_fails_tells_neither_its_facts_nor_its_result() {
+    let bench = Bench::new(
+        "steps:
+  - { id: s, hosts: \"master[0]\", secret: true, facts: { f: { t.read: { path: /etc/f } } }, gate: { ask: ok, show: [facts] }, t.run: { script: \"say quiet-please\" }, expect: facts.f == result.stdout + '!' }
+",
+    );
+    bench.world.put("a", "/etc/f", "quiet-please");
+    let outcome = bench.start().await;
+    assert_eq!(outcome.exit, 1, "{}", outcome.reason);
+    let shown = format!("{outcome:?} {:?} {}", bench.person.cards.lock().unwrap(), journal(&bench));
+    assert!(!shown.contains("quiet-please"), "{shown}");
+    assert!(outcome.reason.contains("the step is secret"), "{}", outcome.reason);
+}
+
+#[tokio::test(start_paused = true)]
 async fn output_is_cut_and_journaled_line_by_line() {
     let bench = Bench::new(&format!(
         "steps:\n  - {{ id: s, hosts: \"master[0]\", t.run: {{ script: \"say {}\" }} }}\n",

@@ -302,6 +302,33 @@ async fn a_host_added_by_a_step_is_known_to_the_next_and_after_a_resume() {
     assert_eq!(outcome.exit, 0, "{}", outcome.reason);
     assert_eq!(bench.world.effects("n1", "there"), 1);
     assert_eq!(bench.world.locked_by("n1"), None);
+    let Event::LockTaken { hosts } = &bench.events("lock.taken")[1] else { panic!() };
+    assert_eq!(hosts, &["n1"], "it was locked as soon as it was known");
+    let checked = bench.events("preflight.checked").into_iter();
+    assert!(
+        checked.filter(|event| matches!(event, Event::PreflightChecked { host, .. } if host == "n1")).count()
+            > 2
+    );
+}
+
+/// Another run works on the host that was found: nothing is done there.
+#[tokio::test(start_paused = true)]
+async fn a_host_added_by_a_step_may_be_held_by_another_run() {
+    let bench = Bench::new(
+        "steps:
+  - { id: add, hosts: \"master[0]\", t.add: { group: added, name: n1 } }
+  - { id: there, hosts: added, t.run: { script: effect there } }
+",
+    );
+    bench.world.put(
+        "n1",
+        "/var/lib/keybook/lock-c1.json",
+        "{\"run\":\"other\",\"cluster\":\"c1\",\"holder\":\"somebody\",\"since\":\"2026-01-01T00:00:00Z\"}",
+    );
+    let outcome = bench.start().await;
+    assert_eq!(outcome.exit, 7, "{}", outcome.reason);
+    assert!(outcome.reason.contains("other"), "{}", outcome.reason);
+    assert_eq!(bench.world.effects("n1", "there"), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -126,6 +126,7 @@ impl Bench {
             hosts: names.map(|name| (name.clone(), HostSpec::named(name.as_str()))).collect(),
             groups: self.groups.clone(),
             secrets: IndexMap::new(),
+            jumps: IndexMap::new(),
         }
     }
 

@@ -47,12 +47,12 @@ pub(super) fn certificate(der: &[u8], place: Place) -> Result<Certificate, PkiEr
     })
 }
 
-fn oid(oid: &Oid<'_>, place: Place) -> Result<ObjectIdentifier, PkiError> {
+pub(crate) fn oid(oid: &Oid<'_>, place: Place) -> Result<ObjectIdentifier, PkiError> {
     ObjectIdentifier::from_bytes(oid.as_bytes())
         .map_err(|_| place.damaged("it has an object identifier that cannot be read"))
 }
 
-fn public_key(spki: &SubjectPublicKeyInfo<'_>, place: Place) -> Result<PublicKey, PkiError> {
+pub(crate) fn public_key(spki: &SubjectPublicKeyInfo<'_>, place: Place) -> Result<PublicKey, PkiError> {
     let bits = spki.subject_public_key.data.to_vec();
     let algorithm = oid(&spki.algorithm.algorithm, place)?;
     let (kind, name) = if algorithm == algorithm::RSA {

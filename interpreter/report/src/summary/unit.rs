@@ -47,7 +47,7 @@ impl UnitSummary {
                 self.skip = Some(Skip { reason: *reason, detail: detail.clone() });
                 self.end(UnitStatus::Skipped, at);
             }
-            Event::UnitPlanned { change, lines, diffs } => {
+            Event::UnitPlanned { change, lines, diffs, .. } => {
                 self.change = Some(change.clone());
                 self.lines.clone_from(lines);
                 self.diffs.clone_from(diffs);

@@ -249,6 +249,7 @@ impl Journal {
         self.unit(
             id,
             Event::UnitPlanned {
+                basis: String::new(),
                 change: Change::Will,
                 lines: vec![
                     "sign a new certificate for CN=etcd-ca with the key /srv/kubernetes/etcd-ca-key.pem"
@@ -282,6 +283,7 @@ impl Journal {
         self.unit(
             id,
             Event::UnitPlanned {
+                basis: String::new(),
                 change: Change::Will,
                 lines: vec!["write 3 files below /srv/kubernetes".into()],
                 diffs: diffs(),
@@ -411,7 +413,12 @@ pub fn failure() -> Vec<Record> {
     journal.push(
         Some(id),
         2,
-        Event::UnitPlanned { change: Change::Will, lines: Vec::new(), diffs: Vec::new() },
+        Event::UnitPlanned {
+            change: Change::Will,
+            lines: Vec::new(),
+            diffs: Vec::new(),
+            basis: String::new(),
+        },
     );
     journal.wait(200).push(
         Some(id),

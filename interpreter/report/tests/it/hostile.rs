@@ -40,7 +40,12 @@ fn records(text: &str, number: i64) -> Vec<Record> {
     let id = UnitId { step: own(), host: own(), item: Some(own()) };
     let unit_events = [
         Event::UnitFacts { facts: [(own(), certificate.clone())].into_iter().collect() },
-        Event::UnitPlanned { change: Change::CannotKnow(own()), lines: vec![own()], diffs: vec![diff] },
+        Event::UnitPlanned {
+            change: Change::CannotKnow(own()),
+            lines: vec![own()],
+            diffs: vec![diff],
+            basis: String::new(),
+        },
         Event::UnitPlanChanged { detail: own() },
         Event::GateAsked { question: own(), irreversible: true },
         Event::GateAnswered { answer: Answer::Run, by: own(), via: Via::Inbox, why: own() },

@@ -193,11 +193,11 @@ impl<'a> Progress<'a> {
                 Ok(Outcome { status: *status, stdout: self.out.capture, stderr: self.err.capture, took })
             }
             (Some(Mark::End { status, .. }), Some(_), _) => Err(self
-                .fault(FaultKind::Failed, "its receipt on the host could not be completed")
+                .fault(FaultKind::Unknown, "its receipt on the host could not be completed")
                 .now(format!("the command ended with status {status}"))
                 .hint("make room where the host keeps /var/lib/keybook")),
             (Some(Mark::Twice), ..) => Err(self
-                .fault(FaultKind::Failed, "its receipt on the host says that it began before")
+                .fault(FaultKind::Unknown, "its receipt on the host says that it began before")
                 .now("it was not run a second time")),
             (Some(Mark::Never), ..) => Err(self
                 .fault(FaultKind::Failed, "its receipt on the host was given up: it took too long to begin")
