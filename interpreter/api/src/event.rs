@@ -386,6 +386,12 @@ pub enum Event {
         /// The line, secrets redacted, cut at 4096 characters.
         line: String,
     },
+    /// Something for the operator that is about the whole run (from a hook).
+    #[serde(rename = "run.note")]
+    RunNote {
+        /// The text.
+        text: String,
+    },
     /// Something for the operator.
     #[serde(rename = "unit.note")]
     UnitNote {

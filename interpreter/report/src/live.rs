@@ -245,6 +245,7 @@ fn host_entry(event: &Event) -> Entry {
         Event::PreflightChecked { host, check, ok: false, detail } => {
             (QUIET, Tone::Bad, format!("{host}: preflight failed: {check}: {detail}"))
         }
+        Event::RunNote { text } => (NORMAL, Tone::Plain, format!("note: {text}")),
         Event::LockTaken { hosts } => (VERBOSE, Tone::Dim, format!("lock taken on {}", hosts.join(", "))),
         Event::LockReleased { hosts } => {
             (VERBOSE, Tone::Dim, format!("lock released on {}", hosts.join(", ")))

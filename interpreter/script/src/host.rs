@@ -292,6 +292,11 @@ impl ScriptHost {
         Ok(joined(&pieces, secret))
     }
 
+    /// The hooks whose functions expressions can call.
+    pub fn hooks_in_use(&self) -> Option<&Hooks> {
+        self.hooks.as_ref()
+    }
+
     /// Calls a function of hooks.rhai. `None` when it has none of that name. Blocks, also while actions run;
     /// `calls` is used on this thread.
     ///

@@ -1,10 +1,10 @@
 //! Reads a runbook's folder.
 
 use super::{Runbook, decode::Decoder};
-use crate::journal::format::sha256_hex;
+use crate::{journal::format::sha256_hex, run::hooks::HOOKS};
 use indexmap::IndexMap;
 use keybook_api::{Diagnostic, Fault, Registry, SourceText};
-use keybook_script::ScriptHost;
+use keybook_script::{HookFn, Hooks, ScriptHost};
 use keybook_source::Node;
 use std::{
     collections::HashMap,
@@ -72,7 +72,10 @@ pub fn load(
         let hooks_text = read_text(&hooks_path)
             .map_err(|error| LoadError::Fault(Fault::usage(format!("read {hooks_file}"), error)))?;
         match script.hooks(&SourceText::verbatim(&hooks_text, hooks_file.as_str(), 1, 1)) {
-            Ok(hooks) => script = script.with_hooks(&hooks),
+            Ok(hooks) => {
+                problems.extend(wrong_hooks(&hooks));
+                script = script.with_hooks(&hooks);
+            }
             Err(found) => problems.extend(found),
         }
         digest.push('\0');
@@ -115,6 +118,18 @@ pub fn load(
         }),
         _ => Err(LoadError::Invalid { problems: errors.into_iter().chain(warnings).collect(), sources }),
     }
+}
+
+/// Hooks with another number of parameters than they are called with.
+fn wrong_hooks(hooks: &Hooks) -> Vec<Diagnostic> {
+    let wrong = |function: &HookFn| {
+        let (name, params) = HOOKS.iter().find(|(name, _)| *name == function.name)?;
+        (function.params.len() != *params).then(|| {
+            let message = format!("the hook `{name}` has {params} parameters, not {}", function.params.len());
+            Diagnostic::error("hook-params", message, function.span.clone())
+        })
+    };
+    hooks.functions().iter().filter_map(wrong).collect()
 }
 
 /// The step libraries beside a runbook: `lib/NAME.yaml`. They count for the digest, by name and text.

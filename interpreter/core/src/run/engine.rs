@@ -86,7 +86,8 @@ pub async fn start(setup: Setup, journal: &Path) -> Result<Outcome, Fault> {
     let cluster = setup.inventory.cluster.clone();
     let session = session(setup, writer, State::default())?;
     session.log.run(opened)?;
-    let outcome = match begin(&session, &cluster, &holder).await {
+    let begun = both_in_turn(begin(&session, &cluster, &holder).await, session.before_run()).await;
+    let outcome = match begun {
         Ok(()) => forward(&session, &cluster).await,
         Err(stop) => at_rest(stop),
     };
@@ -108,7 +109,8 @@ pub async fn resume(
     let pinned = (!accepted.is_empty()).then(|| Box::new(pinned(&setup)));
     let session = session(setup, writer, state)?;
     session.log.run(Event::RunResumed { operator: holder.clone(), unattended, accepted, pinned })?;
-    let outcome = match come_back(&session, &cluster, &holder, interrupted).await {
+    let back = come_back(&session, &cluster, &holder, interrupted).await;
+    let outcome = match both_in_turn(back, session.before_run()).await {
         Ok(()) => forward(&session, &cluster).await,
         Err(stop) => at_rest(stop),
     };
@@ -257,6 +259,15 @@ async fn take_back(
     session.unlock(cluster).await
 }
 
+/// The second only when the first went well.
+async fn both_in_turn(
+    first: Result<(), Stop>,
+    second: impl Future<Output = Result<(), Stop>>,
+) -> Result<(), Stop> {
+    first?;
+    second.await
+}
+
 /// The worse of two outcomes.
 fn both(first: Result<(), Stop>, second: Result<(), Stop>) -> Result<(), Stop> {
     match (first, second) {
@@ -312,6 +323,7 @@ async fn close(session: Arc<Session>, outcome: (RunStatus, Option<Stop>)) -> Res
         _ => exit_code(status),
     };
     let reason = stop.as_ref().map(Stop::reason).unwrap_or_default();
+    session.after_run(status, &reason).await;
     let owed = owed(&session);
     let ended = Event::RunEnded { status, exit, reason: reason.clone(), owed: owed.clone() };
     let written = session.log.run(ended);

@@ -6,6 +6,7 @@ pub mod dry;
 mod effect;
 pub mod engine;
 mod gate;
+pub mod hooks;
 pub mod hosts;
 pub mod lock;
 pub mod log;

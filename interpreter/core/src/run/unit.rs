@@ -136,6 +136,7 @@ impl<'s> Attempt<'s> {
         {
             return self.leave_out(SkipReason::When, "its condition is false");
         }
+        self.session.before_step(self.step, &self.unit, self.number).await?;
         let target = self.session.hosts.get(&self.unit.host).await?;
         let facts = self.facts(&target).await?;
         self.scope.insert("facts".to_owned(), Value::Map(facts));

@@ -240,7 +240,8 @@ impl Session {
             Work::Action(_) => atomic,
         };
         let cancel = if unstoppable { Cancel::new() } else { self.cancel.clone() };
-        match &step.work {
+        let told = unit.clone();
+        let outcome = match &step.work {
             Work::Steps(children) => {
                 let inside = Place {
                     prefix: path.to_owned(),
@@ -259,6 +260,24 @@ impl Session {
                 attempt.ask_each &= !place.atomic;
                 self.leaf(attempt).await
             }
+        };
+        self.tell_hooks(step, &told, &outcome).await;
+        outcome
+    }
+
+    /// `after_step` for a unit that is done now, `on_failure` for one that failed itself.
+    async fn tell_hooks(self: &Arc<Self>, step: &Step, unit: &UnitId, outcome: &Result<(), Stop>) {
+        let (state, attempt, result) = self.log.state(|state| {
+            let known = state.unit(unit);
+            let result = known.map_or(Value::Null, |known| Value::from_json(&known.result));
+            (state.unit_state(unit), known.map_or(0, |known| known.attempt), result)
+        });
+        match (state, outcome) {
+            (UnitState::Done, Ok(())) => self.after_step(step, unit, attempt, &result).await,
+            (UnitState::Failed | UnitState::Unknown, Err(Stop::Fault(fault))) => {
+                self.on_failure(step, unit, attempt, fault).await;
+            }
+            _ => {}
         }
     }
 

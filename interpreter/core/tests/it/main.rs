@@ -8,6 +8,7 @@ mod crashes;
 mod decoder;
 mod doubts;
 mod gates;
+mod hooks;
 mod libraries;
 mod preflight;
 mod rollback;

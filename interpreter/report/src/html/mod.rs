@@ -90,6 +90,9 @@ fn page_header(html: &mut Html, run: &RunSummary) {
             } else {
                 fact("Still owed", &run.owed.join(", "));
             }
+            if !run.notes.is_empty() {
+                fact("Notes", &run.notes.join("; "));
+            }
         });
     });
 }

@@ -32,6 +32,7 @@ pub fn render(run: &RunSummary, color: bool, width: usize) -> String {
     resumes(&mut page, run);
     rollback(&mut page, run);
     owed(&mut page, run);
+    notes(&mut page, run);
     go_on(&mut page, run);
     page.finish()
 }
@@ -47,6 +48,7 @@ pub fn ending(run: &RunSummary, color: bool, width: usize) -> String {
     field(&mut page, "units", &all, Tone::Plain);
     certificates::write(&mut page, run);
     owed(&mut page, run);
+    notes(&mut page, run);
     go_on(&mut page, run);
     page.finish()
 }
@@ -219,6 +221,16 @@ fn rollback(page: &mut Page, run: &RunSummary) {
     }
     for path in &rollback.differing {
         page.hang("    - ", path, Tone::Bad);
+    }
+}
+
+fn notes(page: &mut Page, run: &RunSummary) {
+    if run.notes.is_empty() {
+        return;
+    }
+    page.heading("Notes");
+    for note in &run.notes {
+        page.hang("  - ", note, Tone::Plain);
     }
 }
 

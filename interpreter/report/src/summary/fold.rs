@@ -154,6 +154,7 @@ fn open(record: &Record) -> Option<RunSummary> {
         exit: None,
         reason: String::new(),
         owed: Vec::new(),
+        notes: Vec::new(),
         times: Times::default(),
         head: None,
         records: 0,
@@ -301,6 +302,7 @@ fn add_host_event(summary: &mut RunSummary, record: &Record) {
                 }),
             }
         }
+        Event::RunNote { text } => summary.notes.push(text.clone()),
         Event::PreflightChecked { host, check, ok, detail } => {
             let finding = Finding {
                 at: record.time.clone(),

@@ -62,6 +62,8 @@ pub struct RunSummary {
     pub reason: String,
     /// Obligations still owed, `what@host`.
     pub owed: Vec<String>,
+    /// Notes about the run as a whole, from its hooks.
+    pub notes: Vec<String>,
     /// Where the time went.
     pub times: Times,
     /// Hash of the journal's last line; `None` until [`RunSummary::with_head`] sets it.

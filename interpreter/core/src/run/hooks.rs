@@ -1,0 +1,215 @@
+//! The hooks of hooks.rhai: functions that a run calls at fixed moments. They may look (read-only actions) and tell
+//! (notes), never change: so nothing has to be taken back, and calling one again on resume does no harm.
+//!
+//! | hook | called | when it fails |
+//! |---|---|---|
+//! | `before_run(run)` | after preflight and lock, also on resume | the run stops before its next step |
+//! | `after_run(run, outcome)` | at the end, however it ended | a note |
+//! | `before_step(unit)` | before a unit whose `when` holds | the unit fails, nothing was changed |
+//! | `after_step(unit, result)` | after a unit is done | a note |
+//! | `on_failure(unit, fault)` | after a unit failed | a note |
+
+use super::{hosts::LOCAL, session::Session, stop::Stop};
+use crate::model::Step;
+use keybook_api::{
+    Args, Cancel, Effect, Event, Fault, Map, RunId, UnitId, Value, event::RunStatus, value::map,
+};
+use keybook_script::{HostCalls, ScriptError};
+use std::{sync::Arc, time::Duration};
+
+/// The hooks and how many parameters each has.
+pub const HOOKS: [(&str, usize); 5] =
+    [("before_run", 1), ("after_run", 2), ("before_step", 1), ("after_step", 2), ("on_failure", 2)];
+
+/// How long a hook may take in all, its actions included.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// What a hook can reach: the session, for actions on hosts.
+struct Calls {
+    session: Arc<Session>,
+    /// Whose hook it is; that of a run has none.
+    unit: Option<UnitId>,
+    attempt: u32,
+    cancel: Cancel,
+    runtime: tokio::runtime::Handle,
+}
+
+impl HostCalls for Calls {
+    fn call(&self, action: &str, args: Map) -> Result<Value, String> {
+        self.runtime.block_on(self.act(action, args)).map_err(|fault| fault.to_string())
+    }
+
+    fn note(&self, text: &str) {
+        self.session.hook_note(self.unit.as_ref(), self.attempt, text);
+    }
+}
+
+impl Calls {
+    /// `family.verb` on the unit's host, or `family.verb@host`.
+    async fn act(&self, asked: &str, args: Map) -> Result<Value, Fault> {
+        let (name, host) = match asked.split_once('@') {
+            Some((name, host)) => (name, host.to_owned()),
+            None => (asked, self.unit.as_ref().map_or_else(|| LOCAL.to_owned(), |unit| unit.host.clone())),
+        };
+        let attempted = || format!("use `{name}` in a hook");
+        let action = self.session.registry.get(name).cloned();
+        let action = action.ok_or_else(|| Fault::usage(attempted(), "there is no such action"))?;
+        if action.spec().effect != Effect::Reads {
+            return Err(Fault::usage(attempted(), "it is not read-only").hint(
+                "what changes something belongs in a step, where it has a gate, a backup and a way back",
+            ));
+        }
+        keybook_api::action::check_args(action.spec(), &args)?;
+        Session::learn(&self.session.redactor, &Value::Map(args.clone()));
+        let target = self.session.hosts.get(&host).await?;
+        let unit = self.unit.clone().unwrap_or_else(|| UnitId {
+            step: "hook".to_owned(),
+            host: host.clone(),
+            item: None,
+        });
+        let ctx = self.session.ctx(target, &unit, self.attempt, false, self.cancel.clone());
+        let applied = action.apply(&ctx, &Args(args)).await?;
+        Session::learn(&self.session.redactor, &applied.value);
+        Ok(applied.value)
+    }
+}
+
+impl Session {
+    /// `before_run`: its failure stops the run.
+    pub(super) async fn before_run(self: &Arc<Self>) -> Result<(), Stop> {
+        Ok(self.hook("before_run", None, vec![self.run_value()]).await?)
+    }
+
+    /// `after_run`: the run has ended, whatever it says.
+    pub(super) async fn after_run(self: &Arc<Self>, status: RunStatus, reason: &str) {
+        let outcome = map([
+            ("status", serde_json::to_value(status).map_or(Value::Null, |json| Value::from_json(&json))),
+            ("reason", reason.into()),
+        ]);
+        let called = self.hook("after_run", None, vec![self.run_value(), Value::Map(outcome)]).await;
+        self.told(None, 0, "after_run", called);
+    }
+
+    /// `before_step`: its failure fails the unit before anything is changed.
+    pub(super) async fn before_step(
+        self: &Arc<Self>,
+        step: &Step,
+        unit: &UnitId,
+        attempt: u32,
+    ) -> Result<(), Fault> {
+        self.hook("before_step", Some((unit, attempt)), vec![self.unit_value(step, unit, attempt)]).await
+    }
+
+    /// `after_step`: the unit is done, whatever it says.
+    pub(super) async fn after_step(
+        self: &Arc<Self>,
+        step: &Step,
+        unit: &UnitId,
+        attempt: u32,
+        result: &Value,
+    ) {
+        let result = if step.secret { Value::Null } else { result.clone() };
+        let args = vec![self.unit_value(step, unit, attempt), result];
+        let called = self.hook("after_step", Some((unit, attempt)), args).await;
+        self.told(Some(unit), attempt, "after_step", called);
+    }
+
+    /// `on_failure`: the unit has failed, whatever it says.
+    pub(super) async fn on_failure(
+        self: &Arc<Self>,
+        step: &Step,
+        unit: &UnitId,
+        attempt: u32,
+        fault: &Fault,
+    ) {
+        let text = |text: &str| Value::from(self.redactor.text(text));
+        let told = map([
+            ("kind", super::stop::kind_word(fault.kind).into()),
+            ("attempted", text(&fault.attempted)),
+            ("cause", text(&fault.cause)),
+            ("now", fault.now_true.as_deref().map(text).unwrap_or_default()),
+        ]);
+        let args = vec![self.unit_value(step, unit, attempt), Value::Map(told)];
+        let called = self.hook("on_failure", Some((unit, attempt)), args).await;
+        self.told(Some(unit), attempt, "on_failure", called);
+    }
+
+    /// What went wrong in a hook that comes too late to stop anything is told.
+    fn told(&self, unit: Option<&UnitId>, attempt: u32, hook: &str, called: Result<(), Fault>) {
+        if let Err(fault) = called {
+            self.hook_note(unit, attempt, &format!("the hook `{hook}` failed: {fault}"));
+        }
+    }
+
+    fn hook_note(&self, unit: Option<&UnitId>, attempt: u32, text: &str) {
+        let text = text.to_owned();
+        // A journal that cannot be written is found at the next durable record.
+        let _ = match unit {
+            Some(unit) => self.log.unit(unit, attempt, Event::UnitNote { text }),
+            None => self.log.run(Event::RunNote { text }),
+        };
+    }
+
+    fn run_value(&self) -> Value {
+        let groups = self.hosts.groups().into_iter().map(|(name, members)| (name, members.into()));
+        let shown = self.inputs.iter().filter(|(_, value)| !matches!(value, Value::Secret(_)));
+        let inputs = shown.map(|(name, value)| (name.clone(), value.clone()));
+        Value::Map(map([
+            ("id", RunId::as_str(&self.id).into()),
+            ("runbook", self.runbook.name.value.as_str().into()),
+            ("cluster", self.hosts.cluster().into()),
+            ("sandbox", self.options.sandbox.into()),
+            ("unattended", self.options.unattended.into()),
+            ("inputs", Value::Map(inputs.collect())),
+            ("groups", Value::Map(groups.collect())),
+        ]))
+    }
+
+    fn unit_value(&self, step: &Step, unit: &UnitId, attempt: u32) -> Value {
+        Value::Map(map([
+            ("id", unit.to_string().into()),
+            ("step", unit.step.as_str().into()),
+            ("title", step.title.as_str().into()),
+            ("action", step.action().into()),
+            ("host", unit.host.as_str().into()),
+            ("item", unit.item.as_deref().into()),
+            ("attempt", i64::from(attempt).into()),
+        ]))
+    }
+
+    async fn hook(
+        self: &Arc<Self>,
+        name: &'static str,
+        unit: Option<(&UnitId, u32)>,
+        args: Vec<Value>,
+    ) -> Result<(), Fault> {
+        let Some(hooks) = self.script.hooks_in_use().filter(|hooks| hooks.params_of(name).is_some()).cloned()
+        else {
+            return Ok(());
+        };
+        let cancel = self.cancel.child_token();
+        let calls = Calls {
+            session: Arc::clone(self),
+            unit: unit.map(|(unit, _)| unit.clone()),
+            attempt: unit.map_or(0, |(_, attempt)| attempt),
+            cancel: cancel.clone(),
+            runtime: tokio::runtime::Handle::current(),
+        };
+        let script = Arc::clone(&self.script);
+        let token = cancel.clone();
+        let work = tokio::task::spawn_blocking(move || script.call_hook(&hooks, name, args, &calls, &token));
+        let attempted = || format!("call the hook `{name}`");
+        let ended = match tokio::time::timeout(PATIENCE, work).await {
+            Ok(ended) => ended,
+            Err(_) => {
+                cancel.cancel();
+                return Err(Fault::failed(attempted(), "it takes longer than 10 minutes"));
+            }
+        };
+        match ended {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(ScriptError { message, span })) => Err(Fault::failed(attempted(), message).at(&span)),
+            Err(broken) => Err(Fault::failed(attempted(), broken)),
+        }
+    }
+}
