@@ -1,12 +1,15 @@
 //! Rollbacks on real clusters: every file is as before, and etcd serves the old certificate as another process.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+use keybook_api::Event;
 use keybook_tests::{
-    cli::Keybook,
+    cli::{Keybook, root},
     lab::{Lab, answers},
     proof::{Before, Trio, served},
     pty::Terminal,
+    sandbox::copy,
 };
+use std::fs;
 
 const PROMPT: &str = "[r]un, [s]kip, [d]etails, roll [b]ack, [q] stop here";
 
@@ -94,8 +97,9 @@ fn lab_rollback_from_the_last_gate() {
     terminal.answer("roll back");
     terminal.prompted("[y]es, [n]o");
     terminal.answer("yes");
-    // The restarts of the rollback ask as well.
-    for name in &lab.masters {
+    // The restarts of the rollback ask as well: the node that was restarted last comes first, then the one before it,
+    // then the one that still runs with the old ones.
+    for name in [1, 0, 2].map(|number| &lab.masters[number]) {
         let card = terminal.prompted(PROMPT);
         assert!(card.contains(&format!("Restart etcd and the API server on {name}?")), "{card}");
         terminal.answer("run");
@@ -105,4 +109,72 @@ fn lab_rollback_from_the_last_gate() {
     client.lost_nothing();
     before.restored(&lab);
     before.all_restarted(&lab);
+}
+
+/// A step that gives the second master another CA file: the same CA, good for servers only. Clients there verify every
+/// etcd with it, but the etcd that is started with it takes no client. Nothing shows it before the restart, because etcd
+/// reads its certificate again for every handshake, but its CA only when it starts.
+const SERVERS_ONLY: &str = r#"  - id: spoil
+    phase: distribute
+    hosts: master[1]
+    file.copy: { from_host: "${groups.master[0]}", from: /root/servers-only.pem, to: "${inputs.srv}/etcd-ca.pem" }
+"#;
+
+/// The runbook with that step before the restarts, and with less patience.
+fn spoiling_runbook(lab: &Lab) -> String {
+    let folder = lab.scratch().join("spoiling");
+    copy(&root().join("runbooks/tos-etcd-ca"), &folder);
+    let file = folder.join("runbook.yaml");
+    let mut text = fs::read_to_string(&file).unwrap();
+    let bounce = "  - id: bounce\n";
+    for (from, to) in [(bounce, format!("{SERVERS_ONLY}{bounce}")), ("times: 90,", "times: 8,".to_owned())] {
+        assert!(text.contains(from), "the runbook has no `{from}`");
+        text = text.replace(from, &to);
+    }
+    fs::write(&file, text).unwrap();
+    folder.to_str().unwrap().to_owned()
+}
+
+/// Makes the CA file for servers only, on the master that has the CA's key.
+fn make_servers_only(lab: &Lab) {
+    let script = "cd /root && printf '%s\\n' basicConstraints=critical,CA:TRUE keyUsage=critical,keyCertSign,cRLSign \
+        subjectKeyIdentifier=hash extendedKeyUsage=serverAuth >servers-only.cnf &&
+        openssl x509 -in gencerts/etcd-ca.pem -signkey gencerts/etcd-ca-key.pem -clrext -extfile servers-only.cnf \
+        -days 3650 -out servers-only.pem";
+    lab.node(&lab.masters[0], &["sh", "-c", script]);
+}
+
+/// What a rollback is for: the second master does not come up with its new files.
+#[test]
+fn lab_rollback_of_a_master_that_the_new_files_broke() {
+    let lab = Lab::up(109, &["--nodes", "3"]);
+    let keybook = Keybook::new(lab.scratch());
+    let before = Before::of(&lab);
+    let client = lab.client();
+    make_servers_only(&lab);
+    let answers = answers(lab.scratch(), &["install@*: run", "bounce@*: run", "rollback: run"]);
+    let (inventory, answers) = (lab.inventory(), answers.to_str().unwrap());
+    let (runbook, inventory) = (spoiling_runbook(&lab), inventory.to_str().unwrap());
+    let broken = &lab.masters[1];
+    keybook
+        .call(["run", &runbook, "-i", inventory, "--unattended", "--answers", answers, "-e", "settle=1s"])
+        .with(1)
+        .says(&format!("reach what `until` asks for in bounce/healthy@{broken}"));
+    let starts = || lab.masters.iter().map(|name| lab.starts(name, "tos-etcd-tos")).collect::<Vec<_>>();
+    assert_eq!(starts(), [2, 2, 1]);
+
+    let run = keybook.latest();
+    keybook
+        .call(["rollback", &run, "--unattended", "--answers", answers])
+        .with(5)
+        .says("paths equal their originals")
+        .says("status rolled back (exit 5)");
+    client.lost_nothing();
+    before.restored(&lab);
+    before.all_restarted(&lab);
+    assert_eq!(starts(), [3, 3, 2]);
+    let settled = keybook.units(|event| matches!(event, Event::UnitDone { .. }));
+    let settled = settled.iter().filter_map(|unit| unit.strip_prefix("rollback/")?.split_once("/bounce@"));
+    let settled: Vec<&str> = settled.map(|(_, host)| host).collect();
+    assert_eq!(settled, [1, 0, 2].map(|number| lab.masters[number].as_str()), "the broken one comes first");
 }

@@ -4,7 +4,7 @@
 use keybook_api::{Event, event::RunStatus};
 use keybook_tests::{
     cli::{Ended, flat},
-    sandbox::{Bench, FIRST, MASTERS, arg, assert_same, openssl, tree},
+    sandbox::{Bench, FIRST, MASTERS, QUICK_CERTIFICATES, arg, assert_same, openssl, signal, tree},
 };
 use serde_json::Value as Json;
 use std::{fs, path::Path};
@@ -99,6 +99,80 @@ fn sandbox_run_with_five_masters() {
     let bench = Bench::new();
     bench.run("five-masters", &["-e", "settle=10ms"]).with(0);
     check_renewed(&bench, &MASTERS);
+}
+
+/// The second master has a certificate of its own, as nodes that were added later do: its names are in the new one too.
+#[test]
+fn sandbox_run_keeps_the_names_of_every_masters_certificate() {
+    let bench = Bench::new();
+    let certificates = format!(
+        "{QUICK_CERTIFICATES}  own:
+    issuer: ca
+    subject: {{ CN: etcd }}
+    key: ecdsa-p256
+    sans: [\"{}\", \"IP:172.22.25.11\", \"IP:10.77.0.11\"]
+",
+        MASTERS[1]
+    );
+    bench.scenario("own-leaf", 3, &certificates);
+    let base = bench.path("tos-etcd-ca/scenarios/three-masters.yaml");
+    let text = fs::read_to_string(&base).unwrap();
+    let pair = |hosts: &str, name: &str| {
+        format!(
+            "  - {{ hosts: {hosts}, path: /srv/kubernetes/etcd.pem, certificate: {name} }}
+  - {{ hosts: {hosts}, path: /srv/kubernetes/etcd-key.pem, key: {name} }}\n"
+        )
+    };
+    let shared = pair("[master, manager]", "etcd");
+    assert!(text.contains(&shared));
+    let own = [pair("\"master[1]\"", "own"), pair("[\"master[0]\", \"master[2]\"]", "etcd")].concat();
+    fs::write(&base, text.replace(&shared, &own)).unwrap();
+
+    bench.run("own-leaf", &["--until", "check"]).with(0);
+    let names = |host: &str| {
+        let leaf = bench.on_host(host, "/srv/kubernetes/etcd.pem");
+        openssl(&["x509", "-in", arg(&leaf), "-noout", "-ext", "subjectAltName"]).unwrap()
+    };
+    let extra = "IP Address:10.77.0.11";
+    assert_eq!([FIRST, MASTERS[1]].map(|host| names(host).contains(extra)), [false, true]);
+    bench.resume().with(0);
+    check_renewed(&bench, &MASTERS[..3]);
+    let new = names(FIRST);
+    for name in [extra, "IP Address:10.10.10.1", "IP Address:172.22.25.11"] {
+        assert_eq!(new.matches(name).count(), 1, "{name}: {new}");
+    }
+}
+
+/// Ctrl-C between the key and the certificate of a master: it gets both before the run rests.
+#[test]
+fn sandbox_run_interrupted_in_mid_installation_leaves_a_pair() {
+    let bench = Bench::new();
+    let file = bench.path("tos-etcd-ca/runbook.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    let cert = "      - id: cert\n        title: Replace etcd.pem\n";
+    assert!(text.contains(cert));
+    let pause = "      - { id: pause, wait.for: { duration: 3s } }\n";
+    fs::write(&file, text.replace(cert, &format!("{pause}{cert}"))).unwrap();
+    let mut child = bench.start(&bench.unattended("quick-three", &[]));
+    let paused = format!("install/pause@{}", MASTERS[1]);
+    bench.wait_for("the pause", |record| {
+        matches!(record.event, Event::UnitIntent { .. })
+            && record.unit.as_ref().is_some_and(|unit| unit.to_string() == paused)
+    });
+    signal(child.id(), "INT");
+    assert_eq!(child.wait().unwrap().code(), Some(8), "{}", bench.printed());
+
+    let on = |host: &str, name: &str| bench.on_host(host, &format!("/srv/kubernetes/{name}"));
+    for host in &MASTERS[..3] {
+        let key = openssl(&["pkey", "-in", arg(&on(host, "etcd-key.pem")), "-pubout"]).unwrap();
+        let cert = openssl(&["x509", "-in", arg(&on(host, "etcd.pem")), "-noout", "-pubkey"]).unwrap();
+        assert_eq!(key, cert, "{host}: key and certificate belong together");
+    }
+    let read = |host: &str| fs::read(on(host, "etcd.pem")).unwrap();
+    assert_eq!(read(FIRST), read(MASTERS[1]), "the master that was under way got all of it");
+    assert_ne!(read(FIRST), read(MASTERS[2]), "the next was not begun");
+    bench.resume().with(0);
+    check_renewed(&bench, &MASTERS[..3]);
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! Ctrl-C and SIGTERM. Before a run is under way each ends the program (130, 143). Then the first Ctrl-C stops the run
 //! in order and only the second ends the program: the journal tells on resume what was under way.
 
-use keybook_api::Cancel;
+use keybook_api::{Cancel, RunId};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::sync::OnceLock;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// The stop of the run, once there is one.
-static RUN: OnceLock<Cancel> = OnceLock::new();
+/// The stop of the run, once there is one, and the run's id.
+static RUN: OnceLock<(Cancel, String)> = OnceLock::new();
 
 /// Hears signals from here on. To be called in the runtime, before anything is asked.
 pub fn watch() {
@@ -21,12 +21,13 @@ pub fn watch() {
         };
         loop {
             tokio::select! {
-                _ = interrupt.recv() => match RUN.get().filter(|run| !run.is_cancelled()) {
+                _ = interrupt.recv() => match RUN.get().filter(|(run, _)| !run.is_cancelled()) {
                     None => leave(130, terminal.as_ref()),
-                    Some(run) => {
+                    Some((run, _)) => {
                         run.cancel();
                         // On a line of its own: a prompt may be waiting on this one.
-                        let stopping = "\nstopping in order; Ctrl-C again ends the program at once";
+                        let stopping = "\nstopping in order: a host in the middle of an atomic step is brought through \
+                                        first; Ctrl-C again ends the program at once";
                         let _ = console::Term::stderr().write_line(stopping);
                     }
                 },
@@ -37,15 +38,24 @@ pub fn watch() {
 }
 
 /// A token that the first Ctrl-C cancels from now on.
-pub fn listen() -> Cancel {
-    RUN.get_or_init(Cancel::new).clone()
+pub fn listen(run: &RunId) -> Cancel {
+    RUN.get_or_init(|| (Cancel::new(), run.to_string())).0.clone()
 }
 
 fn leave(code: i32, terminal: Option<&Termios>) -> ! {
     if let Some(settings) = terminal {
         let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, settings);
     }
-    // A progress bar hides the cursor.
-    let _ = console::Term::stderr().show_cursor();
+    let term = console::Term::stderr();
+    if term.is_term() {
+        // A progress bar hides the cursor.
+        let _ = term.show_cursor();
+    }
+    if let Some((_, run)) = RUN.get() {
+        let _ = term.write_line(&format!(
+            "\nended at once: what was under way may be half done. `keybook status {run}` shows it, `keybook resume {run}` \
+             finds out and goes on, `keybook rollback {run}` takes it back"
+        ));
+    }
     std::process::exit(code)
 }

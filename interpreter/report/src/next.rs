@@ -37,7 +37,7 @@ pub(crate) fn steps(status: RunStatus, run: &RunId) -> Vec<(String, String)> {
             vec![row("resume", "try again from the failed unit, once its cause is gone"), rollback]
         }
         RunStatus::Waiting => vec![
-            row("approve", "answer the open gate from here"),
+            (format!("keybook approve {run} UNIT"), "answer the open gate from here".to_owned()),
             row("resume", "go on and be asked at the terminal"),
             rollback,
         ],

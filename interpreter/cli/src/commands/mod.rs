@@ -79,7 +79,7 @@ impl HostKeyPolicy for AskAboutHostKeys {
         let _turn = self.one_at_a_time.lock().await;
         self.output.tell(&format!(
             "\nThe host key of {host} is not known yet: {fingerprint}\n\
-             Compare it with what the host's console shows (ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub)."
+             Compare it with what the host's console shows (for key in /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf $key; done)."
         ));
         let asked = tokio::task::spawn_blocking(|| {
             dialoguer::Input::<String>::new()

@@ -70,7 +70,7 @@ pub async fn resume(args: ResumeArgs, output: &Output) -> Result<i32, CliError> 
     if !differences.is_empty() {
         pin_accepted(&run, &opened, &loaded, &hosts, other.is_some())?;
     }
-    let cancel = signals::listen();
+    let cancel = signals::listen(&run.id);
     let company = assemble::company(&run, &args.answering, output, &cancel, &journal.records)?;
     let (limit, salt) = (opened.limit, opened.salt);
     let parts = Parts { run: run.clone(), loaded, hosts, inputs, limit, salt };

@@ -28,7 +28,7 @@ pub async fn rollback(args: RollbackArgs, output: &Output) -> Result<i32, CliErr
     let guided = !args.answering.unattended;
     let inputs = assemble::collect_inputs(&loaded, &args.inputs, &known, guided)?;
     resume::check_secrets(&opened, &inputs)?;
-    let cancel = signals::listen();
+    let cancel = signals::listen(&run.id);
     let company = assemble::company(&run, &args.answering, output, &cancel, &journal.records)?;
     let (limit, salt) = (opened.limit, opened.salt);
     let parts = Parts { run: run.clone(), loaded, hosts, inputs, limit, salt };

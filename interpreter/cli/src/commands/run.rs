@@ -25,7 +25,7 @@ pub async fn run(args: RunArgs, output: &Output) -> Result<i32, CliError> {
     let run = RunDir::create()?;
     let _claim = run.claim()?;
     pin::whole(&run.path.join("pinned"), &loaded, &hosts)?;
-    let cancel = signals::listen();
+    let cancel = signals::listen(&run.id);
     let company = assemble::company(&run, &args.answering, output, &cancel, &[])?;
     let parts =
         Parts { run: run.clone(), loaded, hosts, inputs, limit: args.sources.limit, salt: salt(&run)? };

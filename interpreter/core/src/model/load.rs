@@ -1,9 +1,9 @@
 //! Reads a runbook's folder.
 
-use super::{Runbook, decode::Decoder};
+use super::{Runbook, decode::Decoder, review::review};
 use crate::{journal::format::sha256_hex, run::hooks::HOOKS};
 use indexmap::IndexMap;
-use keybook_api::{Diagnostic, Fault, Registry, SourceText};
+use keybook_api::{Diagnostic, Fault, Registry, Severity, SourceText};
 use keybook_script::{HookFn, Hooks, ScriptHost};
 use keybook_source::Node;
 use std::{
@@ -92,6 +92,10 @@ pub fn load(
             let mut decoder = Decoder::new(registry, &script, &libraries);
             let runbook = decoder.runbook(&root);
             problems.extend(decoder.problems.into_vec());
+            // A step that could not be read is not missed as well.
+            let whole =
+                runbook.as_ref().filter(|_| problems.iter().all(|known| known.severity != Severity::Error));
+            problems.extend(whole.map(review).unwrap_or_default());
             runbook
         }
     };
@@ -105,7 +109,7 @@ pub fn load(
         new
     });
     let (errors, warnings): (Vec<_>, Vec<_>) =
-        problems.into_iter().partition(|problem| problem.severity == keybook_api::Severity::Error);
+        problems.into_iter().partition(|problem| problem.severity == Severity::Error);
     match runbook {
         Some(runbook) if errors.is_empty() => Ok(Loaded {
             runbook,

@@ -8,6 +8,8 @@ pub mod input;
 pub mod inventory;
 pub mod library;
 pub mod load;
+pub mod review;
+pub mod schema;
 pub mod step;
 pub mod values;
 

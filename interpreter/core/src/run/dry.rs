@@ -56,6 +56,7 @@ impl Attempt<'_> {
     /// The plans of the steps inside, together, as far as they can be known now.
     pub(super) async fn plan_inside(&self) -> Plan {
         let mut whole = Plan::will(Vec::new());
+        let mut changes = false;
         for child in self.step.children() {
             let unit = UnitId { step: format!("{}/{}", self.unit.step, child.id.value), ..self.unit.clone() };
             let item = self.scope.get("item").cloned().unwrap_or_default();
@@ -70,7 +71,13 @@ impl Attempt<'_> {
                 Work::Steps(_) => Ok(Plan::will([child.title.clone()])),
             };
             match known {
+                // What is so already may not be so any more when the steps before it are through.
+                Ok(plan) if changes && plan.change == Change::Wont && self.can_change_inside(child) => {
+                    whole.lines.push(format!("{} (after that)", child.title));
+                    whole.basis.push_str(&plan.basis);
+                }
                 Ok(plan) => {
+                    changes |= plan.change == Change::Will && self.can_change_inside(child);
                     whole.lines.extend(plan.lines);
                     whole.diffs.extend(plan.diffs);
                     whole.basis.push_str(&plan.basis);
@@ -81,6 +88,10 @@ impl Attempt<'_> {
             }
         }
         whole
+    }
+
+    fn can_change_inside(&self, child: &crate::model::Step) -> bool {
+        self.session.can_change(&format!("{}/{}", self.unit.step, child.id.value))
     }
 
     /// A plan without any record; the error says why it cannot be known.

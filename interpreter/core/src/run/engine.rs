@@ -253,7 +253,12 @@ async fn take_back(
     session.lock(cluster, by).await?;
     if interrupted {
         session.reconcile_all(false).await?;
-        finally(session).await?;
+        match finally(session).await {
+            // What it could not bring about with the new files may come with the old ones: it is tried again after
+            // they are back.
+            Err(Stop::Fault(fault)) if matches!(fault.kind, FaultKind::Failed | FaultKind::TimedOut) => {}
+            other => other?,
+        }
     }
     both(session.take_back().await, finally(session).await)?;
     session.unlock(cluster).await

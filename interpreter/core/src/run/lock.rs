@@ -31,9 +31,9 @@ pub async fn read(target: &Arc<dyn Target>, cluster: &str) -> Result<Option<Lock
     }
     let bytes = target.read(&path, 64 * 1024).await?;
     let record = serde_json::from_slice(bytes.expose()).map_err(|error| {
-        Fault::failed(format!("read the lock record {path}"), error)
-            .on(target.name())
-            .hint("look at it; when no run holds the cluster, `keybook unlock` removes it")
+        Fault::failed(format!("read the lock record {path}"), error).on(target.name()).hint(
+            "look at it; when no run holds the cluster, `keybook unlock -i INVENTORY --run RUN` removes it",
+        )
     })?;
     Ok(Some(record))
 }
@@ -96,7 +96,7 @@ impl Session {
         for host in taken {
             if self.unlock_host(host, cluster).await.is_err() {
                 fault = fault
-                    .hint(format!("the lock record may still be on {host}; `keybook unlock` removes it"));
+                    .hint(format!("the lock record may still be on {host}; `keybook unlock -i INVENTORY --run RUN` removes it"));
             }
         }
         fault
@@ -183,5 +183,5 @@ fn locked(host: &str, cluster: &str, other: &LockRecord) -> Fault {
     .on(host)
     .now("nothing was started on any host")
     .hint(format!("go on with that run (`keybook resume {0}` or `keybook rollback {0}`)", other.run))
-    .hint("when its journal is lost and you know that nothing is under way, `keybook unlock`")
+    .hint("when its journal is lost and you know that nothing is under way, `keybook unlock -i INVENTORY --run RUN`")
 }

@@ -16,3 +16,4 @@ mod secrets;
 mod table;
 mod units;
 mod walking;
+mod whole;

@@ -103,7 +103,8 @@ async fn at_most_a_batch_of_hosts_is_at_work_at_once() {
 #[tokio::test(start_paused = true)]
 async fn what_is_owed_at_the_end_fails_the_run() {
     let owing = "  - { id: put, hosts: master, owes: { what: restart, on: master }, t.put: { path: /etc/f, content: x } }\n";
-    let bench = Bench::new(&format!("steps:\n{owing}")).masters(&["a"]);
+    let unpaid = "  - { id: pay, hosts: master, when: \"false\", settles: restart, t.note: { text: x } }\n";
+    let bench = Bench::new(&format!("steps:\n{owing}{unpaid}")).masters(&["a"]);
     let outcome = bench.start().await;
     assert_eq!((outcome.exit, outcome.owed), (1, vec!["restart@a".to_owned()]));
     assert!(outcome.reason.contains("this is still owed: restart@a"), "{}", outcome.reason);
@@ -148,6 +149,7 @@ async fn a_debt_raised_after_its_settling_is_still_owed_on_resume() {
   - { id: one, hosts: \"master[0]\", owes: { what: restart }, t.put: { path: /etc/f, content: x } }
   - { id: pay, hosts: \"master[0]\", settles: restart, t.run: { script: effect pay } }
   - { id: two, hosts: \"master[0]\", owes: { what: restart }, t.put: { path: /etc/g, content: x } }
+  - { id: late, hosts: \"master[0]\", when: \"false\", settles: restart, t.note: { text: x } }
 ",
     );
     for outcome in [bench.start().await, bench.resume().await] {

@@ -1,0 +1,103 @@
+//! Rollbacks in the sandbox when the new files broke the master that was restarted: that is what they are for.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use keybook_api::Event;
+use keybook_tests::sandbox::{Bench, FIRST, MASTERS, assert_same};
+use serde_json::Value as Json;
+use std::{fs, path::Path};
+
+/// Steps that give one master a pair that etcd's clients take and its servers cannot use, as a wrong profile of the
+/// signer would. Nothing shows it before etcd is started with it.
+const CLIENT_ONLY: &str = r#"  - id: client-only
+    phase: distribute
+    hosts: master[0]
+    x509.issue_leaf:
+      ca: "${run.staging}/etcd-ca.pem"
+      ca_key: "${inputs.gencerts}/etcd-ca-key.pem"
+      like: "${inputs.srv}/etcd.pem"
+      usages: [signing, key encipherment, client auth]
+      out_cert: "${run.staging}/client.pem"
+      out_key: "${run.staging}/client-key.pem"
+  - id: spoil
+    phase: distribute
+    hosts: master[NUMBER]
+    steps:
+      - { id: key, file.copy: { from_host: "${groups.master[0]}", from: "${run.staging}/client-key.pem", to: "${inputs.srv}/etcd-key.pem" } }
+      - { id: cert, file.copy: { from_host: "${groups.master[0]}", from: "${run.staging}/client.pem", to: "${inputs.srv}/etcd.pem" } }
+"#;
+
+/// Changes the bench's copy of the runbook.
+fn change(bench: &Bench, from: &str, to: &str) {
+    let file = bench.path("tos-etcd-ca/runbook.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(text.contains(from), "the runbook has no `{from}`");
+    fs::write(&file, text.replace(from, to)).unwrap();
+}
+
+/// The certificate with which the etcd of a master that runs was started.
+fn serves(bench: &Bench, host: &str) -> Vec<u8> {
+    let state = bench.run_folder().join("sandbox").join(host).join("state");
+    let read = |path: &Path| fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let daemons: Json = serde_json::from_slice(&read(&state.join("daemons.json"))).unwrap();
+    let etcd = &daemons["tos-etcd"];
+    assert_eq!(etcd["running"], true, "{host}: {etcd}");
+    read(&state.join("daemons/tos-etcd").join(etcd["id"].as_str().unwrap()).join("certificate"))
+}
+
+/// Masters whose restart was done by a rollback, in order.
+fn restarted_again(bench: &Bench) -> Vec<String> {
+    let done = bench.keybook.units(|event| matches!(event, Event::UnitDone { .. }));
+    let again = done
+        .iter()
+        .filter(|unit| unit.starts_with("rollback/"))
+        .filter_map(|unit| unit.split_once("/bounce@"));
+    again.map(|(_, host)| host.to_owned()).collect()
+}
+
+/// A run with so many masters breaks the one of this number when it restarts it; the rollback makes all of them healthy.
+fn is_taken_back(masters: usize, broken: usize) {
+    let bench = Bench::new();
+    let names = &MASTERS[..masters];
+    bench.scenario("quick", masters, "");
+    change(
+        &bench,
+        "  - id: bounce\n",
+        &format!("{}  - id: bounce\n", CLIENT_ONLY.replace("NUMBER", &broken.to_string())),
+    );
+    change(&bench, "times: 90, delay: 2s", "times: 2, delay: 10ms");
+    change(&bench, "times: 15\n          delay: 2s", "times: 2\n          delay: 10ms");
+    bench.run("quick", &["--until", "issue"]).with(0);
+    let before = bench.trees();
+    let old = fs::read(bench.on_host(FIRST, "/srv/kubernetes/etcd.pem")).unwrap();
+    bench.resume().with(1).says(&format!("reach what `until` asks for in bounce/healthy@{}", names[broken]));
+    assert_ne!(serves(&bench, names[broken]), old, "it runs with what breaks it");
+
+    bench.roll_back().with(5).says("status rolled back");
+    assert_same(&before, &bench.trees());
+    for host in names {
+        assert!(serves(&bench, host) == old, "{host} does not run with the old certificate");
+    }
+    // The broken one first; those that run with the new files next, the latest first; then those that never did.
+    let wanted = names[..=broken].iter().rev().chain(&names[broken + 1..]);
+    assert_eq!(restarted_again(&bench), wanted.map(|host| (*host).to_owned()).collect::<Vec<_>>());
+}
+
+#[test]
+fn sandbox_rollback_of_the_only_master_that_broke() {
+    is_taken_back(1, 0);
+}
+
+#[test]
+fn sandbox_rollback_of_the_second_of_two_masters_that_broke() {
+    is_taken_back(2, 1);
+}
+
+#[test]
+fn sandbox_rollback_of_the_first_of_three_masters_that_broke() {
+    is_taken_back(3, 0);
+}
+
+#[test]
+fn sandbox_rollback_of_the_second_of_three_masters_that_broke() {
+    is_taken_back(3, 1);
+}
