@@ -54,6 +54,8 @@ pub enum Verb {
     Plan(PlanArgs),
     /// Check runbooks without running them
     Validate(ValidateArgs),
+    /// Print a JSON Schema (draft 2020-12), for editors
+    Schema(SchemaArgs),
     /// Go on with a run that stopped or was killed
     Resume(ResumeArgs),
     /// Take a run back
@@ -82,7 +84,7 @@ impl Verb {
             Self::Plan(_) | Self::Status(_) | Self::History => &[Format::Human, Format::Json],
             Self::Validate(_) => &[Format::Human, Format::Json, Format::Sarif],
             Self::Show(_) => &[Format::Human, Format::Json, Format::Jsonl, Format::Html],
-            Self::Verify(_) | Self::Approve(_) | Self::Unlock(_) => &[Format::Human],
+            Self::Schema(_) | Self::Verify(_) | Self::Approve(_) | Self::Unlock(_) => &[Format::Human],
         }
     }
 }
@@ -150,6 +152,27 @@ pub struct ValidateArgs {
     /// Runbook folders, or single files: runbook.yaml, scenarios, answers, inventories
     #[arg(required = true)]
     pub paths: Vec<PathBuf>,
+}
+
+/// A kind of file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FileKind {
+    /// runbook.yaml
+    Runbook,
+    /// lib/NAME.yaml
+    Library,
+    /// An inventory
+    Inventory,
+    /// Answers for an unattended run
+    Answers,
+    /// scenarios/NAME.yaml
+    Scenario,
+}
+
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// Of which kind of file
+    pub of: FileKind,
 }
 
 #[derive(Debug, Args)]

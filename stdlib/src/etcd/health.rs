@@ -31,12 +31,12 @@ impl Action for Health {
     }
 
     async fn describe(&self, _ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
-        let lines = Client::from_args(args)?.lines("health");
+        let lines = Client::from_args(args)?.lines(&["endpoint", "health"]);
         Ok(Plan { lines, ..tell::reads("") })
     }
 
     async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
-        let answers = Client::from_args(args)?.ask(ctx, "health").await?;
+        let answers = Client::from_args(args)?.ask(ctx, &["endpoint", "health"]).await?;
         let members: Vec<(String, Result<(), String>)> =
             answers.into_iter().map(|(endpoint, answer)| (endpoint, verdict(answer))).collect();
         let total = members.len();

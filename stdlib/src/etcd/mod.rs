@@ -1,9 +1,15 @@
 //! `etcd`: asking etcd members, by etcdctl on the node.
 
 mod health;
+mod leader;
+mod members;
+mod snapshot;
 mod status;
 
 pub use health::Health;
+pub use leader::Leader;
+pub use members::Members;
+pub use snapshot::Snapshot;
 pub use status::Status;
 
 use crate::support::tell::{command_line, failed, tail};
@@ -75,7 +81,7 @@ impl Client {
         })
     }
 
-    fn words(&self, endpoint: &str, verb: &str) -> Vec<String> {
+    fn words(&self, endpoint: &str, verb: &[&str]) -> Vec<String> {
         let timeout = format!("{}ms", self.timeout.as_millis());
         let options = [
             format!("--endpoints={endpoint}"),
@@ -85,20 +91,19 @@ impl Client {
             format!("--dial-timeout={timeout}"),
             format!("--command-timeout={timeout}"),
             "--write-out=json".to_owned(),
-            "endpoint".to_owned(),
-            verb.to_owned(),
         ];
-        self.etcdctl.iter().cloned().chain(options).collect()
+        let verb = verb.iter().map(|word| (*word).to_owned());
+        self.etcdctl.iter().cloned().chain(options).chain(verb).collect()
     }
 
-    fn lines(&self, verb: &str) -> Vec<String> {
+    fn lines(&self, verb: &[&str]) -> Vec<String> {
         let line = |endpoint: &String| format!("ETCDCTL_API=3 {}", command_line(self.words(endpoint, verb)));
         self.endpoints.iter().map(line).collect()
     }
 
     /// Asks every endpoint by a call of its own, so that a dead one neither hangs nor hides the others.
     /// Faults: the host is lost, the run is stopped, etcdctl cannot be run.
-    async fn ask(&self, ctx: &Ctx, verb: &str) -> Result<Vec<(String, Answer)>, Fault> {
+    async fn ask(&self, ctx: &Ctx, verb: &[&str]) -> Result<Vec<(String, Answer)>, Fault> {
         let asked = self.endpoints.iter().map(|endpoint| async move {
             let answer = self.ask_one(ctx, endpoint, verb).await?;
             Ok((endpoint.clone(), answer))
@@ -106,7 +111,7 @@ impl Client {
         join_all(asked).await.into_iter().collect()
     }
 
-    async fn ask_one(&self, ctx: &Ctx, endpoint: &str, verb: &str) -> Result<Answer, Fault> {
+    async fn ask_one(&self, ctx: &Ctx, endpoint: &str, verb: &[&str]) -> Result<Answer, Fault> {
         let bound = self.timeout.saturating_add(GRACE);
         let mut command = Command::argv(self.words(endpoint, verb)).timeout(bound).cancel(&ctx.cancel);
         command.env.push(("ETCDCTL_API".to_owned(), "3".to_owned()));

@@ -31,12 +31,12 @@ impl Action for Status {
     }
 
     async fn describe(&self, _ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
-        let lines = Client::from_args(args)?.lines("status");
+        let lines = Client::from_args(args)?.lines(&["endpoint", "status"]);
         Ok(Plan { lines, ..tell::reads("") })
     }
 
     async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
-        let answers = Client::from_args(args)?.ask(ctx, "status").await?;
+        let answers = Client::from_args(args)?.ask(ctx, &["endpoint", "status"]).await?;
         let members: Vec<(String, Result<Member, String>)> =
             answers.into_iter().map(|(endpoint, answer)| (endpoint, read(answer))).collect();
         let known = || members.iter().filter_map(|(_, member)| member.as_ref().ok());
@@ -51,11 +51,11 @@ impl Action for Status {
 }
 
 #[derive(Debug, PartialEq)]
-struct Member {
-    id: String,
-    version: String,
-    leader: bool,
-    raft_term: Option<i64>,
+pub(super) struct Member {
+    pub id: String,
+    pub version: String,
+    pub leader: bool,
+    pub raft_term: Option<i64>,
     raft_index: Option<i64>,
     db_size: Option<i64>,
 }
@@ -76,7 +76,7 @@ fn value(endpoint: &str, member: &Result<Member, String>) -> Value {
     ]))
 }
 
-fn read(answer: Answer) -> Result<Member, String> {
+pub(super) fn read(answer: Answer) -> Result<Member, String> {
     let exit = answer?;
     json(&exit).as_ref().and_then(from_json).or_else(|| from_text(&exit)).ok_or_else(|| trouble(&exit))
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::testing::{Bench, EtcdMember, args, exit};
-use keybook_api::Value;
+use keybook_api::{Action, Value};
 
 fn ask(member: &EtcdMember, endpoints: Vec<String>, timeout: &str) -> Args {
     args([
@@ -103,4 +103,72 @@ async fn a_lost_host_is_no_unhealthy_member() {
         ("key", "/k".into()),
     ]);
     assert_eq!(bench.apply(&Health, &asked).await.unwrap_err().kind, FaultKind::Unreachable);
+}
+
+#[tokio::test]
+async fn members_and_leader_are_told_by_whom_answers() {
+    let bench = Bench::new();
+    let member = EtcdMember::start(&bench).await;
+    let dead = "https://127.0.0.1:1".to_owned();
+    let asked = ask(&member, vec![dead.clone(), member.url.clone()], "2s");
+    bench.describe(&Members, &asked).await.unwrap();
+    let value = bench.apply(&Members, &asked).await.unwrap().value;
+    let members = value.get("members").and_then(Value::as_list).unwrap();
+    assert_eq!((value.get("total"), members[0].get("name")), (Some(&Value::Int(1)), Some(&"one".into())));
+    assert_eq!(members[0].get("client_urls"), Some(&vec![member.url.clone()].into()));
+    bench.describe(&Leader, &asked).await.unwrap();
+    let leader = bench.apply(&Leader, &asked).await.unwrap().value;
+    assert_eq!(leader.get("endpoint"), Some(&member.url.as_str().into()));
+    assert_eq!(
+        (leader.get("id"), leader.get("others")),
+        (members[0].get("id"), Some(&vec![dead.clone()].into()))
+    );
+
+    let none = ask(&member, vec![dead], "1s");
+    assert!(bench.apply(&Members, &none).await.is_err());
+    let fault = bench.apply(&Leader, &none).await.unwrap_err();
+    assert!(fault.cause.starts_with("0 of 1 members lead: https://127.0.0.1:1: "), "{fault}");
+}
+
+#[tokio::test]
+async fn a_snapshot_is_verified_before_it_has_its_name() {
+    let bench = Bench::new();
+    let member = EtcdMember::start(&bench).await;
+    let out = bench.path("etcd.db");
+    let mut asked = ask(&member, vec![], "30s");
+    asked.0.shift_remove("endpoints");
+    asked.0.insert("endpoint".into(), member.url.as_str().into());
+    asked.0.insert("out".into(), out.as_str().into());
+    let plan = bench.describe(&Snapshot, &asked).await.unwrap();
+    assert_eq!(plan.touches, [out.clone(), bench.path(".etcd.db.keybook")]);
+    let reconcile = async || Snapshot.reconcile(&bench.ctx(), &asked, &plan.memo).await.unwrap();
+    assert_eq!(reconcile().await, keybook_api::Reconcile::NotDone);
+    // What an attempt that was cut short left behind.
+    bench.file(".etcd.db.keybook", "half");
+    let applied = bench.apply(&Snapshot, &asked).await.unwrap();
+    assert_eq!((bench.mode("etcd.db"), bench.exists(".etcd.db.keybook")), (0o600, false));
+    let digest = crate::support::files::sha256(&std::fs::read(&out).unwrap());
+    assert_eq!(applied.value.get("sha256"), Some(&digest.into()));
+    assert!(applied.value.get("hash").unwrap().as_int().is_some(), "{}", applied.value);
+    assert_eq!(reconcile().await, keybook_api::Reconcile::Done(applied.value));
+    let fault = bench.apply(&Snapshot, &asked).await.unwrap_err();
+    assert!(fault.cause.contains("never replaced"), "{fault}");
+
+    // A file that no tool of etcd can read is never given the name.
+    let bad = bench.file(
+        "etcdctl",
+        "#!/bin/sh\ncase \"$*\" in *save*) for last; do :; done; echo x >\"$last\" ;; *) exit 1 ;; esac\n",
+    );
+    bench.chmod("etcdctl", 0o755);
+    asked.0.insert("etcdctl".into(), bad.into());
+    asked.0.insert("etcdutl".into(), "/nowhere/etcdutl".into());
+    asked.0.insert("out".into(), bench.path("bad.db").into());
+    let fault = bench.apply(&Snapshot, &asked).await.unwrap_err();
+    assert!(fault.attempted.starts_with("verify the snapshot"), "{fault}");
+    assert!(!bench.exists("bad.db") && !bench.exists(".bad.db.keybook"));
+    asked.0.insert("endpoint".into(), "https://127.0.0.1:1".into());
+    asked.0.insert("etcdctl".into(), Value::Null);
+    asked.0.insert("timeout".into(), "3s".into());
+    assert!(bench.apply(&Snapshot, &asked).await.is_err());
+    assert!(!bench.exists("bad.db"));
 }

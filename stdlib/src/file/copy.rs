@@ -51,7 +51,7 @@ impl Action for Copy {
     }
 
     async fn describe(&self, ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
-        tell::planned(ctx, self, plan(ctx, args).await)
+        tell::planned(ctx, self, args, plan(ctx, args).await)
     }
 
     async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {

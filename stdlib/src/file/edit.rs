@@ -28,7 +28,7 @@ pub async fn describe(ctx: &Ctx, args: &Args, action: &dyn Action, format: &Form
     let lines = lines(args)?;
     match files::look(&*ctx.target, args.path("path")?).await? {
         (_, Some(file)) => Ok(change(ctx, args, format, &file).await?.plan(lines)),
-        (_, None) => tell::planned(ctx, action, Err(files::missing(&*ctx.target, args.path("path")?))),
+        (_, None) => tell::planned(ctx, action, args, Err(files::missing(&*ctx.target, args.path("path")?))),
     }
 }
 

@@ -37,7 +37,7 @@ impl Action for Move {
             (Some(_), Some(_)) => return Err(refuse(ctx, from, to, format!("{to} exists"))),
             (None, None) => {
                 let missing = refuse(ctx, from, to, tell::missing(from));
-                return tell::planned(ctx, self, Err(missing));
+                return tell::planned(ctx, self, args, Err(missing));
             }
         };
         plan.memo = Value::Map(map([("moved", (plan.change == Change::Will).into())]));

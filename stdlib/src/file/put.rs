@@ -44,7 +44,7 @@ impl Action for Put {
     }
 
     async fn describe(&self, ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
-        tell::planned(ctx, self, change(ctx, args).await.map(|change| change.plan([])))
+        tell::planned(ctx, self, args, change(ctx, args).await.map(|change| change.plan([])))
     }
 
     async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {

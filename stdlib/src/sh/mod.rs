@@ -5,6 +5,7 @@ mod run;
 
 pub use read::Read;
 pub use run::Run;
+pub(crate) use run::last_receipt;
 
 use crate::support::tell::{command_line, failed, tail};
 use keybook_api::{Args, Command, Ctx, Fault, Map, ReceiptId, Secret, Value, value::map};

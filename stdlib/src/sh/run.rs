@@ -102,7 +102,7 @@ const GAP: u32 = 4;
 
 /// What the attempt's last try came to. Each `retry` of an attempt runs the script with a receipt of its own; one
 /// that still runs counts before all others.
-async fn last_receipt(ctx: &Ctx) -> Result<Receipt, Fault> {
+pub(crate) async fn last_receipt(ctx: &Ctx) -> Result<Receipt, Fault> {
     let (mut last, mut ordinal, mut absent) = (Receipt::Absent, 0, 0);
     while absent < GAP {
         match ctx.target.receipt(&ctx.receipt(ordinal)).await? {

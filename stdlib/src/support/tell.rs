@@ -1,6 +1,6 @@
 //! Small helpers for faults, plans and texts.
 
-use keybook_api::{Action, Change, Ctx, Fault, FaultKind, Plan};
+use keybook_api::{Action, ArgKind, Args, Change, Ctx, Fault, FaultKind, Plan};
 use std::fmt::Display;
 
 /// A plain failure that names the host.
@@ -29,7 +29,12 @@ pub fn missing(what: impl Display) -> String {
 /// A plan, or what to do about a fault while describing. A missing file or directory is one that an earlier step
 /// may still make: while planning, that gives a plan that cannot know; in a real run, where every earlier step is
 /// done, it is a fault like all others.
-pub fn planned(ctx: &Ctx, action: &dyn Action, plan: Result<Plan, Fault>) -> Result<Plan, Fault> {
+pub fn planned(
+    ctx: &Ctx,
+    action: &dyn Action,
+    args: &Args,
+    plan: Result<Plan, Fault>,
+) -> Result<Plan, Fault> {
     let fault = match plan {
         Err(fault)
             if !ctx.may_change && fault.kind == FaultKind::Failed && fault.cause.starts_with(MISSING) =>
@@ -41,7 +46,11 @@ pub fn planned(ctx: &Ctx, action: &dyn Action, plan: Result<Plan, Fault>) -> Res
     let host = fault.host.as_deref().unwrap_or(ctx.target.name());
     let reason = format!("{} (on {host}); an earlier step may change that", fault.cause);
     let line = format!("{}, once that is known", action.spec().summary.trim_end_matches('.'));
-    Ok(Plan { change: Change::CannotKnow(reason), ..Plan::will([line]) })
+    // Where it works is known already.
+    let places = action.spec().args.iter().filter(|arg| arg.kind == ArgKind::Path);
+    let places = places.filter_map(|arg| Some(format!("{}: {}", arg.name, args.0.get(arg.name)?.as_str()?)));
+    let lines = [line].into_iter().chain(places);
+    Ok(Plan { change: Change::CannotKnow(reason), ..Plan::will(lines) })
 }
 
 /// A word as a POSIX shell would need it, for showing commands.

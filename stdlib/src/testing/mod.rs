@@ -1,11 +1,17 @@
 //! Test doubles: a host that is this machine's own files under a temporary directory, and real parts for tests.
 
+mod api_standin;
 mod certs;
 mod etcd;
+mod mariadb;
+mod systemd;
 mod target;
 
+pub use api_standin::ApiStandIn;
 pub use certs::{Issue, ca, leaf};
 pub use etcd::EtcdMember;
+pub use mariadb::{MariaDb, PASSWORD as DB_PASSWORD};
+pub use systemd::Systemd;
 pub use target::FakeTarget;
 
 use crate::support::files::sha256;

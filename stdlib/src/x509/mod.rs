@@ -2,15 +2,25 @@
 
 mod bundle;
 mod check_key;
+mod expiry;
 mod issue_leaf;
+mod new_ca;
+mod new_csr;
+mod pair;
 mod read;
+mod read_crl;
 mod reissue_ca;
 mod verify;
+mod wanted;
 
 pub use bundle::Bundle;
 pub use check_key::CheckKey;
+pub use expiry::Expiry;
 pub use issue_leaf::IssueLeaf;
+pub use new_ca::NewCa;
+pub use new_csr::NewCsr;
 pub use read::Read;
+pub use read_crl::ReadCrl;
 pub use reissue_ca::ReissueCa;
 pub use verify::Verify;
 

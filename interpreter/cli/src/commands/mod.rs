@@ -8,6 +8,7 @@ mod plan;
 mod resume;
 mod rollback;
 mod run;
+mod schema;
 mod show;
 mod status;
 mod unlock;
@@ -32,6 +33,7 @@ pub async fn dispatch(cli: Cli, output: &Output) -> Result<i32, CliError> {
         Verb::Run(args) => run::run(args, output).await,
         Verb::Plan(args) => plan::plan(args, output).await,
         Verb::Validate(args) => validate::validate(&args, output),
+        Verb::Schema(args) => schema::schema(&args, output),
         Verb::Resume(args) => resume::resume(args, output).await,
         Verb::Rollback(args) => rollback::rollback(args, output).await,
         Verb::Status(args) => status::status(&args, output),

@@ -274,7 +274,7 @@ fn inventory() -> Value {
     let keys = json!({
         "keybook": version(),
         "cluster": text("The cluster's name: one run at a time holds it."),
-        "hosts": { "type": "object", "additionalProperties": { "anyOf": [host, { "type": "null" }] } },
+        "hosts": { "type": "object", "additionalProperties": host },
         "groups": { "type": "object", "additionalProperties": { "type": "array", "items": { "type": "string" } } },
     });
     document("inventory", "A Keybook inventory", object(&["keybook", "cluster", "hosts"], keys))

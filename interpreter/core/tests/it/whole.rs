@@ -113,7 +113,8 @@ fn schemas_name_exactly_the_registered_actions_and_arguments() {
         let mut named: Vec<&str> =
             defs.keys().map(String::as_str).filter(|name| name.contains('.')).collect();
         let mut registered: Vec<&str> = registry.names().collect();
-        (named.sort_unstable(), registered.sort_unstable());
+        named.sort_unstable();
+        registered.sort_unstable();
         assert_eq!(named, registered);
         for action in registry.iter() {
             let spec = action.spec();

@@ -37,5 +37,5 @@ mod world;
 mod tests;
 
 pub use connector::SandboxConnector;
-pub use scenario::{Invalid, Scenario};
+pub use scenario::{Invalid, Scenario, schema as scenario_schema};
 pub use world::Sandbox;

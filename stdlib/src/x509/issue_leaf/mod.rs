@@ -2,18 +2,20 @@ mod order;
 #[cfg(test)]
 mod tests;
 
-use super::{certificate_value, one};
+use super::{
+    one,
+    pair::{Files, staged_key, staged_path},
+};
 use crate::support::{
-    change::{FileChange, Wanted, basis, missing_dirs, refuse_missing},
-    files::{self, Current, Mark},
-    shown, tell,
+    change::{FileChange, Wanted},
+    files::{Current, Mark},
+    tell,
 };
 use async_trait::async_trait;
 use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Diff, Effect, Fault, Plan, Reconcile, Secret,
-    Value, Write, value::map,
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Secret, Value,
 };
-use keybook_pki::{Certificate, PrivateKey, issue_leaf};
+use keybook_pki::issue_leaf;
 use order::Order;
 
 /// Issues a certificate.
@@ -88,13 +90,13 @@ impl Action for IssueLeaf {
     }
 
     async fn describe(&self, ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
-        tell::planned(ctx, self, plan(ctx, args).await)
+        tell::planned(ctx, self, args, plan(ctx, args).await)
     }
 
     async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
         let order = Order::load(ctx, args).await?;
         let files = Files::look(ctx, args).await?;
-        let (staged, key) = staged_key(ctx, &order, &files.key_path).await?;
+        let (staged, key) = staged_key(ctx, order.key_kind, order.key_form, &files.key_path).await?;
         let certificate = issue_leaf(&order.request, &order.ca, &order.ca_key, &key)
             .map_err(|error| super::fault(&*ctx.target, format!("issue {}", files.cert_path), &error))?;
         if let Some(warning) = order.outlives_ca() {
@@ -144,103 +146,10 @@ async fn plan(ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
     let order = Order::load(ctx, args).await?;
     let files = Files::look(ctx, args).await?;
     Ok(Plan {
-        diffs: files.diffs(&order),
+        diffs: files.diffs(format!("a new {} key", order.key_kind), order.certificate_text()),
         touches: vec![files.key_real.clone(), files.cert_real.clone(), staged_path(ctx, &files.key_path)],
         basis: format!("{}; {}", order.basis(), files.basis()),
         memo: files.memo(),
         ..Plan::will(order.lines(&files.cert_path, &files.key_path))
     })
-}
-
-/// The two files to write, as they are now.
-struct Files {
-    cert_path: String,
-    cert_real: String,
-    cert: Option<Current>,
-    key_path: String,
-    key_real: String,
-    key: Option<Current>,
-}
-
-impl Files {
-    async fn look(ctx: &Ctx, args: &Args) -> Result<Self, Fault> {
-        let (cert_path, key_path) = (args.path("out_cert")?.to_owned(), args.path("out_key")?.to_owned());
-        if cert_path == key_path {
-            return Err(Fault::usage("read the arguments", "`out_cert` and `out_key` are the same file"));
-        }
-        for path in [&cert_path, &key_path] {
-            refuse_missing(ctx, path, &missing_dirs(ctx, path).await?)?;
-        }
-        let (cert_real, cert) = files::look(&*ctx.target, &cert_path).await?;
-        let (key_real, key) = files::look(&*ctx.target, &key_path).await?;
-        Ok(Self { cert_path, cert_real, cert, key_path, key_real, key })
-    }
-
-    fn pair(&self) -> Option<(Certificate, PrivateKey)> {
-        let certificate = Certificate::one_pem(self.cert.as_ref()?.content.expose()).ok()?;
-        Some((certificate, PrivateKey::load(&self.key.as_ref()?.content, None).ok()?))
-    }
-
-    fn diffs(&self, order: &Order) -> Vec<Diff> {
-        let diff = |path: &str, file: &Option<Current>, after: String| Diff {
-            path: path.to_owned(),
-            before: file.as_ref().map(shown::described),
-            after: Some(after),
-            described: true,
-        };
-        vec![
-            diff(&self.key_real, &self.key, format!("a new {} key", order.key_kind)),
-            diff(&self.cert_real, &self.cert, order.certificate_text()),
-        ]
-    }
-
-    fn basis(&self) -> String {
-        let one = |file: &Option<Current>| {
-            file.as_ref().map_or_else(|| "none".to_owned(), |file| basis(&file.mark()))
-        };
-        format!("{}; {}", one(&self.cert), one(&self.key))
-    }
-
-    fn memo(&self) -> Value {
-        let mark = |file: &Option<Current>| Value::from(file.as_ref().map(|file| file.mark().to_value()));
-        Value::Map(map([("cert", mark(&self.cert)), ("key", mark(&self.key))]))
-    }
-
-    fn result(&self, certificate: &Certificate) -> Value {
-        let mut result = certificate_value(certificate, &self.cert_path);
-        result.insert("key_path".to_owned(), self.key_path.as_str().into());
-        Value::Map(result)
-    }
-}
-
-/// Where the key of this unit for a key file is staged.
-fn staged_path(ctx: &Ctx, out: &str) -> String {
-    let name = files::sha256(format!("{}\n{out}", ctx.unit).as_bytes());
-    files::join(&ctx.staging(), &format!("{}.key", name.get(..16).unwrap_or(&name)))
-}
-
-/// The key of this unit, made once: from the staging folder when an earlier attempt left it there, else new.
-/// The first value is its path there.
-async fn staged_key(ctx: &Ctx, order: &Order, out: &str) -> Result<(String, PrivateKey), Fault> {
-    let path = staged_path(ctx, out);
-    if ctx.target.stat(&path).await?.is_some() {
-        let (_, key) = super::key(&*ctx.target, &path, None).await?;
-        if key.kind() == order.key_kind {
-            return Ok((path, key));
-        }
-        // Left by an attempt with other arguments; nothing was issued for it.
-        ctx.target.remove(&path).await?;
-    }
-    let kind = order.key_kind;
-    let attempted = || format!("make a {kind} key");
-    let key = tokio::task::spawn_blocking(move || PrivateKey::generate(kind))
-        .await
-        .map_err(|error| tell::failed(ctx, attempted(), error))?
-        .map_err(|error| super::fault(&*ctx.target, attempted(), &error))?;
-    let content =
-        key.to_pem(order.key_form).map_err(|error| super::fault(&*ctx.target, attempted(), &error))?;
-    ctx.target.make_dir(&ctx.staging(), 0o700).await?;
-    let write = Write { mode: Some(0o600), create_new: true, ..Write::keep(content) };
-    ctx.target.write(&path, write).await?;
-    Ok((path, key))
 }

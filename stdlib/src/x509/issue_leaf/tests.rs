@@ -1,7 +1,7 @@
 use super::*;
 use crate::testing::{Bench, Issue, args, ca, leaf};
 use crate::x509::tests::openssl;
-use keybook_api::Change;
+use keybook_api::{Change, value::map};
 use keybook_pki::KeyKind;
 
 const DAY: i64 = 86_400;
@@ -86,7 +86,7 @@ async fn a_key_is_made_once_for_a_unit() {
     let ctx = bench.ctx();
     let order = Order::load(&ctx, &args).await.unwrap();
     let out = bench.path("etcd-key.pem");
-    let (staged, first) = staged_key(&ctx, &order, &out).await.unwrap();
+    let (staged, first) = staged_key(&ctx, order.key_kind, order.key_form, &out).await.unwrap();
     assert_eq!(
         std::fs::metadata(&staged).map(|meta| std::os::unix::fs::MetadataExt::mode(&meta) & 0o777).unwrap(),
         0o600

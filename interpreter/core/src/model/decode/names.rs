@@ -19,7 +19,7 @@ impl Decoder<'_> {
             (!known.contains(&key.as_str())).then(|| {
                 let mut problem =
                     Diagnostic::error("unknown-name", format!("there is no {what} `{key}`"), at.clone());
-                problem.help = suggest(key, known.into_iter());
+                problem.help = suggest(key, known);
                 problem
             })
         };

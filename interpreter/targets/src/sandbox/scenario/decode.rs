@@ -10,7 +10,7 @@ use keybook_source::{Key, MapReader, Node, NodeValue, Problems, read, suggest};
 use std::collections::HashMap;
 
 /// The keys of an inventory's host that say how to reach it: there is nothing to reach in a sandbox.
-const REACHING: [&str; 9] =
+pub(super) const REACHING: [&str; 9] =
     ["user", "via", "password", "passphrase", "key", "known_hosts", "port", "connect_timeout", "sudo"];
 /// The host that stands for this machine.
 const LOCAL: &str = "local";

@@ -3,6 +3,9 @@
 mod decode;
 mod parts;
 mod places;
+mod schema;
+
+pub use schema::schema;
 
 use super::glob::Glob;
 use indexmap::IndexMap;
