@@ -52,7 +52,10 @@ fn bad_input_interrupt_at_every_prompt_of_a_run() {
     terminal.prompted(GATE);
     let before = bench.trees();
     interrupted(terminal);
-    for (answer, prompt) in [("s", "Why skip it?"), ("b", "Take back everything this run did? [y]es, [n]o")] {
+    for (answer, prompt) in [
+        ("s", "Why skip it? It stays skipped for this run"),
+        ("b", "Take back everything this run did? [y]es, [n]o"),
+    ] {
         let mut terminal = bench.guided_on("resume", &[]);
         terminal.prompted(GATE);
         terminal.answer(answer);

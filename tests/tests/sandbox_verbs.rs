@@ -76,7 +76,9 @@ fn sandbox_verify_proves_what_a_kept_head_proves() {
     assert_eq!(head.len(), 64, "{head}");
     bench.on_run("verify", &["--head", &head]).with(0).says("nothing was rewritten");
     bench.resume().with(0);
-    bench.on_run("verify", &["--head", &head]).with(1).says("the journal was rewritten, or went on since");
+    bench.on_run("verify", &["--head", &head]).with(0).says("Up to the head you kept nothing was rewritten;");
+    let other = "0".repeat(64);
+    bench.on_run("verify", &["--head", &other]).with(1).says("is the hash of no line of this journal");
 }
 
 #[test]
@@ -86,6 +88,7 @@ fn sandbox_approve_answers_the_gate_that_waits_and_no_other() {
     bench.keybook.call(args).with(3);
     let install = format!("install@{FIRST}");
     let bounce = format!("bounce@{FIRST}");
+    bench.on_run("status", &[]).with(3).says(&format!("It waits at the gate of {install}: Replace the etcd"));
     bench
         .on_run("approve", &[&bounce])
         .with(2)

@@ -2,31 +2,44 @@
 
 use crate::{args::VerifyArgs, error::CliError, output::Output, runs::RunDir};
 use keybook_api::Fault;
-use keybook_core::run::state::State;
+use keybook_core::{journal::reader::Journal, run::state::State};
+
+/// How many records stood in the journal when its head was this one.
+fn records_until(journal: &Journal, head: &str) -> Result<usize, Fault> {
+    if journal.head == head {
+        return Ok(journal.records.len());
+    }
+    // Each line names the one before it.
+    let after = journal.records.iter().position(|record| record.seq > 0 && record.prev == head);
+    after.ok_or_else(|| {
+        Fault::failed("find the head that you kept", format!("{head} is the hash of no line of this journal"))
+            .now(format!("its head is {}; it was rewritten, or the head is another run's", journal.head))
+    })
+}
 
 /// Checks a journal: every line, the chain, and that each record can follow the ones before.
 pub fn verify(args: &VerifyArgs, output: &Output) -> Result<i32, CliError> {
     let run = RunDir::named_or_latest(args.run.as_deref())?;
     let journal = run.read()?;
     State::replay(&journal.records).map_err(|why| Fault::failed(format!("verify run {}", run.id), why))?;
-    if let Some(head) = &args.head
-        && *head != journal.head
-    {
-        return Err(Fault::failed(
-            format!("verify run {}", run.id),
-            format!("its head is {}, not {head}: the journal was rewritten, or went on since", journal.head),
-        )
-        .into());
-    }
+    let kept = args.head.as_ref().map(|head| records_until(&journal, head)).transpose()?;
     let torn = if journal.torn_bytes > 0 {
         "\nThe last line was cut off in mid-write; a resume cuts it away."
     } else {
         ""
     };
-    let proof = match args.head {
-        Some(_) => "It is the journal whose head you kept: nothing was rewritten.",
+    let all = journal.records.len();
+    let proof = match kept {
+        Some(kept) if kept == all => {
+            "It is the journal whose head you kept: nothing was rewritten.".to_owned()
+        }
+        Some(kept) => {
+            format!("Up to the head you kept nothing was rewritten; {} records were added since.", all - kept)
+        }
         None => {
-            "The chain proves that it is consistent. That nothing was rewritten only a head kept elsewhere proves: --head."
+            "The chain proves that it is consistent. That nothing was rewritten only a head kept elsewhere \
+                 proves: --head."
+                .to_owned()
         }
     };
     output.result(&format!("{} records, head {}{torn}\n{proof}", journal.records.len(), journal.head));

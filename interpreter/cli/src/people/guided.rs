@@ -106,7 +106,7 @@ impl Guided {
                     Answer::Run
                 }
                 "skip" => {
-                    let why = self.line("Why skip it?", cancel).await?;
+                    let why = self.line("Why skip it? It stays skipped for this run", cancel).await?;
                     return Some(self.reply(Answer::Skip, why));
                 }
                 "details" => {
