@@ -28,6 +28,9 @@ pub const FIRST: &str = MASTERS[0];
 /// The prompt of every gate.
 pub const GATE: &str = "[r]un, [s]kip, [d]etails, roll [b]ack, [q] stop here";
 
+/// The prompt of a gate in a rollback.
+pub const GATE_BACK: &str = "[r]un, [s]kip, [d]etails, [q] stop here";
+
 /// The certificates of the runbook's scenarios, with keys that are made at once.
 pub const QUICK_CERTIFICATES: &str = r#"certificates:
   ca:

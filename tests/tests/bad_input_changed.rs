@@ -4,7 +4,7 @@
 use keybook_api::Event;
 use keybook_tests::{
     cli::flat,
-    sandbox::{Bench, FIRST, GATE, assert_same, differences},
+    sandbox::{Bench, FIRST, GATE, GATE_BACK, assert_same, differences},
 };
 use std::fs;
 
@@ -99,7 +99,7 @@ fn bad_input_file_changed_before_a_restore_is_left_alone_and_named() {
     terminal.prompted(question);
     terminal.answer("y");
     // The files are the old ones again, so the daemons are restarted with them.
-    terminal.prompted(GATE);
+    terminal.prompted(GATE_BACK);
     terminal.answer("r");
     let (code, screen) = terminal.end();
     assert_eq!(code, 5, "{screen:#?}");

@@ -10,10 +10,9 @@ use keybook_tests::{
     lab::Lab,
     proof::{Before, Trio},
     pty::Terminal,
+    sandbox::GATE,
 };
 use std::process::Command;
-
-const PROMPT: &str = "[r]un, [s]kip, [d]etails, roll [b]ack, [q] stop here";
 
 fn guided(lab: &Lab, keybook: &Keybook) -> Command {
     let inventory = lab.inventory();
@@ -59,7 +58,7 @@ fn install_card(lab: &Lab, card: &str, name: &str) {
             "after: key material, ",
             "/srv/kubernetes/etcd.pem (file is changed) before: certificate CN=etcd,",
             &format!("sha256 {old} after: certificate CN=etcd,"),
-            &format!("Replace the etcd certificates on {name}? {PROMPT}"),
+            &format!("Replace the etcd certificates on {name}? {GATE}"),
         ],
     );
     assert!(!card.contains("PRIVATE"), "{card}");
@@ -77,9 +76,10 @@ fn bounce_card(card: &str, name: &str, question: &str) {
             "mv /opt/kubernetes/manifests-multi/tos-apiserver.manifest /opt/kubernetes",
             "until `docker ps --no-trunc` lists no container of tos-etcd, tos-apiserver",
             "wait 1s",
+            "Start tos-etcd and tos-apiserver (after that)",
             "ETCDCTL_API=3 etcdctl --endpoints=https://",
             "endpoint health",
-            &format!("Restart etcd and the API server on {name}?{question} {PROMPT}"),
+            &format!("Restart etcd and the API server on {name}?{question} {GATE}"),
         ],
     );
 }
@@ -104,7 +104,7 @@ fn only_run(keybook: &Keybook, gates: usize) {
 fn tidy(screen: &[String]) {
     let all = screen.join("\n");
     let left = |row: &&String| {
-        row.chars().any(|letter| ('\u{2800}'..='\u{28ff}').contains(&letter)) || row.contains(PROMPT)
+        row.chars().any(|letter| ('\u{2800}'..='\u{28ff}').contains(&letter)) || row.contains(GATE)
     };
     let left: Vec<&String> = screen.iter().filter(left).collect();
     assert!(left.is_empty(), "{left:#?}\n{all}");
@@ -133,14 +133,14 @@ fn lab_guided_to_the_end() {
     let mut terminal = Terminal::start(command);
 
     for (at, name) in lab.masters.iter().enumerate() {
-        install_card(&lab, &terminal.prompted(PROMPT), name);
+        install_card(&lab, &terminal.prompted(GATE), name);
         if at == 0 {
             details_and_no_answers(&mut terminal, name);
         }
         terminal.answer(if at == 1 { "r" } else { "run" });
     }
     for name in &lab.masters {
-        bounce_card(&terminal.prompted(PROMPT), name, "");
+        bounce_card(&terminal.prompted(GATE), name, "");
         terminal.answer("run");
     }
     let (code, screen) = terminal.end();
@@ -155,7 +155,7 @@ fn lab_guided_to_the_end() {
 fn details_and_no_answers(terminal: &mut Terminal, name: &str) {
     terminal.answer("details");
     shows(
-        &terminal.prompted(PROMPT),
+        &terminal.prompted(GATE),
         &[
             &format!("unit install@{name}"),
             "written runbooks/tos-etcd-ca/runbook.yaml:",
@@ -163,11 +163,11 @@ fn details_and_no_answers(terminal: &mut Terminal, name: &str) {
         ],
     );
     terminal.answer("yes");
-    shows(&terminal.prompted(PROMPT), &["Answer with one of: run, skip, details, roll back, stop here."]);
+    shows(&terminal.prompted(GATE), &["Answer with one of: run, skip, details, roll back, stop here."]);
     terminal.answer("roll back");
     shows(&terminal.prompted("[y]es, [n]o"), &["Take back everything this run did?"]);
     terminal.answer("n");
-    terminal.prompted(PROMPT);
+    terminal.prompted(GATE);
 }
 
 #[test]
@@ -179,10 +179,10 @@ fn lab_guided_without_colour_at_a_dumb_terminal() {
     let mut command = guided(&lab, &keybook);
     command.env("TERM", "dumb").env("NO_COLOR", "1");
     let mut terminal = Terminal::start(command);
-    install_card(&lab, &terminal.prompted(PROMPT), name);
+    install_card(&lab, &terminal.prompted(GATE), name);
     terminal.answer("run");
     let warning = " With fewer than three masters the cluster is down meanwhile.";
-    bounce_card(&terminal.prompted(PROMPT), name, warning);
+    bounce_card(&terminal.prompted(GATE), name, warning);
     terminal.answer("run");
     assert!(!terminal.coloured(), "there are colours");
     let (code, screen) = terminal.end();

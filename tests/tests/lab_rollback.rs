@@ -7,11 +7,9 @@ use keybook_tests::{
     lab::{Lab, answers},
     proof::{Before, Trio, served},
     pty::Terminal,
-    sandbox::copy,
+    sandbox::{GATE, GATE_BACK, copy},
 };
 use std::fs;
-
-const PROMPT: &str = "[r]un, [s]kip, [d]etails, roll [b]ack, [q] stop here";
 
 /// Ids of the containers of every master.
 fn containers(lab: &Lab) -> Vec<String> {
@@ -86,11 +84,11 @@ fn lab_rollback_from_the_last_gate() {
     command.env("TERM", "xterm");
     let mut terminal = Terminal::start(command);
     for _ in 0..5 {
-        terminal.prompted(PROMPT);
+        terminal.prompted(GATE);
         terminal.answer("run");
     }
     // Two nodes run the new files, the third has them but still runs with the old ones in memory.
-    let card = terminal.prompted(PROMPT);
+    let card = terminal.prompted(GATE);
     assert!(card.contains("Restart etcd and the API server on jiujiu-tdh-12?"), "{card}");
     let (old, new) = (Trio::first(&lab), Trio::of(&lab, &lab.masters[0]));
     assert_eq!(served(&lab.address(&lab.masters[0]), &new, &old), new.fingerprint());
@@ -100,7 +98,7 @@ fn lab_rollback_from_the_last_gate() {
     // The restarts of the rollback ask as well: the node that was restarted last comes first, then the one before it,
     // then the one that still runs with the old ones.
     for name in [1, 0, 2].map(|number| &lab.masters[number]) {
-        let card = terminal.prompted(PROMPT);
+        let card = terminal.prompted(GATE_BACK);
         assert!(card.contains(&format!("Restart etcd and the API server on {name}?")), "{card}");
         terminal.answer("run");
     }

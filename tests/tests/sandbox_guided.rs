@@ -7,7 +7,7 @@ use keybook_api::{
 };
 use keybook_tests::{
     cli::flat,
-    sandbox::{Bench, FIRST, GATE, MASTERS, assert_same},
+    sandbox::{Bench, FIRST, GATE, GATE_BACK, MASTERS, assert_same},
 };
 use std::{fs, os::unix::fs::PermissionsExt};
 
@@ -121,7 +121,7 @@ fn sandbox_guided_skip_needs_a_reason_and_leaves_its_debt() {
     terminal.prompted("Roll back? Type yes");
     terminal.answer("yes");
     // The daemons have to run the old files too, so the restart is asked about again.
-    assert!(terminal.prompted(GATE).contains("Restart etcd and the API server"));
+    assert!(terminal.prompted(GATE_BACK).contains("The run is being taken back"));
     terminal.answer("r");
     let (code, screen) = terminal.end();
     assert_eq!(code, 5, "{screen:#?}");
@@ -147,7 +147,7 @@ fn sandbox_guided_roll_back_at_a_gate_brings_every_byte_back() {
     terminal.prompted("Take back everything this run did? [y]es, [n]o");
     terminal.answer("y");
     for _ in 0..3 {
-        assert!(terminal.prompted(GATE).contains("Restart etcd and the API server"));
+        assert!(terminal.prompted(GATE_BACK).contains("Restart etcd and the API server"));
         terminal.answer("r");
     }
     let (code, screen) = terminal.end();

@@ -21,7 +21,12 @@ pub async fn run(args: RunArgs, output: &Output) -> Result<i32, CliError> {
     let hosts = Hosts::find(&args.sources, &args.runbook)?;
     let guided = !args.answering.unattended;
     let inputs = assemble::collect_inputs(&loaded, &args.sources.inputs, &hosts.inputs(), guided)?;
-    assemble::answers(args.answering.answers.as_deref(), &loaded.runbook)?;
+    if let Some(file) = &args.answering.answers {
+        let answers = assemble::answers(Some(file), &loaded.runbook)?;
+        let strangers = answers.unknown_hosts(hosts.inventory().hosts.keys());
+        let text = fs::read_to_string(file).unwrap_or_default();
+        output.problems_if_any(&strangers, &[(file.display().to_string(), text)].into());
+    }
     let run = RunDir::create()?;
     let _claim = run.claim()?;
     pin::whole(&run.path.join("pinned"), &loaded, &hosts)?;

@@ -34,8 +34,17 @@ pub struct Guided {
 const STOP: Duration = Duration::from_secs(1);
 
 /// What may be typed at a gate, with the letter that is enough.
-const CHOICES: &[(&str, &str)] =
-    &[("run", "r"), ("skip", "s"), ("details", "d"), ("roll back", "b"), ("stop here", "q")];
+type Choices = &'static [(&'static str, &'static str)];
+
+const FORWARD: (&str, Choices) = (
+    "[r]un, [s]kip, [d]etails, roll [b]ack, [q] stop here",
+    &[("run", "r"), ("skip", "s"), ("details", "d"), ("roll back", "b"), ("stop here", "q")],
+);
+
+const GOING_BACK: (&str, Choices) = (
+    "[r]un, [s]kip, [d]etails, [q] stop here",
+    &[("run", "r"), ("skip", "s"), ("details", "d"), ("stop here", "q")],
+);
 
 #[async_trait]
 impl Person for Guided {
@@ -89,6 +98,11 @@ impl Person for Guided {
     }
 }
 
+/// Does the card belong to a run that is being taken back already?
+fn going_back(card: &Card) -> bool {
+    card.unit.step.starts_with("rollback/")
+}
+
 const YES_NO: &[(&str, &str)] = &[("yes", "y"), ("no", "n")];
 
 impl Guided {
@@ -96,8 +110,8 @@ impl Guided {
     async fn answer(&self, card: &Card) -> Option<Reply> {
         let cancel = &card.cancel;
         loop {
-            let prompt = "[r]un, [s]kip, [d]etails, roll [b]ack, [q] stop here";
-            let answer = match self.choose(prompt, CHOICES, cancel).await? {
+            let (prompt, choices) = if going_back(card) { GOING_BACK } else { FORWARD };
+            let answer = match self.choose(prompt, choices, cancel).await? {
                 "run" if card.irreversible.is_empty() => Answer::Run,
                 "run" => {
                     if !self.typed_word(&card.unit.host, cancel).await? {
@@ -145,6 +159,10 @@ impl Guided {
             sandbox: asked.sandbox,
         };
         self.output.say("");
+        if going_back(asked) {
+            self.output
+                .tell("The run is being taken back; this step makes the daemons run the old files again.");
+        }
         if let Some(changed) = &asked.changed {
             self.output.tell(&format!("The plan is no longer what you saw: {}.", text::clean(changed)));
         }

@@ -10,6 +10,7 @@
 //! ```
 
 use super::{Runbook, Step, canonical};
+use crate::run::hosts::LOCAL;
 use indexmap::IndexMap;
 use keybook_api::{Diagnostic, Span, event::Answer};
 use keybook_source::{MapReader, Node, NodeValue, Problems, read, suggest};
@@ -82,6 +83,21 @@ impl Answers {
         let known: Vec<(String, &Step)> = runbook.walk();
         let units = self.0.iter().filter(|(unit, _)| *unit != ROLLBACK);
         units.filter_map(|(unit, given)| review_one(unit, given, &known)).collect()
+    }
+
+    /// Answers for hosts that are not there. Only warnings: a step may find more hosts while the run is under way.
+    pub fn unknown_hosts<'h>(&self, known: impl Iterator<Item = &'h String> + Clone) -> Vec<Diagnostic> {
+        let stranger = |(unit, given): (&String, &Given)| {
+            let host = unit.split_once('@')?.1.split('#').next().unwrap_or_default();
+            let there = matches!(host, "*" | LOCAL) || known.clone().any(|name| name == host);
+            (!there).then(|| {
+                let message = format!("there is no host `{host}` now");
+                let mut problem = Diagnostic::warning("unknown-host", message, given.unit_span.clone());
+                problem.help = suggest(host, known.clone().map(String::as_str));
+                problem
+            })
+        };
+        self.0.iter().filter_map(stranger).collect()
     }
 }
 
