@@ -54,6 +54,10 @@ pub enum Verb {
     Plan(PlanArgs),
     /// Check runbooks without running them
     Validate(ValidateArgs),
+    /// Make the folder of a new runbook, with a sandbox and a test
+    New(NewArgs),
+    /// Print a shell's completions
+    Completions(CompletionsArgs),
     /// Print a JSON Schema (draft 2020-12), for editors
     Schema(SchemaArgs),
     /// Go on with a run that stopped or was killed
@@ -84,7 +88,12 @@ impl Verb {
             Self::Plan(_) | Self::Status(_) | Self::History => &[Format::Human, Format::Json],
             Self::Validate(_) => &[Format::Human, Format::Json, Format::Sarif],
             Self::Show(_) => &[Format::Human, Format::Json, Format::Jsonl, Format::Html],
-            Self::Schema(_) | Self::Verify(_) | Self::Approve(_) | Self::Unlock(_) => &[Format::Human],
+            Self::New(_)
+            | Self::Completions(_)
+            | Self::Schema(_)
+            | Self::Verify(_)
+            | Self::Approve(_)
+            | Self::Unlock(_) => &[Format::Human],
         }
     }
 }
@@ -167,6 +176,18 @@ pub enum FileKind {
     Answers,
     /// scenarios/NAME.yaml
     Scenario,
+}
+
+#[derive(Debug, Args)]
+pub struct NewArgs {
+    /// The folder to make; its name is the runbook's
+    pub folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
 }
 
 #[derive(Debug, Args)]

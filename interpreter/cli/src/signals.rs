@@ -26,8 +26,8 @@ pub fn watch() {
                     Some((run, _)) => {
                         run.cancel();
                         // On a line of its own: a prompt may be waiting on this one.
-                        let stopping = "\nstopping in order: a host in the middle of an atomic step is brought through \
-                                        first; Ctrl-C again ends the program at once";
+                        let stopping = "\nstopping in order: a host inside an atomic step is brought through first.\n\
+                                        Ctrl-C again ends the program at once";
                         let _ = console::Term::stderr().write_line(stopping);
                     }
                 },
@@ -53,8 +53,8 @@ fn leave(code: i32, terminal: Option<&Termios>) -> ! {
     }
     if let Some((_, run)) = RUN.get() {
         let _ = term.write_line(&format!(
-            "\nended at once: what was under way may be half done. `keybook status {run}` shows it, `keybook resume {run}` \
-             finds out and goes on, `keybook rollback {run}` takes it back"
+            "\nended at once; what was under way may be half done. Find out and go on:\n  keybook resume {run}\n\
+             or take it back:\n  keybook rollback {run}"
         ));
     }
     std::process::exit(code)

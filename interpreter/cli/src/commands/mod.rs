@@ -3,6 +3,7 @@
 mod approve;
 mod finish;
 mod history;
+mod new;
 mod pin;
 mod plan;
 mod resume;
@@ -21,7 +22,7 @@ use crate::{
     output::Output,
 };
 use async_trait::async_trait;
-use clap::ValueEnum;
+use clap::{CommandFactory, ValueEnum};
 use keybook_api::{Connector, Fault};
 use keybook_targets::{HostKeyPolicy, RefuseUnknown, SshSettings, SystemConnector};
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub async fn dispatch(cli: Cli, output: &Output) -> Result<i32, CliError> {
         Verb::Run(args) => run::run(args, output).await,
         Verb::Plan(args) => plan::plan(args, output).await,
         Verb::Validate(args) => validate::validate(&args, output),
+        Verb::New(args) => new::new(&args, output),
+        Verb::Completions(args) => completions(args.shell, output),
         Verb::Schema(args) => schema::schema(&args, output),
         Verb::Resume(args) => resume::resume(args, output).await,
         Verb::Rollback(args) => rollback::rollback(args, output).await,
@@ -43,6 +46,14 @@ pub async fn dispatch(cli: Cli, output: &Output) -> Result<i32, CliError> {
         Verb::Approve(args) => approve::approve(&args, output),
         Verb::Unlock(args) => unlock::unlock(args, output).await,
     }
+}
+
+/// `keybook completions`
+fn completions(shell: clap_complete::Shell, output: &Output) -> Result<i32, CliError> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "keybook", &mut script);
+    output.result(&String::from_utf8_lossy(&script));
+    Ok(0)
 }
 
 /// A form that a verb does not have is refused, not replaced by another.

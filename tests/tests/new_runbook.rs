@@ -1,0 +1,48 @@
+//! `keybook new`: what it makes is valid, runs, and has a test that passes outside any checkout.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use keybook_tests::{cli::binary, sandbox::Bench};
+use std::{fs, os::unix::fs::PermissionsExt, process::Command};
+
+#[test]
+fn new_runbook_has_a_test_that_passes_and_that_can_fail() {
+    let bench = Bench::new();
+    let folder = bench.text("replace-file");
+    bench.keybook.call(["new", &folder]).with(0).says("a runbook with a sandbox, answers and a test");
+    let found = bench.keybook.call(["validate", &folder]).with(0);
+    assert!(!found.stderr.contains("warning"), "{}", found.stderr);
+    assert_eq!(fs::metadata(bench.path("replace-file/test")).unwrap().permissions().mode() & 0o777, 0o755);
+
+    let test = || {
+        let path = format!("{}:{}", binary().parent().unwrap().display(), std::env::var("PATH").unwrap());
+        Command::new(format!("{folder}/test")).current_dir("/").env("PATH", path).output().unwrap()
+    };
+    let passed = test();
+    let said = String::from_utf8_lossy(&passed.stdout);
+    assert!(passed.status.success() && said.ends_with("test passed\n"), "{said}{:?}", passed.stderr);
+
+    let runbook = bench.path("replace-file/runbook.yaml");
+    let text = fs::read_to_string(&runbook).unwrap();
+    fs::write(&runbook, text.replace("expect: result.text == inputs.content", "expect: result.text == ''"))
+        .unwrap();
+    assert!(!test().status.success(), "a runbook that fails fails its test");
+}
+
+#[test]
+fn new_runbook_replaces_nothing_and_wants_a_name() {
+    let bench = Bench::new();
+    let folder = bench.runbook();
+    bench.keybook.call(["new", &folder]).with(2).says("name a folder that does not exist yet");
+    let odd = bench.text("Odd Name");
+    bench.keybook.call(["new", &odd]).with(2).says("nothing was made");
+    assert!(!bench.path("Odd Name").exists());
+}
+
+#[test]
+fn completions_of_every_shell_know_the_verbs() {
+    let bench = Bench::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = bench.keybook.call(["completions", shell]).with(0).stdout;
+        assert!(script.contains("rollback") && script.contains("accept-changes"), "{shell}");
+    }
+}
