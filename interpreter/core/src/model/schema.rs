@@ -176,7 +176,7 @@ fn step(registry: &Registry) -> Value {
         "timeout": text("How long one try may take, such as `30s`."),
         "gate": object(&["ask"], json!({
             "ask": text("The question."),
-            "show": { "type": "array", "items": { "enum": ["diff", "facts", "trust"] } },
+            "show": { "type": "array", "items": { "enum": ["diff", "facts"] } },
         })),
         "backup": one_or_more(&json!({ "type": "string" })),
         "undo": { "$ref": "#/$defs/call" },

@@ -119,8 +119,6 @@ pub enum Show {
     Diff,
     /// The facts.
     Facts,
-    /// The trust matrix.
-    Trust,
 }
 
 /// A question before the effect.

@@ -198,12 +198,11 @@ impl Decoder<'_> {
         for item in show.and_then(|n| read::list(n, &mut self.problems)).unwrap_or_default() {
             match read::enum_word(
                 item,
-                &["diff", "facts", "trust"],
+                &["diff", "facts"],
                 "something a gate shows",
                 &mut self.problems,
             ) {
                 Some("facts") => shown.push(Show::Facts),
-                Some("trust") => shown.push(Show::Trust),
                 Some(_) => shown.push(Show::Diff),
                 None => {}
             }
