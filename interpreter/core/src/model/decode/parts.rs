@@ -196,12 +196,7 @@ impl Decoder<'_> {
         let ask = self.template(&text, &["facts"])?;
         let mut shown = Vec::new();
         for item in show.and_then(|n| read::list(n, &mut self.problems)).unwrap_or_default() {
-            match read::enum_word(
-                item,
-                &["diff", "facts"],
-                "something a gate shows",
-                &mut self.problems,
-            ) {
+            match read::enum_word(item, &["diff", "facts"], "something a gate shows", &mut self.problems) {
                 Some("facts") => shown.push(Show::Facts),
                 Some(_) => shown.push(Show::Diff),
                 None => {}
