@@ -313,7 +313,11 @@ impl Session {
         if same {
             return Ok(());
         }
-        self.check_ours(unit, path, now.as_ref()).await?;
+        // What is new in the run's own folder is the run's, also when it was killed before it recorded it.
+        let own = original == Original::Absent && path.starts_with(&format!("{}/", self.state_dir()));
+        if !own {
+            self.check_ours(unit, path, now.as_ref()).await?;
+        }
         match original {
             Original::Absent => target.remove(path).await?,
             Original::Present { copy: Some(copy), .. } => target.replace(&copy, path).await?,
