@@ -1,6 +1,7 @@
 //! Conventions that every action keeps.
 
-use keybook_api::{ActionSpec, Effect, Value, action::check_args};
+use keybook_api::{ActionSpec, ArgKind, Effect, Value, WayBack, action::check_args};
+use std::path::{Path, PathBuf};
 
 fn specs() -> Vec<&'static ActionSpec> {
     crate::registry().iter().map(|action| action.spec()).collect()
@@ -40,11 +41,34 @@ fn everything_is_documented() {
     }
 }
 
+/// What the source of the action that has this line in its specification says.
+fn source_with(line: &str) -> String {
+    fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() { files(&path, found) } else { found.push(path) }
+        }
+    }
+    let mut found = Vec::new();
+    files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+    let texts = found.iter().map(|path| std::fs::read_to_string(path).unwrap());
+    let having: Vec<String> = texts.filter(|text| text.contains(line)).collect();
+    assert_eq!(having.len(), 1, "{line}");
+    having.into_iter().next().unwrap()
+}
+
 #[test]
-fn only_changes_have_an_undo() {
+fn everybody_says_how_it_is_taken_back() {
     for spec in specs() {
-        assert!(!spec.undo || spec.effect == Effect::Changes, "{}", spec.name);
-        assert!(!spec.undo || spec.doc.contains("Undo "), "{}", spec.name);
+        let (name, back) = (spec.name, spec.way_back);
+        assert!(spec.effect == Effect::Changes || back == WayBack::Nothing, "{name}");
+        let source = source_with(&format!("    name: \"{name}\",\n"));
+        assert_eq!(source.contains("async fn undo("), back == WayBack::Undo, "{name}: undo and nothing else has one");
+        assert!(back != WayBack::Undo || spec.doc.contains("Undo "), "{name}: what does its undo do?");
+        if let WayBack::NoneIf(arg) = back {
+            let arg = spec.args.iter().find(|known| known.name == arg);
+            assert!(arg.is_some_and(|arg| arg.kind == ArgKind::Bool && arg.default == "true"), "{name}");
+        }
     }
 }
 

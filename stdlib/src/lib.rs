@@ -8,6 +8,7 @@ mod functions;
 mod host;
 mod kubectl;
 mod note;
+mod notify;
 #[cfg(test)]
 mod on_posix;
 mod service;
@@ -18,10 +19,12 @@ mod support;
 #[cfg(test)]
 mod testing;
 mod tls;
+mod trust;
 mod wait;
 mod x509;
 
-pub use functions::functions;
+pub use functions::script_host;
+pub use trust::Judge;
 use keybook_api::Registry;
 
 /// Every action of the standard library, in the order of the reference.
@@ -75,6 +78,7 @@ pub fn registry() -> Registry {
     all.add(wait::For);
     all.add(wait::Port);
     all.add(note::Write);
+    all.add(notify::Webhook);
     all.add(host::Add);
     all
 }

@@ -147,6 +147,12 @@ impl Terminal {
         cells.into_iter().any(|cell| !plain(cell))
     }
 
+    /// Is anything in a row behind the terminal's last column? A wide character takes two.
+    fn reaches_beyond(&self, row: u16) -> bool {
+        let beyond = |cell: &vt100::Cell| cell.is_wide_continuation() || !cell.contents().trim().is_empty();
+        (COLUMNS..2 * COLUMNS).any(|column| self.screen.screen().cell(row, column).is_some_and(beyond))
+    }
+
     /// Waits for the program's end; returns its exit code and the whole screen. No row is wider than the terminal.
     #[track_caller]
     pub fn end(mut self) -> (i32, Vec<String>) {
@@ -159,7 +165,7 @@ impl Terminal {
         let used = rows.iter().rposition(|row| !row.is_empty()).map_or(0, |last| last + 1);
         rows.truncate(used);
         let wide: Vec<&String> =
-            rows.iter().filter(|row| row.chars().count() > usize::from(COLUMNS)).collect();
+            (0u16..).zip(&rows).filter(|(at, _)| self.reaches_beyond(*at)).map(|(_, row)| row).collect();
         assert!(wide.is_empty(), "wider than {COLUMNS} columns: {wide:#?}");
         (code, rows)
     }

@@ -213,7 +213,7 @@ fn bad_input_secret_on_the_command_line_or_another_one_on_resume() {
         "small/runbook.yaml",
         "keybook: 1\nname: small\nversion: 0.1.0\nrequires: { keybook: \">=0.1\" }\ntitle: A small runbook\n\
          inputs: { token: { type: secret, help: \"a token\" } }\nhosts: { node: { min: 1, help: any host } }\nsteps:\n  \
-         - { id: a, hosts: node, gate: { ask: \"Go on?\" }, sh.run: { script: id, stdin: \"${inputs.token}\" } }\n",
+         - { id: a, hosts: node, gate: { ask: \"Go on?\" }, undo: { note.write: { text: back } }, sh.run: { script: id, stdin: \"${inputs.token}\" } }\n",
     );
     bench.small_scenario("commands: [{ match: id, answer: stdin_text }]\n");
     let (first, second) =

@@ -21,7 +21,7 @@ fn inventory(bench: &Bench, hosts: &[(&str, String)]) -> String {
 /// A runbook that leaves a mark on each host.
 fn marking(bench: &Bench) -> String {
     bench.small_runbook(
-        "  - { id: mark, hosts: node, sh.run: { script: \"echo x >> /var/lib/keybook/mark\" } }\n",
+        "  - { id: mark, hosts: node, undo: { note.write: { text: back } }, sh.run: { script: \"echo x >> /var/lib/keybook/mark\" } }\n",
     )
 }
 
@@ -154,7 +154,7 @@ fn bad_input_command_that_hangs_is_ended() {
     let inventory = inventory(&bench, &[("node", sshd.host("user", &known))]);
     let script = "echo $$ >> /var/lib/keybook/pids; [ -e /var/lib/keybook/go ] || exec sleep 600";
     let runbook = bench.small_runbook(&format!(
-        "  - {{ id: hang, hosts: node, timeout: 2s, sh.run: {{ script: \"{script}\" }} }}\n"
+        "  - {{ id: hang, hosts: node, timeout: 2s, undo: {{ note.write: {{ text: back }} }}, sh.run: {{ script: \"{script}\" }} }}\n"
     ));
     let ended = run(&bench, &runbook, &inventory).says("it took longer than 2s");
     assert!([Some(1), Some(9)].contains(&ended.code), "{:?}", ended.code);
@@ -174,7 +174,7 @@ fn bad_input_host_that_freezes_during_a_command() {
     let inventory = inventory(&bench, &[("node", host)]);
     let script = "echo x >> /var/lib/keybook/mark; while [ ! -e /var/lib/keybook/go ]; do sleep 0.1; done";
     let runbook = bench
-        .small_runbook(&format!("  - {{ id: long, hosts: node, sh.run: {{ script: \"{script}\" }} }}\n"));
+        .small_runbook(&format!("  - {{ id: long, hosts: node, undo: {{ note.write: {{ text: back }} }}, sh.run: {{ script: \"{script}\" }} }}\n"));
     let mut child = bench.start(&["run", &runbook, "-i", &inventory, "--unattended"].map(str::to_owned));
     let patience = std::time::Instant::now() + Duration::from_secs(60);
     while !sshd.path("varlib/mark").exists() {
@@ -207,9 +207,9 @@ fn bad_input_command_that_prints_megabytes_is_kept_in_bounds() {
     let known = known(&bench, &[sshd.known_line(&sshd)]);
     let inventory = inventory(&bench, &[("node", sshd.host("user", &known))]);
     let runbook = bench.small_runbook(
-        "  - { id: long-line, hosts: node, sh.run: { script: \"head -c 8000000 /dev/zero | tr '\\\\0' x\" } }\n  \
-           - { id: binary, hosts: node, sh.run: { script: \"head -c 3000000 /dev/urandom; head -c 3000000 /dev/urandom >&2\" } }\n  \
-           - { id: after, hosts: node, sh.run: { script: \"echo x >> /var/lib/keybook/mark\" } }\n",
+        "  - { id: long-line, hosts: node, undo: { note.write: { text: back } }, sh.run: { script: \"head -c 8000000 /dev/zero | tr '\\\\0' x\" } }\n  \
+           - { id: binary, hosts: node, undo: { note.write: { text: back } }, sh.run: { script: \"head -c 3000000 /dev/urandom; head -c 3000000 /dev/urandom >&2\" } }\n  \
+           - { id: after, hosts: node, undo: { note.write: { text: back } }, sh.run: { script: \"echo x >> /var/lib/keybook/mark\" } }\n",
     );
     run(&bench, &runbook, &inventory).with(0);
     assert_eq!(fs::read_to_string(sshd.path("varlib/mark")).unwrap(), "x\n");
@@ -234,7 +234,7 @@ fn bad_input_host_that_became_another_one_is_refused_on_resume() {
     let bench = Bench::new();
     let (sshd, other) = (Sshd::start(), Sshd::start());
     let known = known(&bench, &[sshd.known_line(&sshd), other.known_line(&other)]);
-    let runbook = bench.small_runbook("  - { id: ask, hosts: node, gate: { ask: Go on? }, sh.run: { script: \"echo x >> /var/lib/keybook/mark\" } }\n");
+    let runbook = bench.small_runbook("  - { id: ask, hosts: node, gate: { ask: Go on? }, undo: { note.write: { text: back } }, sh.run: { script: \"echo x >> /var/lib/keybook/mark\" } }\n");
     let first = inventory(&bench, &[("node", sshd.host("user", &known))]);
     run(&bench, &runbook, &first).with(3);
     let second = inventory(&bench, &[("node", other.host("user", &known))]);

@@ -70,7 +70,7 @@ fn bad_input_state_directory_full_from_the_beginning() {
     let bench = Bench::new();
     let (runbook, inventory) = (
         bench.small_runbook(
-            "  - { id: a, hosts: node, sh.run: { script: \"touch /var/lib/keybook/done\" } }\n",
+            "  - { id: a, hosts: node, undo: { note.write: { text: back } }, sh.run: { script: \"touch /var/lib/keybook/done\" } }\n",
         ),
         bench.this_machine(),
     );
@@ -96,7 +96,7 @@ fn bad_input_state_directory_that_fills_up_stops_the_run() {
     let steps: String = (0..4)
         .map(|number| {
             let fill = format!("if [ {number} = 1 ] && [ ! -e $1/state/fill ]; then head -c 100000000 /dev/zero > $1/state/fill || true; fi");
-            format!("  - id: s{number}\n    hosts: node\n    sh.run: {{ script: \"{fill}; echo {number} >> /var/lib/keybook/done; {noisy}\", args: [\"{}\"] }}\n", bench.text("").trim_end_matches('/'))
+            format!("  - id: s{number}\n    hosts: node\n    undo: {{ note.write: {{ text: back }} }}\n    sh.run: {{ script: \"{fill}; echo {number} >> /var/lib/keybook/done; {noisy}\", args: [\"{}\"] }}\n", bench.text("").trim_end_matches('/'))
         })
         .collect();
     let (runbook, inventory) = (bench.small_runbook(&steps), bench.this_machine());

@@ -227,7 +227,7 @@ fn bad_input_interrupt_ends_waiting_and_commands() {
         ("  - { id: long, hosts: node, wait.for: { duration: 1h } }\n", 8, "stopped"),
         // Nobody knows what the command had done by then.
         (
-            "  - { id: long, hosts: node, sh.run: { script: \"sleep 3617\" } }\n",
+            "  - { id: long, hosts: node, undo: { note.write: { text: back } }, sh.run: { script: \"sleep 3617\" } }\n",
             9,
             "the command was ended (status 143)",
         ),

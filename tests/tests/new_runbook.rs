@@ -46,3 +46,28 @@ fn completions_of_every_shell_know_the_verbs() {
         assert!(script.contains("rollback") && script.contains("accept-changes"), "{shell}");
     }
 }
+
+/// `man` itself reads the pages and finds nothing to complain of.
+#[test]
+fn manual_pages_are_made_of_every_verb() {
+    let bench = Bench::new();
+    let folder = bench.text("man");
+    let written = bench.keybook.call(["man", "--into", &folder]).with(0).stdout;
+    for verb in ["run", "rollback", "validate", "schema"] {
+        assert!(written.contains(&format!("keybook-{verb}.1")), "{written}");
+    }
+    for page in written.lines() {
+        let read = std::process::Command::new("man")
+            .args(["--warnings", "-l", page])
+            .env("MANPAGER", "cat")
+            .env("MANWIDTH", "80")
+            .output()
+            .unwrap();
+        let (text, said) = (String::from_utf8(read.stdout).unwrap(), String::from_utf8(read.stderr).unwrap());
+        assert!(read.status.success() && said.is_empty(), "{page}: {said}");
+        assert!(text.contains("SYNOPSIS") && text.contains("keybook"), "{page}: {text}");
+    }
+    let page = bench.keybook.call(["man", "run"]).with(0).stdout;
+    assert!(page.contains("unattended") && page.contains("keybook\\-run"), "{page}");
+    bench.keybook.call(["man", "walk"]).with(2).says("there is no such verb");
+}

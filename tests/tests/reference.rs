@@ -1,12 +1,12 @@
 //! The reference pages of the book are made from the code. With `UPDATE_BOOK=1` they are written, otherwise compared.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use keybook_api::{ArgKind, Effect, event::RunStatus};
+use keybook_api::{ActionSpec, ArgKind, Effect, WayBack, event::RunStatus};
 use keybook_core::run::{
     machine::{RUN_TABLE, UNIT_TABLE},
     stop::exit_code,
 };
-use keybook_script::{Limits, ScriptHost};
+use keybook_script::Limits;
 use std::{fmt::Write, path::Path};
 
 fn check(page: &str, text: &str) {
@@ -91,6 +91,22 @@ fn kind(kind: ArgKind) -> String {
     }
 }
 
+/// How it is taken back, for what changes hosts.
+fn way_back(spec: &ActionSpec) -> String {
+    if spec.effect != Effect::Changes {
+        return String::new();
+    }
+    match spec.way_back {
+        WayBack::Undo => " Way back: an undo of its own.".to_owned(),
+        WayBack::Files => " Way back: its files are kept and restored.".to_owned(),
+        WayBack::Nothing => " Way back: nothing lasting is left to take back.".to_owned(),
+        WayBack::None => " Way back: none of its own; the step needs one.".to_owned(),
+        WayBack::NoneIf(arg) => {
+            format!(" Way back: none of its own; the step needs one, unless `{arg}: false`.")
+        }
+    }
+}
+
 #[test]
 fn actions() {
     let mut text = String::from("# Actions\n\nMade from the actions' own descriptions in `stdlib`.\n");
@@ -100,10 +116,10 @@ fn actions() {
             Effect::Reads => "Reads only; usable as a fact.",
             Effect::Changes => "Changes hosts.",
             Effect::Run => "Changes only what the run knows or shows.",
+            Effect::Tells => "Tells people outside; usable in hooks.",
         };
-        let undo = if spec.undo { " Has an undo of its own." } else { "" };
-        write!(text, "\n## {}\n\n{} {effect}{undo}\n\n{}\n\n", spec.name, spec.summary, spec.doc.trim())
-            .unwrap();
+        let (summary, doc, back) = (spec.summary, spec.doc.trim(), way_back(spec));
+        write!(text, "\n## {}\n\n{summary} {effect}{back}\n\n{doc}\n\n", spec.name).unwrap();
         if !spec.args.is_empty() {
             text.push_str("| argument | kind | default | meaning |\n|---|---|---|---|\n");
             for arg in spec.args {
@@ -124,12 +140,14 @@ fn actions() {
 
 #[test]
 fn functions() {
-    let host = ScriptHost::new(Limits::default(), &keybook_stdlib::functions());
+    let host = keybook_stdlib::script_host(Limits::default());
     let mut text = String::from(
-        "# Functions in expressions\n\nCallable as `f(a, b)` and as `a.f(b)`. Besides these, Rhai's own functions for numbers, texts, lists and maps.\n",
+        "# Functions in expressions\n\nCallable as `f(a, b)` and as `a.f(b)` in every expression, hook and script; a function of the same name in hooks.rhai wins there. Each example is true. Besides these, Rhai's own functions for numbers, texts, lists and maps.\n",
     );
     for function in host.functions().into_iter().filter(|function| !function.built_in) {
-        write!(text, "\n## {}({})\n\n{}\n", function.name, function.params.join(", "), function.doc).unwrap();
+        let (name, params, doc) = (&function.name, function.params.join(", "), &function.doc);
+        write!(text, "\n## {name}({params})\n\n{doc}\n\n").unwrap();
+        write!(text, "Result: {}\n\n```rhai\n{}\n```\n", function.returns, function.example).unwrap();
     }
     check("functions.md", &text);
 }

@@ -163,7 +163,7 @@ fn sandbox_approve_does_not_count_for_another_plan() {
 #[test]
 fn sandbox_second_run_on_a_locked_cluster_begins_nothing() {
     let bench = Bench::new();
-    let steps = "  - { id: ask, hosts: node, gate: { ask: Go on? }, sh.run: { script: \"touch /var/lib/keybook/done\" } }\n";
+    let steps = "  - { id: ask, hosts: node, gate: { ask: Go on? }, undo: { note.write: { text: back } }, sh.run: { script: \"touch /var/lib/keybook/done\" } }\n";
     let (runbook, inventory) = (bench.small_runbook(steps), bench.this_machine());
     let run = ["run", &runbook, "-i", &inventory, "--unattended"];
     bench.on_this_machine("", &run).with(3);

@@ -22,15 +22,15 @@ fn problems(validator: &Validator, yaml: &str) -> Vec<String> {
 }
 
 fn yaml_files(folder: &Path) -> Vec<(String, String)> {
-    let entries = fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     entries.map(|path| (path.display().to_string(), fs::read_to_string(path).unwrap())).collect()
 }
 
 #[test]
 fn schema_accepts_everything_that_is_shipped() {
     let bench = Bench::new();
-    let [runbook, scenario, answers] =
-        ["runbook", "scenario", "answers"].map(|of| validator(&bench.keybook, of));
+    let [runbook, scenario, answers, translation] =
+        ["runbook", "scenario", "answers", "translation"].map(|of| validator(&bench.keybook, of));
     let mut seen = 0;
     for entry in fs::read_dir(root().join("runbooks")).unwrap().flatten() {
         let text = fs::read_to_string(entry.path().join("runbook.yaml")).unwrap();
@@ -40,8 +40,12 @@ fn schema_accepts_everything_that_is_shipped() {
             assert_eq!(problems(of, &text), [""; 0], "{name}");
             seen += 1;
         }
+        for (name, text) in yaml_files(&entry.path().join("i18n")) {
+            assert_eq!(problems(&translation, &text), [""; 0], "{name}");
+            seen += 1;
+        }
     }
-    assert!(seen >= 5, "{seen} files");
+    assert!(seen >= 6, "{seen} files");
 }
 
 #[test]
@@ -60,6 +64,8 @@ fn schema_refuses_each_wrong_file() {
         "steps: [{ id: a, gate: {}, note.write: { text: x } }]\n",
         "steps: [{ id: a, note.write: { text: x } }]\nstpes: []\n",
         "steps: [{ id: a, facts: { f: { file.read: { path: /a }, file.stat: { path: /a } } }, note.write: { text: x } }]\n",
+        "lang: English\nsteps: [{ id: a, note.write: { text: x } }]\n",
+        "inputs: { x: { type: string, pattern: 1 } }\nsteps: [{ id: a, note.write: { text: x } }]\n",
         "inputs: { x: { type: number } }\nsteps: [{ id: a, note.write: { text: x } }]\n",
     ];
     let runbook = validator(&bench.keybook, "runbook");
@@ -77,6 +83,11 @@ fn schema_refuses_each_wrong_file() {
         ("inventory", "keybook: 1\ncluster: c\nhosts: { a: { port: 70000 } }\n"),
         ("inventory", "keybook: 1\ncluster: c\nhosts: { a: }\n"),
         ("library", "keybook: 1\nlibrary: a\n"),
+        ("translation", "keybook: 1\ntitle: x\n"),
+        ("translation", "keybook: 1\nlang: zh_CN\n"),
+        ("translation", "keybook: 1\nlang: zh\nsteps: { Install: { title: x } }\n"),
+        ("translation", "keybook: 1\nlang: zh\nsteps: { install/ca: { tite: x } }\n"),
+        ("translation", "keybook: 1\nlang: zh\nlibraries: { a: { title: x } }\n"),
         ("scenario", "keybook: 1\nscenario: a\n"),
         (
             "scenario",

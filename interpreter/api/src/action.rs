@@ -18,6 +18,25 @@ pub enum Effect {
     Changes,
     /// Changes only what the run itself knows or shows (waiting, notes, hosts of the run).
     Run,
+    /// Tells people outside; changes nothing on a host. Usable in hooks. A failure of [`Action::apply`] becomes a
+    /// note, never a failed unit, and a sandbox carries none of them out.
+    Tells,
+}
+
+/// How a rollback takes back what an action did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WayBack {
+    /// [`Action::undo`] works.
+    Undo,
+    /// Everything that it changes is named by [`Plan::touches`], so the executor keeps and restores it.
+    Files,
+    /// Nothing lasting is left to take back, such as after a restart, a wait or a look.
+    Nothing,
+    /// It cannot be taken back by itself: its step says how, or that it is irreversible.
+    None,
+    /// As [`WayBack::None`], unless the argument of this name (true or false) is written as `false`: so the runbook
+    /// says that there is nothing to take back.
+    NoneIf(&'static str),
 }
 
 /// The kind of one argument.
@@ -96,8 +115,8 @@ pub struct ActionSpec {
     pub args: &'static [ArgSpec],
     /// What its result holds.
     pub returns: &'static str,
-    /// True when [`Action::undo`] works.
-    pub undo: bool,
+    /// How its effect is taken back.
+    pub way_back: WayBack,
     /// A step in YAML; run as a test.
     pub example: &'static str,
 }
@@ -245,7 +264,9 @@ pub struct Ctx {
     pub sink: Arc<dyn Sink>,
     /// Seconds since 1970 (UTC) now, on this machine.
     pub now: i64,
-    /// Counts the commands of this attempt, for receipts.
+    /// The number of its first receipt: 0, but for the calls of a script, which share an attempt.
+    pub first_receipt: u32,
+    /// Counts the commands of this attempt (of this call, in a script), for receipts.
     pub ordinal: AtomicU32,
 }
 
@@ -257,6 +278,7 @@ impl Ctx {
 
     /// The receipt with this ordinal, for `reconcile`.
     pub fn receipt(&self, ordinal: u32) -> ReceiptId {
+        let ordinal = self.first_receipt.saturating_add(ordinal);
         ReceiptId { run: self.run.clone(), unit: self.unit.clone(), attempt: self.attempt, ordinal }
     }
 
@@ -284,8 +306,8 @@ pub trait Action: Send + Sync {
         Ok(Reconcile::Unknown(format!("`{}` leaves nothing to tell by", self.spec().name)))
     }
 
-    /// Takes an effect back. `memo` is its plan's, `result` what it returned. Must be safe to call again, and where
-    /// only a part of the effect happened, or nothing ([`Reconcile::NotDone`]).
+    /// Takes an effect back, for [`WayBack::Undo`]. `memo` is its plan's, `result` what it returned. Must be safe to
+    /// call again, and where only a part of the effect happened, or nothing ([`Reconcile::NotDone`]).
     async fn undo(&self, _ctx: &Ctx, _args: &Args, _memo: &Value, _result: &Value) -> Result<(), Fault> {
         Err(Fault::failed(format!("undo `{}`", self.spec().name), "it has no undo of its own"))
     }

@@ -1,7 +1,7 @@
 //! What happens in a run. The journal is a file of these records; reports, resume and replay read nothing else.
 //! This is format version 1: fields may be added, never renamed or given another meaning.
 
-use crate::{Change, Diff, Identity, RunId, Span, StreamName, TreeEntry, UnitId};
+use crate::{Change, Diff, Identity, RunId, Span, StreamName, TreeEntry, TrustEdge, UnitId};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -68,7 +68,7 @@ pub struct StepInfo {
     /// Why it is done.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub why: String,
-    /// The action it calls; empty for a step with children.
+    /// The action it calls; `script` for a script, empty for a step with children.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub action: String,
     /// Cannot be taken back.
@@ -355,7 +355,7 @@ pub enum Event {
     /// The effect may happen from here on.
     #[serde(rename = "unit.intent")]
     UnitIntent {
-        /// The action; empty for a step with children.
+        /// The action; `script` for a script, empty for a step with children.
         action: String,
         /// Its arguments, secrets redacted.
         args: IndexMap<String, Json>,
@@ -365,6 +365,95 @@ pub enum Event {
         memo: Json,
         /// Paths it will change.
         touches: Vec<Touched>,
+    },
+    /// A script calls an action that changes something: the effect may happen from here on.
+    #[serde(rename = "call.intent")]
+    CallIntent {
+        /// The call's place among those of the attempt, from 0.
+        ordinal: u32,
+        /// The action.
+        action: String,
+        /// Its arguments, secrets redacted.
+        args: IndexMap<String, Json>,
+        /// SHA-256 of the arguments.
+        args_digest: String,
+        /// The arguments are not whole here, because of a secret.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        withheld: bool,
+        /// What reconcile and undo need.
+        memo: Json,
+        /// Paths it will change.
+        touches: Vec<Touched>,
+        /// The first number of its commands' receipts.
+        receipts: u32,
+    },
+    /// A call of a script ended well. When the script is run again on resume, it gets this result.
+    #[serde(rename = "call.done")]
+    CallDone {
+        /// The call's place among those of the attempt, from 0.
+        ordinal: u32,
+        /// The action.
+        action: String,
+        /// The host it was asked for, where that is named.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        host: Option<String>,
+        /// Its arguments, secrets redacted, unless they stand in its intent.
+        #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+        args: IndexMap<String, Json>,
+        /// SHA-256 of the arguments.
+        args_digest: String,
+        /// Its result.
+        result: Json,
+        /// The result is not whole here, because of a secret.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        withheld: bool,
+        /// Whether anything changed.
+        changed: bool,
+        /// The state of the touched paths now.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        wrote: Vec<Touched>,
+    },
+    /// A call of a script failed; the script may go on all the same. When it is run again, the call fails again.
+    #[serde(rename = "call.failed")]
+    CallFailed {
+        /// The call's place among those of the attempt, from 0.
+        ordinal: u32,
+        /// The action.
+        action: String,
+        /// The host it was asked for, where that is named.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        host: Option<String>,
+        /// Its arguments, secrets redacted, unless they stand in its intent.
+        #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+        args: IndexMap<String, Json>,
+        /// SHA-256 of the arguments.
+        args_digest: String,
+        /// Why.
+        fault: FaultInfo,
+        /// The state of the paths that it touched or changed, as far as it could be read after the failure.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        wrote: Vec<Touched>,
+    },
+    /// What became of a call that was under way when its script was interrupted. Where nobody can tell, the unit is
+    /// `unit.reconciled` as unknown instead.
+    #[serde(rename = "call.reconciled")]
+    CallReconciled {
+        /// The call's place among those of the attempt, from 0.
+        ordinal: u32,
+        /// `done` or `not-done`.
+        verdict: String,
+        /// How that is known.
+        reason: String,
+        /// Who decided: `action` or a person.
+        by: String,
+        /// The result, when done.
+        result: Json,
+        /// The result is not whole here, because of a secret.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        withheld: bool,
+        /// The state of the touched paths now, when done.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        wrote: Vec<Touched>,
     },
     /// Originals are safe on the host.
     #[serde(rename = "backup.taken")]
@@ -474,11 +563,12 @@ pub enum Event {
         /// The host that owed it.
         host: String,
     },
-    /// Trust was checked after a step.
+    /// Trust was judged: with a unit, the edges of its host after its effect; without one, every edge, before the
+    /// first step, at the end and after a rollback.
     #[serde(rename = "trust.checked")]
     TrustChecked {
-        /// The edges: server, client, verdict, how known.
-        edges: Vec<Json>,
+        /// The edges and what is known of each.
+        edges: Vec<TrustEdge>,
     },
     /// `finally` begins.
     #[serde(rename = "finally.started")]
@@ -494,7 +584,7 @@ pub enum Event {
     /// One unit is about to be taken back.
     #[serde(rename = "unit.undo_intent")]
     UnitUndoIntent {
-        /// `undo`, `restore` or `nothing`.
+        /// `undo`, `restore`, `calls` (each call of a script in its own way) or `nothing`.
         how: String,
         /// The paths concerned.
         paths: Vec<String>,
@@ -502,7 +592,7 @@ pub enum Event {
     /// One unit was taken back.
     #[serde(rename = "unit.undone")]
     UnitUndone {
-        /// `undo`, `restore` or `nothing`.
+        /// `undo`, `restore`, `calls` (each call of a script in its own way) or `nothing`.
         how: String,
     },
     /// One unit could not be taken back.

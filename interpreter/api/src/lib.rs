@@ -13,11 +13,12 @@ pub mod redact;
 pub mod secret;
 pub mod span;
 pub mod target;
+pub mod trust;
 pub mod value;
 
 pub use action::{
     Action, ActionSpec, Applied, ArgKind, ArgSpec, Change, Ctx, Diff, Effect, HostAccess, Plan, Reconcile,
-    Registry, Sink,
+    Registry, Sink, WayBack,
 };
 pub use args::Args;
 pub use diagnostic::{Diagnostic, Severity};
@@ -31,5 +32,8 @@ pub use span::{Located, SourceText, Span};
 pub use target::{
     Cancel, Command, Exit, FileKind, Owner, Receipt, Stat, Stream, StreamName, Survey, Target, TreeEntry,
     Write,
+};
+pub use trust::{
+    Bundle, HowKnown, Reads, Side, TrustClient, TrustEdge, TrustJudge, TrustMatrix, TrustServer, TrustVerdict,
 };
 pub use value::{Map, Value};

@@ -58,6 +58,8 @@ pub enum Verb {
     New(NewArgs),
     /// Print a shell's completions
     Completions(CompletionsArgs),
+    /// Print a manual page, or write all of them
+    Man(ManArgs),
     /// Print a JSON Schema (draft 2020-12), for editors
     Schema(SchemaArgs),
     /// Go on with a run that stopped or was killed
@@ -90,6 +92,7 @@ impl Verb {
             Self::Show(_) => &[Format::Human, Format::Json, Format::Jsonl, Format::Html],
             Self::New(_)
             | Self::Completions(_)
+            | Self::Man(_)
             | Self::Schema(_)
             | Self::Verify(_)
             | Self::Approve(_)
@@ -113,6 +116,22 @@ pub struct Sources {
     /// Only these hosts (comma-separated)
     #[arg(long, value_name = "HOSTS", value_delimiter = ',')]
     pub limit: Vec<String>,
+}
+
+/// The language of the runbook's texts.
+#[derive(Debug, Args, Clone, Default)]
+pub struct Language {
+    /// Show the runbook's texts in this language (default: what LC_ALL, LC_MESSAGES or LANG says, where there is one)
+    #[arg(long, value_name = "LANG")]
+    pub lang: Option<String>,
+}
+
+/// The language of a run that began already.
+#[derive(Debug, Args, Clone, Default)]
+pub struct OtherLanguage {
+    /// Show the runbook's texts in this language (default: what the run began with)
+    #[arg(long, value_name = "LANG")]
+    pub lang: Option<String>,
 }
 
 /// How gates are answered.
@@ -146,6 +165,8 @@ pub struct RunArgs {
     pub sources: Sources,
     #[command(flatten)]
     pub answering: Answering,
+    #[command(flatten)]
+    pub language: Language,
 }
 
 #[derive(Debug, Args)]
@@ -154,6 +175,8 @@ pub struct PlanArgs {
     pub runbook: PathBuf,
     #[command(flatten)]
     pub sources: Sources,
+    #[command(flatten)]
+    pub language: Language,
 }
 
 #[derive(Debug, Args)]
@@ -176,6 +199,8 @@ pub enum FileKind {
     Answers,
     /// scenarios/NAME.yaml
     Scenario,
+    /// i18n/LANG.yaml
+    Translation,
 }
 
 #[derive(Debug, Args)]
@@ -188,6 +213,15 @@ pub struct NewArgs {
 pub struct CompletionsArgs {
     /// The shell
     pub shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Of which verb; of the program when absent
+    pub verb: Option<String>,
+    /// Write every page (keybook.1, keybook-run.1, …) into this folder
+    #[arg(long, value_name = "FOLDER", conflicts_with = "verb")]
+    pub into: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -211,6 +245,8 @@ pub struct ResumeArgs {
     /// Go on although runbook, inputs or inventory changed; the differences are journaled
     #[arg(long)]
     pub accept_changes: bool,
+    #[command(flatten)]
+    pub language: OtherLanguage,
 }
 
 #[derive(Debug, Args)]
@@ -225,6 +261,8 @@ pub struct RollbackArgs {
     /// Why, for the journal
     #[arg(long, default_value = "asked for on the command line")]
     pub reason: String,
+    #[command(flatten)]
+    pub language: OtherLanguage,
 }
 
 #[derive(Debug, Args)]
@@ -240,6 +278,9 @@ pub struct ShowArgs {
     /// Write to this file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Show the steps' titles in this language (default: that of the run). What was asked stays as it was asked
+    #[arg(long, value_name = "LANG")]
+    pub lang: Option<String>,
 }
 
 #[derive(Debug, Args)]

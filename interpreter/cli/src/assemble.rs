@@ -14,7 +14,7 @@ use keybook_core::{
     model::{self, Answers, Inventory, Loaded, load::LoadError},
     run::{engine::Setup, log::Watcher, person::Person, session::Options},
 };
-use keybook_script::{Limits, ScriptHost};
+use keybook_script::Limits;
 use keybook_source::{Node, Problems};
 use keybook_targets::sandbox::{Sandbox, SandboxConnector, Scenario};
 use std::{
@@ -32,7 +32,7 @@ pub fn registry() -> Registry {
 
 /// Reads a runbook's folder.
 pub fn load(folder: &Path, shown: &str) -> Result<Loaded, CliError> {
-    let script = ScriptHost::new(Limits::default(), &keybook_stdlib::functions());
+    let script = keybook_stdlib::script_host(Limits::default());
     model::load(folder, shown, &registry(), &script).map_err(|error| match error {
         LoadError::Fault(fault) => CliError::Fault(fault),
         LoadError::Invalid { problems, sources } => CliError::Invalid { problems, sources },
@@ -148,7 +148,7 @@ impl Hosts {
                 .hint("the runbook's folder scenarios/ holds those it ships; --sandbox takes a name without .yaml")
                 .into());
         }
-        let engine = ScriptHost::new(Limits::default(), &keybook_stdlib::functions());
+        let engine = keybook_stdlib::script_host(Limits::default());
         match Scenario::open(file, &shown, &engine) {
             Ok(scenario) => Ok(Self::Sandbox { file: file.to_owned(), scenario: Box::new(scenario) }),
             Err(invalid) => Err(CliError::Invalid { problems: invalid.problems, sources: invalid.sources }),
@@ -319,6 +319,7 @@ pub fn setup(
                 .into());
         }
     }
+    model::input::check_hosts(&loaded.runbook.inputs, &inputs, inventory.hosts.keys().map(String::as_str))?;
     for (group, need) in &loaded.runbook.hosts {
         for host in inventory.groups.get(group).into_iter().flatten() {
             if let Some(spec) = inventory.hosts.get_mut(host) {
@@ -347,6 +348,7 @@ pub fn setup(
         inputs,
         registry: registry(),
         connector,
+        trust: Arc::new(keybook_stdlib::Judge),
         person: Arc::clone(&company.person),
         options: Options {
             unattended: answering.unattended,

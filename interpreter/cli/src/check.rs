@@ -3,7 +3,7 @@
 use crate::{assemble, error::CliError};
 use keybook_api::{Diagnostic, Fault, Severity, Span, Value};
 use keybook_core::model::{Answers, Inventory, Loaded, Runbook};
-use keybook_script::{Limits, ScriptHost};
+use keybook_script::Limits;
 use keybook_source::{MapReader, Node, Problems, suggest};
 use keybook_targets::sandbox::Scenario;
 use std::{
@@ -27,6 +27,8 @@ pub struct Findings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Runbook,
+    /// Hooks, a library or a translation: what it means only its runbook says.
+    Part,
     Answers,
     Scenario,
     Inventory,
@@ -45,11 +47,26 @@ impl Findings {
         if !path.exists() {
             return Err(missing("there is no such file or folder".to_owned()));
         }
-        match self.kind(path) {
+        let kind = match path.extension() {
+            Some(ending) if ending == "rhai" => Some(Kind::Part),
+            _ => self.kind(path),
+        };
+        match kind {
             Some(Kind::Runbook) => {
                 let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
                 self.folder(folder.unwrap_or(Path::new(".")))
             }
+            Some(Kind::Part) => match runbook_of(path) {
+                Some(folder) => self.folder(&folder),
+                None => {
+                    let at = Span::new(path.display().to_string(), 1, 1, 1);
+                    let problem = Diagnostic::error("no-runbook", "this is a part of a runbook", at);
+                    self.push(problem.help(
+                        "hooks.rhai stands beside runbook.yaml, a library in its folder lib/, a translation in i18n/",
+                    ));
+                    Ok(())
+                }
+            },
             Some(kind) => {
                 let runbook = self.runbook_around(path);
                 self.file(path, kind, runbook.as_ref());
@@ -119,7 +136,7 @@ impl Findings {
     fn file(&mut self, file: &Path, kind: Kind, runbook: Option<&Runbook>) {
         let before = self.errors();
         let what = match kind {
-            Kind::Runbook => return,
+            Kind::Runbook | Kind::Part => return,
             Kind::Answers => self.answers(file, runbook),
             Kind::Scenario => self.scenario(file, runbook),
             Kind::Inventory => self.inventory(file, runbook),
@@ -149,7 +166,7 @@ impl Findings {
     }
 
     fn scenario(&mut self, file: &Path, runbook: Option<&Runbook>) -> Option<String> {
-        let engine = ScriptHost::new(Limits::default(), &keybook_stdlib::functions());
+        let engine = keybook_stdlib::script_host(Limits::default());
         match Scenario::open(file, &file.display().to_string(), &engine) {
             Ok(scenario) => {
                 self.add(scenario.warnings.clone(), scenario.sources.clone());
@@ -204,6 +221,14 @@ impl Findings {
             if let Err(why) = input.check(value.clone()) {
                 let message = format!("the input `{name}`: {why}");
                 self.push(Diagnostic::error("wrong-type", message, at));
+                continue;
+            }
+            let hosts = scenario.hosts.keys().map(String::as_str);
+            if let Some((why, advice)) = input.unknown_host(value, hosts) {
+                let message = format!("the input `{name}`: {why}");
+                let mut problem = Diagnostic::error("unknown-host", message, at);
+                problem.help = advice;
+                self.push(problem);
             }
         }
         for (name, input) in &runbook.inputs {
@@ -272,11 +297,21 @@ fn kind_of(root: &Node) -> Option<Kind> {
     let has = |wanted: &str| keys.iter().any(|(key, _)| key.name == wanted);
     match () {
         () if has("scenario") => Some(Kind::Scenario),
+        () if has("library") || has("lang") && !has("name") => Some(Kind::Part),
         () if has("steps") => Some(Kind::Runbook),
         () if has("answers") => Some(Kind::Answers),
         () if has("cluster") => Some(Kind::Inventory),
         () => None,
     }
+}
+
+/// The folder of the runbook that a file in lib/ or i18n/ belongs to.
+fn runbook_of(part: &Path) -> Option<PathBuf> {
+    let beside = part.parent()?;
+    let inside = ["lib", "i18n"].iter().any(|name| beside.ends_with(name));
+    let folder = if inside { beside.parent()? } else { beside };
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    folder.join("runbook.yaml").is_file().then(|| folder.to_owned())
 }
 
 /// The YAML files of a folder, by name; none when there is no folder.

@@ -6,6 +6,7 @@ mod check;
 mod commands;
 mod error;
 mod inputs;
+mod lang;
 mod output;
 mod people;
 mod runs;

@@ -1,7 +1,10 @@
 //! A unit as guided mode shows it before asking: what, why, where, the exact commands, the exact differences.
 
-use crate::page::{Page, Tone};
-use keybook_api::{Change, Diff, Span, event::StepInfo};
+use crate::{
+    page::{Page, Tone},
+    trust as words,
+};
+use keybook_api::{Change, Diff, Span, TrustEdge, event::StepInfo};
 use similar::{ChangeTag, TextDiff};
 use std::time::Duration;
 
@@ -30,6 +33,8 @@ pub struct Card<'a> {
     pub lines: &'a [String],
     /// Files it changes.
     pub diffs: &'a [Diff],
+    /// What is known of trust, when the gate shows it.
+    pub trust: &'a [TrustEdge],
     /// The hosts are folders of a sandbox.
     pub sandbox: bool,
 }
@@ -67,6 +72,10 @@ pub fn render_card(card: &Card<'_>, color: bool, width: usize) -> String {
     }
     for diff in card.diffs {
         write_diff(&mut page, diff);
+    }
+    if !card.trust.is_empty() {
+        page.hang("  trust   ", &words::summary(card.trust), Tone::Plain);
+        words::telling(card.trust).for_each(|edge| page.hang("    ", &words::edge(edge), Tone::Bad));
     }
     page.finish()
 }

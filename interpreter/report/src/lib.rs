@@ -16,6 +16,7 @@ mod page;
 pub mod summary;
 pub mod text;
 pub mod time;
+pub mod trust;
 
 pub use card::{Card, render_card, render_diff};
 pub use history::HistoryRow;

@@ -7,11 +7,11 @@ use crate::{
     human,
     page::{Page, Tone},
     summary::UnitStatus,
-    text, time,
+    text, time, trust as words,
 };
 use indexmap::IndexMap;
 use keybook_api::{
-    Change, Event, Record, StreamName, UnitId,
+    Change, Event, Record, StreamName, TrustVerdict, UnitId,
     event::{RunStatus, SkipReason},
     ids::canonical,
 };
@@ -19,11 +19,11 @@ use std::io::{self, Write};
 
 /// Only failures, gates and the end.
 pub const QUIET: u8 = 0;
-/// Also what ended and what is left out.
+/// Also what ended and what is left out, and trust.
 pub const NORMAL: u8 = 1;
 /// Also what begins, output, backups, hosts, locks and obligations.
 pub const VERBOSE: u8 = 2;
-/// Also facts, plans and trust.
+/// Also facts, plans and each edge of trust.
 pub const ALL: u8 = 3;
 
 /// Turns records into lines. Give it every record of the run from the first on, also those of a run that is
@@ -106,7 +106,9 @@ impl LiveText {
                 }
             }
             Event::TrustChecked { edges } => {
-                edges.iter().for_each(|edge| page.hang("    ", &human::edge_text(edge), Tone::Dim));
+                let shown =
+                    edges.iter().filter(|edge| edge.verdict != TrustVerdict::Holds || self.verbosity >= ALL);
+                shown.for_each(|edge| page.hang("    ", &words::edge(edge), Tone::Plain));
             }
             Event::RollbackVerified { differing, .. } => {
                 differing.iter().for_each(|path| page.hang("    - ", path, Tone::Bad));
@@ -259,7 +261,9 @@ fn host_entry(event: &Event) -> Entry {
         Event::ObligationRaised { what, host } => (VERBOSE, Tone::Plain, format!("{host} owes {what}")),
         Event::ObligationSettled { what, host } => (VERBOSE, Tone::Plain, format!("{host} paid {what}")),
         Event::TrustChecked { edges } => {
-            (ALL, Tone::Plain, format!("trust: {}", text::count(edges.len(), "edge", "edges")))
+            let holds = words::telling(edges).next().is_none();
+            let (level, tone) = if holds { (NORMAL, Tone::Plain) } else { (QUIET, Tone::Bad) };
+            (level, tone, format!("trust: {}", words::summary(edges)))
         }
         _ => return None,
     };

@@ -107,14 +107,40 @@ pub fn pad(text: &str, columns: usize) -> String {
     out
 }
 
-/// Splits at spaces into lines of at most `columns` (at least 2); longer words are broken. Leading spaces stay.
-/// Gives at least one line, which may be empty.
+/// What does not begin a line where text is written without spaces (GB/T 15834, 5.1), and what does not end one.
+const NOT_FIRST: &str = "，。、；：？！）】》」』〉〕％”’…),.;:?!%]";
+const NOT_LAST: &str = "（【《「『〈〔“‘([";
+
+/// The pieces of a text that a line's end leaves whole: words with the spaces after them, and each CJK character with the
+/// punctuation that belongs to it.
+fn pieces(text: &str) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let mut start = 0;
+    let mut before: Option<char> = None;
+    for (at, letter) in text.char_indices() {
+        let breaks = before.is_some_and(|before| {
+            let wide = letter_width(before) == 2 || letter_width(letter) == 2 && before != ' ';
+            before == ' '
+                || wide && letter != ' ' && !NOT_FIRST.contains(letter) && !NOT_LAST.contains(before)
+        });
+        if breaks {
+            pieces.extend(text.get(start..at));
+            start = at;
+        }
+        before = Some(letter);
+    }
+    pieces.extend(text.get(start..).filter(|rest| !rest.is_empty()));
+    pieces
+}
+
+/// Splits at spaces and between CJK characters into lines of at most `columns` (at least 2); longer words are broken.
+/// Leading spaces stay. Gives at least one line, which may be empty.
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(2);
     let mut lines = Vec::new();
     let mut line = String::new();
     let mut used = 0;
-    for word in text.split_inclusive(' ') {
+    for word in pieces(text) {
         let visible = width(word.trim_end_matches(' '));
         if used + visible > columns && !line.trim().is_empty() {
             lines.push(line.trim_end().to_owned());
@@ -193,6 +219,10 @@ mod tests {
         assert_eq!(wrap("abcdefgh", 3), ["abc", "def", "gh"]);
         assert_eq!(wrap("证书更新", 5), ["证书", "更新"]);
         assert_eq!(wrap("", 5), [""]);
+        assert_eq!(wrap("为什么 节点上的 etcd 需要重启", 15), ["为什么 节点上的", "etcd 需要重启"]);
+        assert_eq!(wrap("所有节点依次重启。", 16), ["所有节点依次重", "启。"], "a full stop begins no line");
+        assert_eq!(wrap("替换证书（新）", 10), ["替换证书", "（新）"], "a bracket ends no line");
+        assert_eq!(wrap("替换 etcd-ca.pem 与私钥", 12), ["替换", "etcd-ca.pem", "与私钥"]);
     }
 
     proptest! {

@@ -149,7 +149,12 @@ fn mismatch(
     let own: BTreeSet<usize> =
         rules.defined.iter().filter(|(defined, _)| defined == name).map(|(_, arity)| *arity).collect();
     Some(match native {
-        Some(arities) => wrong_count(name, full, arities, text, at),
+        // The receiver of a method is not one of the arguments that its author counts.
+        Some(arities) if method => {
+            let behind = arities.iter().filter_map(|arity| arity.checked_sub(1)).collect();
+            wrong_count(name, given, &behind, text, at)
+        }
+        Some(arities) => wrong_count(name, given, arities, text, at),
         None if own.is_empty() => unknown(name, method, text, at, rules),
         None => wrong_count(name, given, &own, text, at),
     })

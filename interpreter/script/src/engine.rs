@@ -3,6 +3,7 @@
 use crate::{
     Function, Limits, NativeFn, compare,
     convert::{self, Sealed},
+    library::Library,
     session,
 };
 use keybook_api::Value;
@@ -29,8 +30,13 @@ pub(crate) fn failure(message: impl Into<String>) -> Box<EvalAltResult> {
     Box::new(EvalAltResult::ErrorRuntime(message.into().into(), Position::NONE))
 }
 
-/// A new engine with the given functions. `natives` belong to one script, `functions` to the host.
-pub(crate) fn build(limits: &Limits, functions: &[Function], natives: &[NativeFn]) -> Engine {
+/// A new engine with the given functions. `natives` belong to one script, `functions` and `library` to the host.
+pub(crate) fn build(
+    limits: &Limits,
+    functions: &[Function],
+    library: &Library,
+    natives: &[NativeFn],
+) -> Engine {
     let mut engine = Engine::new_raw();
     for package in [
         CorePackage::new().as_shared_module(),
@@ -50,6 +56,7 @@ pub(crate) fn build(limits: &Limits, functions: &[Function], natives: &[NativeFn
     for function in functions {
         native(&mut engine, function.name, function.params.len(), function.call);
     }
+    library.register(&mut engine);
     for function in natives {
         let call = function.call.clone();
         native(&mut engine, &function.name, function.arity, move |args| call(args));

@@ -1,6 +1,6 @@
 //! Rhai errors → messages at a place of the source file.
 
-use crate::{convert::type_word, session};
+use crate::{convert::type_word, library, session};
 use keybook_api::{Diagnostic, SourceText, Span};
 use rhai::{EvalAltResult, ParseError, ParseErrorType, Position};
 use std::fmt;
@@ -70,7 +70,7 @@ pub(crate) fn parse_diagnostic(error: &ParseError, text: &SourceText, names: &[&
 
 fn known(names: &[&str]) -> String {
     match names {
-        [] => "no variable is known here".to_owned(),
+        [] => "a function knows its parameters and its own variables".to_owned(),
         names => format!(
             "known here: {}",
             names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
@@ -131,9 +131,14 @@ pub(crate) fn script_error(error: &EvalAltResult, main: &SourceText, sources: &d
     let mut text = main;
     let mut at = error;
     let mut outer = Position::NONE;
-    while let EvalAltResult::ErrorInFunctionCall(name, _, inner, position) = at {
+    while let EvalAltResult::ErrorInFunctionCall(name, source, inner, position) = at {
         if !position.is_none() {
             outer = *position;
+        }
+        // Nobody but us can look into a library: the place is that of its call.
+        if library::is_source(source) {
+            let message = format!("`{name}`: {}", message(innermost(inner)));
+            return ScriptError { message, span: span_of(text, outer) };
         }
         if let Some(own) = sources.of_function(name) {
             text = own;
@@ -146,6 +151,14 @@ pub(crate) fn script_error(error: &EvalAltResult, main: &SourceText, sources: &d
         position => position,
     };
     ScriptError { message: message(at), span: span_of(text, position) }
+}
+
+/// The error itself, without the calls that it came through.
+fn innermost(mut error: &EvalAltResult) -> &EvalAltResult {
+    while let EvalAltResult::ErrorInFunctionCall(_, _, inner, _) = error {
+        error = inner;
+    }
+    error
 }
 
 fn message(error: &EvalAltResult) -> String {

@@ -1,11 +1,12 @@
 //! The host: compiles and evaluates.
 
 use crate::{
-    Expr, FunctionDoc, Hooks, HostCalls, Limits, NativeFn, Script, ScriptError, Template,
+    ActCall, Expr, FunctionDoc, Hooks, HostCalls, Limits, NativeFn, Script, ScriptError, Template, acts,
     check::{self, Catalog, Defined, Rules},
     convert, docs, engine, error,
     expr::Inner,
     hooks::HooksInner,
+    library::{Library, LibraryFile},
     names,
     script::ScriptInner,
     session::{self, Request},
@@ -48,6 +49,7 @@ struct HostInner {
     explaining: OnceLock<Engine>,
     limits: Limits,
     functions: Vec<Function>,
+    library: Library,
     catalog: Catalog,
 }
 
@@ -59,16 +61,46 @@ type Evaluated = Result<Dynamic, Box<EvalAltResult>>;
 impl ScriptHost {
     /// A host with limits and functions of its own besides those of Rhai.
     pub fn new(limits: Limits, functions: &[Function]) -> Self {
-        let engine = engine::build(&limits, functions, &[]);
+        Self::build(limits, functions, Library::default())
+    }
+
+    fn build(limits: Limits, functions: &[Function], library: Library) -> Self {
+        let engine = engine::build(&limits, functions, &library, &[]);
         let catalog = Catalog::of(&engine);
-        let inner =
-            HostInner { engine, explaining: OnceLock::new(), limits, functions: functions.to_vec(), catalog };
+        let functions = functions.to_vec();
+        let inner = HostInner { engine, explaining: OnceLock::new(), limits, functions, library, catalog };
         Self { inner: Arc::new(inner), hooks: None }
+    }
+
+    /// A host with functions that are written in Rhai besides. They only compute, and may call each other. A function
+    /// of the same name and number of parameters in hooks.rhai or a script wins there.
+    ///
+    /// # Errors
+    /// As for [`ScriptHost::hooks`], and `not-pure`.
+    pub fn with_library(limits: Limits, functions: &[Function], files: &[LibraryFile]) -> Compiled<Self> {
+        let host = Self::new(limits.clone(), functions);
+        let texts: Vec<SourceText> =
+            files.iter().map(|file| SourceText::verbatim(file.text, file.name, 1, 1)).collect();
+        let mut asts = Vec::with_capacity(files.len());
+        for text in &texts {
+            asts.push(host.compile(text, &[], || host.inner.engine.compile(text.as_str()))?);
+        }
+        let defined = asts.iter().flat_map(check::defined).collect();
+        let problems =
+            asts.iter().zip(&texts).flat_map(|(ast, text)| host.check_functions(ast, text, false, &defined));
+        let problems: Vec<Diagnostic> = problems.collect();
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let whole =
+            |why| Diagnostic::error("script-library", why, SourceText::elsewhere("", "library").whole());
+        let library = Library::new(files, &asts, &host.inner.engine).map_err(|why| vec![whole(why)])?;
+        Ok(Self::build(limits, functions, library))
     }
 
     /// Everything that can be called: Keybook's functions, then those of Rhai that are allowed.
     pub fn functions(&self) -> Vec<FunctionDoc> {
-        docs::list(&self.inner.engine, &self.inner.functions)
+        docs::list(&self.inner.engine, &self.inner.functions, &self.inner.library)
     }
 
     /// A host whose expressions, templates and scripts can call the functions of a hooks.rhai.
@@ -117,7 +149,23 @@ impl ScriptHost {
     /// statements outside functions.
     pub fn hooks(&self, text: &SourceText) -> Compiled<Hooks> {
         let ast = self.compile(text, &[], || self.inner.engine.compile(text.as_str()))?;
-        let mut problems = self.check(&ast, text, true, &check::defined(&ast), &self.inner.catalog);
+        let problems = self.check_functions(&ast, text, true, &check::defined(&ast));
+        if problems.is_empty() {
+            Ok(Hooks(Arc::new(HooksInner::new(text.clone(), ast))))
+        } else {
+            Err(problems)
+        }
+    }
+
+    /// Checks a file that holds functions only.
+    fn check_functions(
+        &self,
+        ast: &AST,
+        text: &SourceText,
+        acts: bool,
+        defined: &Defined,
+    ) -> Vec<Diagnostic> {
+        let mut problems = self.check(ast, text, acts, defined, &self.inner.catalog);
         if let Some(statement) = ast.statements().first() {
             let problem = Diagnostic::error(
                 "hooks-statement",
@@ -126,11 +174,7 @@ impl ScriptHost {
             );
             problems.push(problem.help("move it into a function"));
         }
-        if problems.is_empty() {
-            Ok(Hooks(Arc::new(HooksInner::new(text.clone(), ast))))
-        } else {
-            Err(problems)
-        }
+        problems
     }
 
     /// Compiles a `script:` step over the variables `names`; it may call `act` and `note`.
@@ -139,6 +183,19 @@ impl ScriptHost {
     /// As for [`ScriptHost::hooks`]; statements are fine.
     pub fn script(&self, text: &SourceText, names: &[&str]) -> Compiled<Script> {
         self.script_with(text, names, &[])
+    }
+
+    /// As [`ScriptHost::script`], with a judge of the calls of actions that the script writes out.
+    ///
+    /// # Errors
+    /// As for [`ScriptHost::script`], and what the judge finds, all together in the order of their places.
+    pub fn script_judged(
+        &self,
+        text: &SourceText,
+        names: &[&str],
+        judge: &dyn Fn(&ActCall) -> Vec<Diagnostic>,
+    ) -> Compiled<Script> {
+        self.compile_script(text, names, &[], judge)
     }
 
     /// Compiles a script that gets functions of its own: names and numbers of arguments.
@@ -151,10 +208,31 @@ impl ScriptHost {
         names: &[&str],
         natives: &[(&str, usize)],
     ) -> Compiled<Script> {
+        self.compile_script(text, names, natives, &|_| Vec::new())
+    }
+
+    fn compile_script(
+        &self,
+        text: &SourceText,
+        names: &[&str],
+        natives: &[(&str, usize)],
+        judge: &dyn Fn(&ActCall) -> Vec<Diagnostic>,
+    ) -> Compiled<Script> {
         let compile = || self.inner.engine.compile_with_scope(&declared(names), text.as_str());
         let ast = self.compile(text, names, compile)?;
-        let (ast, hooks) = self.finish(ast, text, true, natives)?;
-        Ok(Script(Arc::new(ScriptInner { text: text.clone(), ast, hooks })))
+        let (acts, names) = (acts::collect(&ast, text), names::collect_undeclared(&ast, text));
+        let judged: Vec<Diagnostic> = acts.iter().flat_map(judge).collect();
+        match self.finish(ast, text, true, natives) {
+            Ok((ast, hooks)) if judged.is_empty() => {
+                Ok(Script(Arc::new(ScriptInner { text: text.clone(), ast, hooks, names, acts })))
+            }
+            Ok(_) => Err(judged),
+            Err(mut found) => {
+                found.extend(judged);
+                found.sort_by_key(|problem| (problem.span.line, problem.span.column));
+                Err(found)
+            }
+        }
     }
 
     fn compile(
@@ -250,7 +328,8 @@ impl ScriptHost {
 
     fn explaining(&self) -> &Engine {
         self.inner.explaining.get_or_init(|| {
-            let mut engine = engine::build(&self.inner.limits, &self.inner.functions, &[]);
+            let mut engine =
+                engine::build(&self.inner.limits, &self.inner.functions, &self.inner.library, &[]);
             engine::explain(&mut engine);
             engine
         })
@@ -373,7 +452,7 @@ impl ScriptHost {
         cancel: &Cancel,
     ) -> Result<Value, ScriptError> {
         let inner = &script.0;
-        let engine = engine::build(&self.inner.limits, &self.inner.functions, natives);
+        let engine = engine::build(&self.inner.limits, &self.inner.functions, &self.inner.library, natives);
         let mut variables = all_variables(scope);
         let work = || engine.eval_ast_with_scope::<Dynamic>(&mut variables, &inner.ast);
         let result = self.bounded(cancel, None, work);

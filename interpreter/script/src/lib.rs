@@ -4,6 +4,7 @@
 //! Expressions and templates are pure. Hooks and `script:` steps can call actions through [`HostCalls`]; a sandbox
 //! scenario's command answers get functions of their own through [`NativeFn`].
 
+mod acts;
 mod check;
 mod compare;
 mod convert;
@@ -13,17 +14,20 @@ mod error;
 mod expr;
 mod hooks;
 mod host;
+mod library;
 mod limits;
 mod names;
 mod script;
 mod session;
 mod template;
 
+pub use acts::{ActArg, ActCall};
 pub use docs::FunctionDoc;
 pub use error::ScriptError;
 pub use expr::Expr;
 pub use hooks::{HookFn, Hooks};
 pub use host::{Function, ScriptHost};
+pub use library::LibraryFile;
 pub use limits::Limits;
 pub use names::{NameUse, is_variable_name, names_used};
 pub use script::{NativeCall, NativeFn, Script};

@@ -2,8 +2,8 @@
 
 use crate::{Expr, error::span_of};
 use keybook_api::{SourceText, Span};
-use rhai::{AST, ASTNode, Expr as Node, Position};
-use std::collections::BTreeMap;
+use rhai::{AST, ASTNode, Expr as Node, Position, Stmt};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One use of a variable.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +53,32 @@ pub(crate) fn collect(ast: &AST, text: &SourceText) -> Vec<NameUse> {
         });
     }
     found.into_values().collect()
+}
+
+/// As [`collect`], without the variables of names that the script declares anywhere itself.
+pub(crate) fn collect_undeclared(ast: &AST, text: &SourceText) -> Vec<NameUse> {
+    let mut declared: BTreeSet<String> = BTreeSet::new();
+    for statement in ast.statements() {
+        statement.walk(&mut Vec::new(), &mut |path| {
+            match path.last() {
+                Some(ASTNode::Stmt(Stmt::Var(variable, ..))) => {
+                    declared.insert(variable.0.name.to_string());
+                }
+                Some(ASTNode::Stmt(Stmt::For(each, _))) => {
+                    declared.insert(each.0.name.to_string());
+                    declared.extend(each.1.as_ref().map(|counter| counter.name.to_string()));
+                }
+                Some(ASTNode::Stmt(Stmt::TryCatch(caught, _))) => {
+                    if let Node::Variable(variable, ..) = &caught.expr {
+                        declared.insert(variable.1.to_string());
+                    }
+                }
+                _ => {}
+            }
+            true
+        });
+    }
+    collect(ast, text).into_iter().filter(|used| !declared.contains(&used.name)).collect()
 }
 
 /// The property names of a chain `a.b.c` up to the first thing that is no property.

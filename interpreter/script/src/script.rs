@@ -1,6 +1,6 @@
 //! Whole scripts: `script:` steps and the command answers of sandbox scenarios.
 
-use crate::error::Sources;
+use crate::{ActCall, NameUse, error::Sources};
 use keybook_api::{SourceText, Value};
 use rhai::AST;
 use std::{collections::BTreeSet, fmt, sync::Arc};
@@ -13,12 +13,24 @@ pub(crate) struct ScriptInner {
     pub text: SourceText,
     pub ast: AST,
     pub hooks: Option<(SourceText, BTreeSet<String>)>,
+    pub names: Vec<NameUse>,
+    pub acts: Vec<ActCall>,
 }
 
 impl Script {
     /// The script as written.
     pub fn text(&self) -> &SourceText {
         &self.0.text
+    }
+
+    /// The variables that it reads and does not declare itself, in order of their places.
+    pub fn names_used(&self) -> &[NameUse] {
+        &self.0.names
+    }
+
+    /// The calls of actions that it writes out.
+    pub fn acts(&self) -> &[ActCall] {
+        &self.0.acts
     }
 }
 

@@ -208,3 +208,46 @@ fn a_stop_during_an_action_ends_the_script_even_if_it_catches() {
     assert_eq!(error.message, "the run was stopped");
     assert_eq!(calls.seen.borrow().len(), 1);
 }
+
+#[test]
+fn the_calls_that_a_script_writes_out_are_known() {
+    let source = yaml(
+        "let name = \"x.read\";\nact(name, #{ path: \"/a\" });\nact(\"x.read\", #{ path: `/${item}`, mode: \"0600\", list: [1, 2] });\nfn helper(p) { act(\"x.put@b\", p) }\nlet done = act(\"x.fail\");\n[1].map(|n| act(\"x.read\", #{ n: n }));\ndone",
+    );
+    let script = host().script(&source, &["item"]).unwrap();
+    let shown: Vec<String> = script
+        .acts()
+        .iter()
+        .map(|call| {
+            let args = call.args.as_ref().map(|args| {
+                args.iter()
+                    .map(|(key, arg)| format!("{key}@{}={:?}", arg.span.column, arg.value))
+                    .collect::<Vec<_>>()
+            });
+            format!("{}:{}+{} {} {args:?}", call.span.line, call.span.column, call.span.length, call.action)
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "11:5+8 x.read Some([\"path@18=None\", \"mode@36=Some(Text(\\\"0600\\\"))\", \"list@50=Some(List([Int(1), Int(2)]))\"])",
+            "12:20+9 x.put@b None",
+            "13:16+8 x.fail Some([])",
+            "14:17+8 x.read Some([\"n@30=None\"])",
+        ]
+    );
+    let names: Vec<&str> = script.names_used().iter().map(|used| used.name.as_str()).collect();
+    assert_eq!(names, ["item"], "what it declares itself is its own");
+}
+
+#[test]
+fn a_judge_of_calls_speaks_together_with_the_checks() {
+    let judge = |call: &keybook_script::ActCall| {
+        vec![keybook_api::Diagnostic::error("judged", call.action.clone(), call.span.clone())]
+    };
+    let problems =
+        host().script_judged(&yaml("act(\"x.a\");\nnone(1);\nact(\"x.b\")"), &[], &judge).unwrap_err();
+    let shown: Vec<String> =
+        problems.iter().map(|problem| format!("{} {}", problem.code, problem.span.line)).collect();
+    assert_eq!(shown, ["judged 9", "unknown-function 10", "judged 11"]);
+}

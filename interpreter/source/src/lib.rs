@@ -21,8 +21,11 @@ mod tree;
 pub use map_reader::{MapReader, Problems};
 pub use node::{Key, Node, NodeValue};
 pub use parse::{decode, parse};
-pub use suggest::suggest;
+pub use suggest::{advice, suggest};
 pub use surprise::surprises;
+
+/// The version of the language that this program reads, of every kind of file (`keybook: 1`).
+pub const LANGUAGE: i64 = 1;
 
 /// The largest file that is read, in bytes (8 MiB).
 pub const MAX_BYTES: usize = 8 * 1024 * 1024;

@@ -40,6 +40,8 @@ pub struct MapReader<'n> {
     entries: &'n [(Key, Node)],
     taken: Vec<bool>,
     asked: Vec<String>,
+    /// Required keys that are not there, with what was reported.
+    missing: Vec<(String, Diagnostic)>,
     what: String,
 }
 
@@ -59,7 +61,7 @@ impl<'n> MapReader<'n> {
             return None;
         };
         let taken = vec![false; entries.len()];
-        Some(Self { node, entries, taken, asked: Vec::new(), what: what.to_owned() })
+        Some(Self { node, entries, taken, asked: Vec::new(), missing: Vec::new(), what: what.to_owned() })
     }
 
     /// The value of a key that must be there; reports `missing-key` when it is not. A key without a value is
@@ -68,10 +70,11 @@ impl<'n> MapReader<'n> {
         let found = self.optional(key);
         if found.is_none() {
             let place = self.entries.first().map_or(&self.node.span, |(first, _)| &first.span);
-            problems.push(
+            let problem =
                 Diagnostic::error("missing-key", format!("{} needs `{key}`", self.what), place.clone())
-                    .help(format!("add `{key}: …`")),
-            );
+                    .help(format!("add `{key}: …`"));
+            self.missing.push((key.to_owned(), problem.clone()));
+            problems.push(problem);
         }
         found
     }
@@ -114,11 +117,20 @@ impl<'n> MapReader<'n> {
         rest
     }
 
-    /// Reports every key that nobody asked for as `unknown-key`, with a suggestion among those that were.
+    /// Reports every key that nobody asked for as `unknown-key`, with a suggestion among those that were. A required
+    /// key that is only misspelt is not missed as well.
     pub fn finish(self, problems: &mut Problems) {
         for ((key, _), taken) in self.entries.iter().zip(&self.taken) {
-            if !taken {
-                problems.push(unknown_key(key, &self.what, self.asked.iter().map(String::as_str)));
+            if *taken {
+                continue;
+            }
+            let absent = self.missing.iter().find(|(name, _)| suggest(&key.name, [name.as_str()]).is_some());
+            match absent {
+                Some((name, missed)) => {
+                    problems.0.retain(|problem| problem != missed);
+                    problems.push(unknown_key(key, &self.what, std::iter::once(name.as_str())));
+                }
+                None => problems.push(unknown_key(key, &self.what, self.asked.iter().map(String::as_str))),
             }
         }
     }

@@ -55,12 +55,12 @@ pub(crate) fn convert(text: &Text, raw: &Raw, problems: &mut Problems) -> Node {
         },
         Kind::Scalar(scalar) => convert_scalar(text, raw, scalar, span, problems),
         Kind::List { items, .. } => {
-            check_tag(raw, "seq", &span, problems);
+            check_tag(text, raw, "seq", problems);
             let items = items.iter().map(|item| convert(text, &item.value, problems)).collect();
             Node::new(span, NodeValue::List(items))
         }
         Kind::Map { entries, .. } => {
-            check_tag(raw, "map", &span, problems);
+            check_tag(text, raw, "map", problems);
             Node::new(span, NodeValue::Map(convert_map(text, entries, problems)))
         }
     }
@@ -124,7 +124,7 @@ fn convert_scalar(text: &Text, raw: &Raw, scalar: &Scalar, span: Span, problems:
     };
     let plain = scalar.style == Style::Plain;
     if !plain {
-        check_tag(raw, "str", &span, problems);
+        check_tag(text, raw, "str", problems);
         return as_text(false);
     }
     if raw.tag.as_deref() == Some("str") {
@@ -132,7 +132,7 @@ fn convert_scalar(text: &Text, raw: &Raw, scalar: &Scalar, span: Span, problems:
     }
     let value = match resolve::plain(&scalar.text) {
         Plain::Text => {
-            check_tag(raw, "str", &span, problems);
+            check_tag(text, raw, "str", problems);
             return as_text(true);
         }
         Plain::Value(value) => value,
@@ -145,18 +145,32 @@ fn convert_scalar(text: &Text, raw: &Raw, scalar: &Scalar, span: Span, problems:
         }
     };
     let node = Node { span: span.clone(), value, plain: (!scalar.text.is_empty()).then_some(located) };
-    check_tag(raw, node.type_name(), &span, problems);
+    check_tag(text, raw, node.type_name(), problems);
     node
 }
 
 /// Tags are allowed where they say what the value is anyway (and `!!str` everywhere).
-fn check_tag(raw: &Raw, is: &str, span: &Span, problems: &mut Problems) {
+fn check_tag(text: &Text, raw: &Raw, is: &str, problems: &mut Problems) {
     let Some(tag) = &raw.tag else { return };
     if tag != is {
         let shown = if tag.starts_with('!') { tag.clone() } else { format!("!!{tag}") };
         problems.push(
-            Diagnostic::error("yaml-tag", format!("the tag `{shown}` is not supported here"), span.clone())
+            Diagnostic::error("yaml-tag", format!("the tag `{shown}` is not supported here"), tag_span(text, raw))
                 .help("remove it"),
         );
     }
+}
+
+/// Where the tag before a value stands; an anchor may stand between them.
+fn tag_span(text: &Text, raw: &Raw) -> Span {
+    let mut before = text.part(0, raw.start).trim_end();
+    for _ in 0..2 {
+        let word = before.rsplit(char::is_whitespace).next().unwrap_or_default();
+        if let Some(at) = word.find('!') {
+            let start = before.len() - word.len() + at;
+            return text.span(start, before.len());
+        }
+        before = before.strip_suffix(word).unwrap_or_default().trim_end();
+    }
+    text.span(raw.start, raw.end)
 }

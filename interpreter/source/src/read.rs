@@ -1,10 +1,10 @@
 //! Readers for scalars and lists: each reports a wrong type at the value's own place and returns `None`.
 
 use crate::{
-    Node, NodeValue, Problems,
+    LANGUAGE, Node, NodeValue, Problems,
     map_reader::with_article,
     suggest,
-    surprise::{old_bool, surprise},
+    surprise::{old_bool, surprises},
 };
 use keybook_api::{Diagnostic, SourceText, Span};
 use std::{ops::RangeInclusive, time::Duration};
@@ -61,6 +61,25 @@ pub fn bool(node: &Node, problems: &mut Problems) -> Option<bool> {
         Some(truth) => problem.help(format!("write {truth}")),
         None => problem,
     });
+    None
+}
+
+/// The value of `keybook`: the language version that a file is written in. `None` when it is another one.
+pub fn language(node: &Node, problems: &mut Problems) -> Option<()> {
+    let problem = match node.value {
+        NodeValue::Int(LANGUAGE) => return Some(()),
+        NodeValue::Int(other) => {
+            let message = format!("this file is written in language version {other}");
+            Diagnostic::error("language-version", message, node.span.clone())
+                .label(format!("this program reads version {LANGUAGE}"))
+        }
+        _ => {
+            let message = format!("expected a language version, this is {}", with_article(node.type_name()));
+            Diagnostic::error("language-version", message, node.span.clone())
+                .help(format!("write `keybook: {LANGUAGE}`"))
+        }
+    };
+    problems.push(problem);
     None
 }
 
@@ -184,10 +203,8 @@ pub fn check_identifier(name: &str, what: &str, span: &Span, problems: &mut Prob
     false
 }
 
-/// The `yaml-surprise` warning of one value where text is wanted, if it has one (see [`crate::surprises`]).
-pub fn warn_surprise(node: &Node, problems: &mut Problems) {
-    let found = node.plain.as_ref().and_then(|text| surprise(text.as_str(), node));
-    if let Some((message, help)) = found {
-        problems.push(Diagnostic::warning("yaml-surprise", message, node.span.clone()).help(help));
-    }
+/// Adds the [`surprises`] of a document that was read: not those of values that something is wrong with anyway.
+pub fn warn_surprises(root: &Node, problems: &mut Problems) {
+    let known: Vec<Span> = problems.as_slice().iter().map(|problem| problem.span.clone()).collect();
+    problems.extend(surprises(root).into_iter().filter(|found| !known.contains(&found.span)));
 }

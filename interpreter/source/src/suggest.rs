@@ -22,6 +22,15 @@ pub fn suggest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, candidate)| format!("did you mean `{candidate}`?"))
 }
 
+/// As [`suggest`]; when nothing is near, what there is, if that is not much.
+pub fn advice<'a>(word: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> Option<String> {
+    const MOST: usize = 12;
+    suggest(word, known.clone()).or_else(|| {
+        let all: Vec<String> = known.into_iter().map(|name| format!("`{name}`")).collect();
+        (1..=MOST).contains(&all.len()).then(|| format!("known here: {}", all.join(", ")))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

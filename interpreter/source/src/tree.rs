@@ -108,6 +108,10 @@ fn syntax_error(text: &Text, error: &saphyr_parser::ScanError) -> Diagnostic {
     }
     let problem = Diagnostic::error("yaml-syntax", format!("this is not YAML: {info}"), span);
     let help = [
+        ("trailing content after", "a closing quote is missing before this place"),
+        ("illegal placement of ':'", "a closing bracket or quote is missing on a line before"),
+        ("expected '-' indicator", "begin this line in the same column as the lines that it goes with"),
+        ("expected <document start>", "begin this line in the same column as the lines that it goes with"),
         ("unknown anchor", "define the anchor (`&name`) before its alias (`*name`)"),
         ("mapping values are not allowed", "put a text that has `: ` in it in quotes"),
         ("unexpected end of stream", "the closing quote is missing"),

@@ -9,4 +9,4 @@ mod ssh;
 
 pub use connector::SystemConnector;
 pub use local::LocalShell;
-pub use ssh::{HostKeyPolicy, RefuseUnknown, SshSettings};
+pub use ssh::{HostKeyPolicy, KnownHosts, RefuseUnknown, SshSettings};

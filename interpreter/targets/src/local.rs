@@ -26,6 +26,19 @@ impl LocalShell {
     pub fn new(host: impl Into<String>) -> Self {
         Self { host: host.into() }
     }
+
+    fn spawn(&self, args: &[&str]) -> Result<Started, Fault> {
+        let child = Command::new("/bin/sh")
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // A Ctrl-C at the terminal is for Keybook, which ends its commands in order.
+            .process_group(0)
+            .spawn()
+            .map_err(|e| Fault::failed("start /bin/sh", e).on(&self.host).now("nothing was run"))?;
+        started(child).ok_or_else(|| Fault::failed("start /bin/sh", "its streams are missing").on(&self.host))
+    }
 }
 
 #[async_trait]
@@ -35,17 +48,11 @@ impl RawShell for LocalShell {
     }
 
     async fn start(&self, boot: &str, _urgent: bool) -> Result<Started, Fault> {
-        let child = Command::new("/bin/sh")
-            .arg("-c")
-            .arg(boot)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            // A Ctrl-C at the terminal is for Keybook, which ends its commands in order.
-            .process_group(0)
-            .spawn()
-            .map_err(|e| Fault::failed("start /bin/sh", e).on(&self.host).now("nothing was run"))?;
-        started(child).ok_or_else(|| Fault::failed("start /bin/sh", "its streams are missing").on(&self.host))
+        self.spawn(&["-c", boot])
+    }
+
+    async fn start_bare(&self) -> Result<Started, Fault> {
+        self.spawn(&[])
     }
 
     async fn open(&self, host: &str, port: u16, timeout: Duration) -> Result<Box<dyn Stream>, Fault> {

@@ -130,6 +130,34 @@ async fn a_connection_lost_half_way_leaves_the_old_file() {
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "old");
 }
 
+/// sudo's own pseudo-terminal (sudoers(5), `use_pty`) puts what it runs into a process group of its own; without, it
+/// shares sudo's. Either way, nothing of the content is changed on its way.
+#[tokio::test]
+async fn files_are_read_through_sudo_with_and_without_its_terminal() {
+    for option in ["use_pty", "!use_pty"] {
+        let prepare = format!(
+            "printf 'Defaults {option}\nroot ALL=(ALL:ALL) NOPASSWD: ALL\n' >\"$1\"/sudoers\n\
+             chmod 440 \"$1\"/sudoers; mount --bind \"$1\"/sudoers /etc/sudoers"
+        );
+        let sshd = Sshd::with(Setup { prepare: Some(prepare), ..Setup::default() });
+        let host = connect(&HostSpec { sudo: true, ..sshd.spec() }).await.unwrap();
+        let content: Vec<u8> =
+            (0..300_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        std::fs::create_dir(sshd.path("etc")).unwrap();
+        std::fs::write(sshd.path("etc/file"), &content).unwrap();
+        assert!(
+            host.read(&sshd.text("etc/file"), 1 << 20).await.unwrap() == Secret::new(content),
+            "{option}"
+        );
+        let stat = host.stat(&sshd.text("etc/file")).await.unwrap().unwrap();
+        assert_eq!((stat.kind, stat.size), (FileKind::File, 300_000), "{option}");
+        assert_eq!(host.stat(&sshd.text("etc/none")).await.unwrap(), None, "{option}");
+        assert_eq!(host.list(&sshd.text("etc")).await.unwrap(), ["file"], "{option}");
+        let fault = host.read(&sshd.text("etc"), 9).await.unwrap_err();
+        assert!(fault.cause.contains("Not a regular file"), "{option}: {fault}");
+    }
+}
+
 #[tokio::test]
 async fn sudo_that_asks_for_a_password_is_told() {
     let sshd = Sshd::with(Setup { environment: vec!["PATH=FAKE:/usr/bin:/bin".into()], ..Setup::default() });

@@ -1,7 +1,7 @@
 use super::{Answer, CACERT, CERT, Client, ENDPOINTS, ETCDCTL, KEY, TIMEOUT, json, trouble};
 use crate::support::tell;
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, Args, Ctx, Effect, Exit, Fault, Plan, Value, value::map};
+use keybook_api::{Action, ActionSpec, Applied, Args, Ctx, Effect, Exit, Fault, Plan, Value, WayBack, value::map};
 use serde_json::Value as Json;
 
 /// Health of etcd members.
@@ -19,7 +19,7 @@ Errors: etcdctl cannot be run; the list is empty or names an endpoint twice.",
     args: &[ENDPOINTS, CACERT, CERT, KEY, ETCDCTL, TIMEOUT],
     returns: "`healthy` and `total` (counts), `all` (every endpoint is healthy), `quorum` (more than half of the endpoints are), \
 `members`: a list of `endpoint`, `health`, `error` (null when healthy).",
-    undo: false,
+    way_back: WayBack::Nothing,
     example: "etcd.health:\n  endpoints: [\"https://10.0.0.1:4001\", \"https://10.0.0.2:4001\"]\n  cacert: /srv/kubernetes/etcd-ca.pem\n  \
 cert: /srv/kubernetes/etcd.pem\n  key: /srv/kubernetes/etcd-key.pem\n",
 };

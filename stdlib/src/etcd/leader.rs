@@ -1,7 +1,7 @@
 use super::{CACERT, CERT, Client, ENDPOINTS, ETCDCTL, KEY, TIMEOUT, status::read};
 use crate::support::tell::{self, failed};
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, Args, Ctx, Effect, Fault, Plan, Value, value::map};
+use keybook_api::{Action, ActionSpec, Applied, Args, Ctx, Effect, Fault, Plan, Value, WayBack, value::map};
 
 /// Who leads an etcd cluster.
 pub struct Leader;
@@ -16,7 +16,7 @@ Errors: no leader among the endpoints, more than one; etcdctl cannot be run; the
     effect: Effect::Reads,
     args: &[ENDPOINTS, CACERT, CERT, KEY, ETCDCTL, TIMEOUT],
     returns: "`endpoint`, `id` (hexadecimal), `version`, `raft_term`, `others`: the other endpoints, in order.",
-    undo: false,
+    way_back: WayBack::Nothing,
     example: "etcd.leader:\n  endpoints: [\"https://10.0.0.1:4001\", \"https://10.0.0.2:4001\"]\n  cacert: /srv/kubernetes/etcd-ca.pem\n  \
 cert: /srv/kubernetes/etcd.pem\n  key: /srv/kubernetes/etcd-key.pem\n",
 };

@@ -1,7 +1,7 @@
 use super::{CACERT, CERT, Client, ENDPOINTS, ETCDCTL, KEY, TIMEOUT, trouble};
 use crate::support::tell::{self, failed};
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, Args, Ctx, Effect, Exit, Fault, Plan, Value, value::map};
+use keybook_api::{Action, ActionSpec, Applied, Args, Ctx, Effect, Exit, Fault, Plan, Value, WayBack, value::map};
 use serde_json::Value as Json;
 
 /// The members of an etcd cluster.
@@ -18,7 +18,7 @@ Errors: no endpoint answers; etcdctl cannot be run; the list is empty or names a
     args: &[ENDPOINTS, CACERT, CERT, KEY, ETCDCTL, TIMEOUT],
     returns: "`total`, `members`: a list of `id` (hexadecimal), `name`, `started` (one that never joined has no name), `learner`, \
 `peer_urls`, `client_urls`.",
-    undo: false,
+    way_back: WayBack::Nothing,
     example: "etcd.members:\n  endpoints: [\"https://10.0.0.1:4001\"]\n  cacert: /srv/kubernetes/etcd-ca.pem\n  \
 cert: /srv/kubernetes/etcd.pem\n  key: /srv/kubernetes/etcd-key.pem\n",
 };

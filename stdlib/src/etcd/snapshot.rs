@@ -5,10 +5,7 @@ use crate::support::{
     tell::{self, command_line, failed},
 };
 use async_trait::async_trait;
-use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Command, Ctx, Effect, Exit, Fault, FaultKind,
-    FileKind, Plan, Reconcile, Value, value::map,
-};
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Command, Ctx, Effect, Exit, Fault, FaultKind, FileKind, Plan, Reconcile, Value, WayBack, value::map};
 use serde_json::Value as Json;
 use std::time::Duration;
 
@@ -37,7 +34,7 @@ Errors: something at `out`, no directory for it, an endpoint that does not answe
         ArgSpec::optional("timeout", ArgKind::Duration, "5m", "How long saving may take."),
     ],
     returns: "`path`, `sha256`, `size` (bytes), `revision`, `total_key`, `hash` (what `snapshot status` tells).",
-    undo: false,
+    way_back: WayBack::Files,
     example: "etcd.snapshot:\n  endpoint: https://10.0.0.1:4001\n  out: /root/rotation/etcd.db\n  cacert: /srv/kubernetes/etcd-ca.pem\n  \
 cert: /srv/kubernetes/etcd.pem\n  key: /srv/kubernetes/etcd-key.pem\n",
 };

@@ -1,7 +1,7 @@
 use super::{Answer, CACERT, CERT, Client, ENDPOINTS, ETCDCTL, KEY, TIMEOUT, json, trouble};
 use crate::support::tell;
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, Args, Ctx, Effect, Exit, Fault, Plan, Value, value::map};
+use keybook_api::{Action, ActionSpec, Applied, Args, Ctx, Effect, Exit, Fault, Plan, Value, WayBack, value::map};
 use serde_json::Value as Json;
 
 /// Status of etcd members.
@@ -19,7 +19,7 @@ Errors: etcdctl cannot be run; the list is empty or names an endpoint twice.",
     returns: "`total` and `reachable` (counts), `leaders` (how many members say that they lead), `one_leader` (exactly one does), \
 `members`: a list of `endpoint`, `reachable`, `id` (hexadecimal), `version`, `leader`, `raft_term`, `raft_index`, `db_size` (bytes), \
 `error`; of an unreachable member only `endpoint`, `reachable` and `error` are not null.",
-    undo: false,
+    way_back: WayBack::Nothing,
     example: "etcd.status:\n  endpoints: [\"https://10.0.0.1:4001\", \"https://10.0.0.2:4001\"]\n  cacert: /srv/kubernetes/etcd-ca.pem\n  \
 cert: /srv/kubernetes/etcd.pem\n  key: /srv/kubernetes/etcd-key.pem\n",
 };

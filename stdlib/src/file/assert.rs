@@ -3,10 +3,7 @@ use crate::support::{
     owner, tell,
 };
 use async_trait::async_trait;
-use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FileKind, Plan, Secret, Stat,
-    value::map,
-};
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FileKind, Plan, Secret, Stat, WayBack, value::map};
 
 /// Demands that a path is as said.
 pub struct Assert;
@@ -38,7 +35,7 @@ Errors: any difference; nothing demanded; `exists: false` beside another demand.
         ),
     ],
     returns: "`path`, `exists`.",
-    undo: false,
+    way_back: WayBack::Nothing,
     example: "file.assert:\n  path: /srv/kubernetes/etcd-key.pem\n  type: file\n  mode: \"0600\"\n  owner: \"0:0\"\n",
 };
 

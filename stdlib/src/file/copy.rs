@@ -5,9 +5,7 @@ use crate::support::{
     owner, tell,
 };
 use async_trait::async_trait;
-use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Value,
-};
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Value, WayBack};
 
 /// Copies a file, between hosts too.
 pub struct Copy;
@@ -40,7 +38,7 @@ Errors: no such source or directory, a directory instead of a file, a host that 
         ArgSpec::optional("create_dirs", ArgKind::Bool, "false", "Make missing parent directories (0755)."),
     ],
     returns: "`path`, `sha256`, `mode`, `owner` as `uid:gid`, `size`.",
-    undo: false,
+    way_back: WayBack::Files,
     example: "file.copy:\n  from: /root/gencerts/etcd.pem\n  from_host: master-1\n  to: /srv/kubernetes/etcd.pem\n",
 };
 

@@ -1,9 +1,6 @@
 use crate::support::{files, tell};
 use async_trait::async_trait;
-use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FileKind, Map, Plan, Value,
-    value::map,
-};
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FileKind, Map, Plan, Value, WayBack, value::map};
 
 /// Digests of files.
 pub struct Digest;
@@ -17,7 +14,7 @@ same files under the same names exactly when it is equal.\n\nErrors: a path that
     effect: Effect::Reads,
     args: &[ArgSpec::required("paths", ArgKind::Texts, "Absolute paths of files or directories.")],
     returns: "`files`: a map from path to SHA-256 in hexadecimal; `all`: one digest over all.",
-    undo: false,
+    way_back: WayBack::Nothing,
     example: "file.digest:\n  paths: [/srv/kubernetes/etcd-ca.pem, /srv/kubernetes/etcd.pem]\n",
 };
 

@@ -3,7 +3,7 @@ use super::{
     reconcile_file,
 };
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, Args, Ctx, Effect, Fault, Plan, Reconcile, Value};
+use keybook_api::{Action, ActionSpec, Applied, Args, Ctx, Effect, Fault, Plan, Reconcile, Value, WayBack};
 use keybook_source::edit::{remove_json, set_json};
 
 /// Edits a JSON file.
@@ -22,7 +22,7 @@ Errors: no such file, not valid JSON, a place that leads nowhere or to several v
     effect: Effect::Changes,
     args: &[PATH, SET, REMOVE],
     returns: "`path`, `sha256`, `mode`, `owner` as `uid:gid`, `size`.",
-    undo: false,
+    way_back: WayBack::Files,
     example: "file.edit_json:\n  path: /root/gencerts/config.json\n  set:\n    signing.default.expiry: 876000h\n",
 };
 

@@ -3,7 +3,7 @@ use super::{
     reconcile_file,
 };
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, Args, Ctx, Effect, Fault, Plan, Reconcile, Value};
+use keybook_api::{Action, ActionSpec, Applied, Args, Ctx, Effect, Fault, Plan, Reconcile, Value, WayBack};
 use keybook_source::edit::{remove_yaml, set_yaml};
 
 /// Edits a YAML file.
@@ -22,7 +22,7 @@ Errors: no such file, not valid YAML, a place that leads nowhere or to several v
     effect: Effect::Changes,
     args: &[PATH, SET, REMOVE],
     returns: "`path`, `sha256`, `mode`, `owner` as `uid:gid`, `size`.",
-    undo: false,
+    way_back: WayBack::Files,
     example: "file.edit_yaml:\n  path: /var/lib/kubelet/config.yaml\n  set:\n    rotateCertificates: true\n    serverTLSBootstrap: true\n",
 };
 

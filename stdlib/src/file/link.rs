@@ -3,10 +3,7 @@ use crate::support::{
     tell::{self, failed},
 };
 use async_trait::async_trait;
-use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Change, Command, Ctx, Diff, Effect, Fault, FileKind,
-    Plan, Reconcile, Value, value::map,
-};
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Change, Command, Ctx, Diff, Effect, Fault, FileKind, Plan, Reconcile, Value, WayBack, value::map};
 
 /// Makes or replaces a symbolic link.
 pub struct Link;
@@ -26,7 +23,7 @@ Errors: a file or directory at `path`, no directory for it, a link that was chan
         ArgSpec::required("target", ArgKind::Text, "Where it is to point."),
     ],
     returns: "`path`, `target`, `before`: where the link pointed (null when there was none).",
-    undo: true,
+    way_back: WayBack::Undo,
     example: "file.link:\n  path: /var/lib/kubelet/pki/kubelet-client-current.pem\n  \
 target: /var/lib/kubelet/pki/kubelet-client-2026-01-31-10-00-00.pem\n",
 };

@@ -1,9 +1,6 @@
 use crate::support::{files, tell};
 use async_trait::async_trait;
-use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FileKind, Plan, Reconcile,
-    Value, value::map,
-};
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FileKind, Plan, Reconcile, Value, WayBack, value::map};
 
 /// Makes a directory.
 pub struct MakeDir;
@@ -19,7 +16,7 @@ when one is not empty by then.\n\nErrors: the path is something else than a dire
         ArgSpec::optional("mode", ArgKind::Mode, "0755", "Permission bits of the directories made."),
     ],
     returns: "`path`, `made`: the directories made, parents first.",
-    undo: true,
+    way_back: WayBack::Undo,
     example: "file.make_dir:\n  path: /root/rotation\n  mode: \"0700\"\n",
 };
 

@@ -1,9 +1,6 @@
 use crate::support::tell;
 use async_trait::async_trait;
-use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Change, Ctx, Effect, Fault, Plan, Reconcile, Stat,
-    Value, value::map,
-};
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Change, Ctx, Effect, Fault, Plan, Reconcile, Stat, Value, WayBack, value::map};
 
 /// Renames a file or directory.
 pub struct Move;
@@ -19,7 +16,7 @@ Errors: `from` is missing, `to` exists, the two are on different file systems ([
         ArgSpec::required("to", ArgKind::Path, "Its new path."),
     ],
     returns: "`from`, `to`.",
-    undo: true,
+    way_back: WayBack::Undo,
     example: "file.move:\n  from: /etc/kubernetes/manifests/etcd.yaml\n  to: /etc/kubernetes/etcd.yaml\n",
 };
 

@@ -4,9 +4,7 @@ use crate::support::{
     owner, tell,
 };
 use async_trait::async_trait;
-use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Secret, Value,
-};
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Secret, Value, WayBack};
 
 /// Writes a file.
 pub struct Put;
@@ -33,7 +31,7 @@ Errors: no such directory (unless `create_dirs`), a path that is a directory, an
         ArgSpec::optional("create_dirs", ArgKind::Bool, "false", "Make missing parent directories (0755)."),
     ],
     returns: "`path`, `sha256`, `mode`, `owner` as `uid:gid`, `size`.",
-    undo: false,
+    way_back: WayBack::Files,
     example: "file.put:\n  path: /etc/sysctl.d/99-keybook.conf\n  content: |\n    net.ipv4.ip_forward = 1\n  mode: \"0644\"\n",
 };
 

@@ -1,6 +1,6 @@
 use crate::support::{files, shown, tell};
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Value};
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Value, WayBack};
 
 /// Reads a file.
 pub struct Read;
@@ -16,7 +16,7 @@ other file.\n\nErrors: no such file, a directory, more than 64 MiB.",
         ArgSpec::optional("secret", ArgKind::Bool, "false", "Treat the text as a secret."),
     ],
     returns: "`path`, `text` (null when it is not UTF-8), `sha256`, `mode` such as `\"0644\"`, `owner` as `uid:gid`, `size`.",
-    undo: false,
+    way_back: WayBack::Nothing,
     example: "file.read:\n  path: /etc/machine-id\n",
 };
 

@@ -3,10 +3,7 @@ use crate::support::{
     shown, tell,
 };
 use async_trait::async_trait;
-use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Diff, Effect, Fault, FileKind, Plan, Reconcile,
-    Value, value::map,
-};
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Diff, Effect, Fault, FileKind, Plan, Reconcile, Value, WayBack, value::map};
 
 /// Removes a file.
 pub struct Remove;
@@ -19,7 +16,7 @@ in the step's `backup`.\n\nErrors: a directory that is not empty, a device or so
     effect: Effect::Changes,
     args: &[ArgSpec::required("path", ArgKind::Path, "What to remove.")],
     returns: "`path`, `removed` (false when there was nothing).",
-    undo: false,
+    way_back: WayBack::Files,
     example: "file.remove:\n  path: /etc/kubernetes/rotate-certs/old.pem\n",
 };
 

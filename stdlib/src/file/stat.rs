@@ -1,9 +1,6 @@
 use crate::support::{files, tell};
 use async_trait::async_trait;
-use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FileKind, Plan, Value,
-    value::map,
-};
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FileKind, Plan, Value, WayBack, value::map};
 
 /// Tells what a path is.
 pub struct Stat;
@@ -17,7 +14,7 @@ Errors: a regular file that the login may not read (its digest is part of the re
     args: &[ArgSpec::required("path", ArgKind::Path, "The path.")],
     returns: "`path`, `exists`, `kind` (`file`, `directory`, `symlink` or `other`), `mode` such as `\"0644\"`, `uid`, `gid`, `size` in \
 bytes, `sha256` of a regular file's content, `link` (where a symbolic link points), `modified` (seconds since 1970).",
-    undo: false,
+    way_back: WayBack::Nothing,
     example: "file.stat:\n  path: /var/lib/kubelet/pki/kubelet-client-current.pem\n",
 };
 

@@ -4,10 +4,7 @@ use crate::support::{
     owner, tell,
 };
 use async_trait::async_trait;
-use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Map, Plan, Reconcile, Secret,
-    Value,
-};
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Map, Plan, Reconcile, Secret, Value, WayBack};
 
 /// Writes a file from a template.
 pub struct Template;
@@ -36,7 +33,7 @@ nor true or false nor a secret; what `file.put` refuses.",
         ArgSpec::optional("create_dirs", ArgKind::Bool, "false", "Make missing parent directories (0755)."),
     ],
     returns: "`path`, `sha256`, `mode`, `owner` as `uid:gid`, `size`.",
-    undo: false,
+    way_back: WayBack::Files,
     example: "file.template:\n  path: /etc/etcd.env\n  template: |\n    ETCD_NAME={{ name }}\n    ETCD_PORT={{ port }}\n  \
 values: { name: m1, port: 2379 }\n  mode: \"0644\"\n",
 };

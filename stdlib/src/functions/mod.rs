@@ -1,4 +1,4 @@
-//! Functions that expressions and scripts can call: pure, from values to a value.
+//! Functions that expressions and scripts can call: pure, from values to a value. Those in Rhai are in `stdlib/rhai/`.
 
 mod certificates;
 mod dates;
@@ -7,10 +7,10 @@ mod tests;
 mod text;
 
 use keybook_api::Value;
-use keybook_script::Function;
+use keybook_script::{Function, LibraryFile, Limits, ScriptHost};
 
 /// Every function of the standard library, in the order of the reference.
-pub fn functions() -> Vec<Function> {
+fn functions() -> Vec<Function> {
     vec![
         certificates::VERIFIES,
         certificates::VERIFIES_AT,
@@ -28,6 +28,21 @@ pub fn functions() -> Vec<Function> {
         text::UNIQUE,
         text::FLATTEN,
     ]
+}
+
+/// The functions that are written in Rhai.
+const LIBRARY: [LibraryFile; 3] = [
+    LibraryFile { name: "keybook/versions.rhai", text: include_str!("../../rhai/versions.rhai") },
+    LibraryFile { name: "keybook/names.rhai", text: include_str!("../../rhai/names.rhai") },
+    LibraryFile { name: "keybook/dates.rhai", text: include_str!("../../rhai/dates.rhai") },
+];
+
+/// A host for expressions and scripts with every function of the standard library, those in Rhai included.
+pub fn script_host(limits: Limits) -> ScriptHost {
+    let functions = functions();
+    // The files are part of the program and a test compiles them; without them natives would still be there.
+    ScriptHost::with_library(limits.clone(), &functions, &LIBRARY)
+        .unwrap_or_else(|_| ScriptHost::new(limits, &functions))
 }
 
 /// The argument at a place; the caller has counted them.

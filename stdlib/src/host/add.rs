@@ -1,8 +1,5 @@
 use async_trait::async_trait;
-use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, HostSpec, Plan, Reconcile,
-    Value, value::map,
-};
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, HostSpec, Plan, Reconcile, Value, WayBack, value::map};
 use std::sync::Arc;
 
 /// Adds a host to the run.
@@ -31,7 +28,7 @@ machine that runs Keybook.\n\nErrors: `via` names no host of the run, a port out
         ),
     ],
     returns: "`group`, `name`, `address`.",
-    undo: false,
+    way_back: WayBack::Nothing,
     example: "host.add:\n  group: nodes\n  address: 10.244.0.17\n  via: supervisor\n  user: vmware-system-user\n  replaceable: true\n",
 };
 

@@ -3,10 +3,7 @@ use super::{
 };
 use crate::support::tell::{self, failed, missing};
 use async_trait::async_trait;
-use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Value,
-    duration, value::map,
-};
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Value, WayBack, duration, value::map};
 use serde_json::Value as Json;
 use std::time::Duration;
 
@@ -34,7 +31,7 @@ refuses ([kubectl delete](https://kubernetes.io/docs/reference/kubectl/generated
         KUBECTL,
     ],
     returns: "`deleted`: the objects' names.",
-    undo: false,
+    way_back: WayBack::None,
     example: "kubectl.delete:\n  resource: pods\n  selector: k8s-app=kube-proxy\n  namespace: kube-system\n  \
 kubeconfig: /etc/kubernetes/admin.conf\n",
 };

@@ -1,9 +1,7 @@
 use super::{CONTEXT, KUBECONFIG, KUBECTL, Kubectl, NAMESPACE, items, required, word};
 use crate::support::tell;
 use async_trait::async_trait;
-use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Secret, Value, value::map,
-};
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Secret, Value, WayBack, value::map};
 use serde_json::Value as Json;
 
 /// Reads objects.
@@ -29,7 +27,7 @@ Errors: kubectl cannot be run or reach the server; a kind that the server does n
         KUBECTL,
     ],
     returns: "`count`, `items` (a list of objects); with `name` also `exists` and `object` (null when there is none).",
-    undo: false,
+    way_back: WayBack::Nothing,
     example: "kubectl.get:\n  resource: nodes\n  selector: node-role.kubernetes.io/control-plane=\n  \
 kubeconfig: /etc/kubernetes/admin.conf\n",
 };

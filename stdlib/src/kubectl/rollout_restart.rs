@@ -5,9 +5,7 @@ use super::{
 };
 use crate::support::tell::{self, failed, missing};
 use async_trait::async_trait;
-use keybook_api::{
-    Action, ActionSpec, Applied, Args, Ctx, Effect, Fault, Plan, Reconcile, Value, value::map,
-};
+use keybook_api::{Action, ActionSpec, Applied, Args, Ctx, Effect, Fault, Plan, Reconcile, Value, WayBack, value::map};
 
 /// Restarts a workload's pods.
 pub struct RolloutRestart;
@@ -23,7 +21,7 @@ Errors: a workload that is not there or is paused; whatever the server refuses \
     effect: Effect::Changes,
     args: &[RESOURCE, NAME, NAMESPACE, KUBECONFIG, CONTEXT, KUBECTL],
     returns: "`name`, `restarted_at` (as the API server has it).",
-    undo: false,
+    way_back: WayBack::Nothing,
     example: "kubectl.rollout_restart:\n  resource: daemonset\n  name: kube-proxy\n  namespace: kube-system\n  \
 kubeconfig: /etc/kubernetes/admin.conf\n",
 };

@@ -8,9 +8,7 @@ use crate::support::{
     waiting,
 };
 use async_trait::async_trait;
-use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FaultKind, Plan, value::map,
-};
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FaultKind, Plan, WayBack, value::map};
 use std::time::Duration;
 
 /// Waits for a rollout.
@@ -34,7 +32,7 @@ Errors: a workload that is not there or cannot make progress; the time is up \
         KUBECTL,
     ],
     returns: "`name`, `message` (kubectl's own).",
-    undo: false,
+    way_back: WayBack::Nothing,
     example: "kubectl.rollout_status:\n  resource: deployment\n  name: coredns\n  namespace: kube-system\n  timeout: 10m\n  \
 kubeconfig: /etc/kubernetes/admin.conf\n",
 };

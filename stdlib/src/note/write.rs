@@ -1,8 +1,5 @@
 use async_trait::async_trait;
-use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Value,
-    value::map,
-};
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Value, WayBack, value::map};
 
 /// Leaves a note.
 pub struct Write;
@@ -14,7 +11,7 @@ const SPEC: ActionSpec = ActionSpec {
     effect: Effect::Run,
     args: &[ArgSpec::required("text", ArgKind::Text, "The note.")],
     returns: "`text`.",
-    undo: false,
+    way_back: WayBack::Nothing,
     example: "note.write:\n  text: The CA key came with a vendor's download; other customers may hold it too.\n",
 };
 

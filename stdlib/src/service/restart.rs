@@ -1,7 +1,7 @@
 use super::{NAME, RETURNS, SYSTEMCTL, TIMEOUT, Unit, WAIT};
 use crate::support::tell;
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, Args, Ctx, Effect, Fault, Plan, Reconcile, Value};
+use keybook_api::{Action, ActionSpec, Applied, Args, Ctx, Effect, Fault, Plan, Reconcile, Value, WayBack};
 
 /// Restarts a service.
 pub struct Restart;
@@ -18,7 +18,7 @@ Errors: a unit that systemd does not know, masked or broken; a job that fails; t
     effect: Effect::Changes,
     args: &[NAME, WAIT, TIMEOUT, SYSTEMCTL],
     returns: RETURNS,
-    undo: false,
+    way_back: WayBack::Nothing,
     example: "service.restart:\n  name: kubelet\n  timeout: 2m\n",
 };
 

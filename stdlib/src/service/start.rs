@@ -1,7 +1,7 @@
 use super::{NAME, RETURNS, SYSTEMCTL, State, TIMEOUT, Unit, WAIT};
 use crate::support::tell;
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, Args, Change, Ctx, Effect, Fault, Plan, Reconcile, Value};
+use keybook_api::{Action, ActionSpec, Applied, Args, Change, Ctx, Effect, Fault, Plan, Reconcile, Value, WayBack};
 
 /// Starts a service.
 pub struct Start;
@@ -17,7 +17,7 @@ Errors: a unit that systemd does not know, masked or broken; a job that fails; t
     effect: Effect::Changes,
     args: &[NAME, WAIT, TIMEOUT, SYSTEMCTL],
     returns: RETURNS,
-    undo: true,
+    way_back: WayBack::Undo,
     example: "service.start:\n  name: kubelet\n",
 };
 

@@ -1,7 +1,7 @@
 use super::{NAME, PROPERTIES, RETURNS, SYSTEMCTL, Unit};
 use crate::support::tell;
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, Args, Ctx, Effect, Fault, Plan};
+use keybook_api::{Action, ActionSpec, Applied, Args, Ctx, Effect, Fault, Plan, WayBack};
 
 /// What a service does.
 pub struct Status;
@@ -16,7 +16,7 @@ Errors: systemctl cannot be run, or finds no systemd \
     effect: Effect::Reads,
     args: &[NAME, SYSTEMCTL],
     returns: RETURNS,
-    undo: false,
+    way_back: WayBack::Nothing,
     example: "service.status:\n  name: kubelet\n",
 };
 

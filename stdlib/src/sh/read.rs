@@ -1,7 +1,7 @@
 use super::Script;
 use crate::support::tell;
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan};
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, WayBack};
 
 /// Runs a shell script that only reads.
 pub struct Read;
@@ -28,7 +28,7 @@ and leaves no receipt.\n\nErrors: an exit status outside `ok_status`, a time-out
     ],
     returns: "`status`, `stdout` and `stderr` without one trailing line feed, `truncated` (true when more than 1 MiB was printed), \
 `json` or `lines` as `parse` says.",
-    undo: false,
+    way_back: WayBack::Nothing,
     example: "sh.read:\n  script: kubectl version -o json\n  parse: json\n",
 };
 

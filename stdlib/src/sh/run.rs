@@ -1,9 +1,6 @@
 use super::Script;
 use async_trait::async_trait;
-use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Change, Ctx, Effect, Fault, Plan, Receipt,
-    Reconcile, Value, value::map,
-};
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Change, Ctx, Effect, Fault, Plan, Receipt, Reconcile, Value, WayBack, value::map};
 
 /// Runs a shell script that changes something.
 pub struct Run;
@@ -42,7 +39,7 @@ Give secrets as `stdin`: arguments and environment variables can be seen by othe
     ],
     returns: "`status`, `stdout` and `stderr` without one trailing line feed, `truncated` (true when more than 1 MiB was printed), \
 `json` or `lines` as `parse` says. After a crash, and when `creates` exists: `status` or null, the rest null.",
-    undo: false,
+    way_back: WayBack::NoneIf("changes"),
     example: "sh.run:\n  script: systemctl restart \"$1\"\n  args: [kubelet]\n  timeout: 2m\n",
 };
 

@@ -3,10 +3,7 @@ use super::{
 };
 use crate::support::tell::{self, failed};
 use async_trait::async_trait;
-use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Value,
-    value::map,
-};
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Value, WayBack, value::map};
 
 /// Copies a table.
 pub struct BackupTable;
@@ -34,7 +31,7 @@ Errors: a table that is not there, a copy with other content, whatever the serve
         TIMEOUT,
     ],
     returns: "`table`, `to`, `rows` (how many both have), `checksum`.",
-    undo: true,
+    way_back: WayBack::Undo,
     example: "sql.backup_table:\n  database: transwarp_manager\n  table: manager_info\n  to: manager_info_bak2026\n",
 };
 

@@ -1,9 +1,7 @@
 use super::{CLIENT, Client, DATABASE, HOST, PASSWORD, PORT, SOCKET, TIMEOUT, USER, statement::Statement};
 use crate::support::tell;
 use async_trait::async_trait;
-use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Value, value::map,
-};
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Value, WayBack, value::map};
 
 /// Asks a database.
 pub struct Query;
@@ -30,7 +28,7 @@ Errors: a statement that is not one SELECT, SHOW, DESCRIBE or EXPLAIN, or that h
         TIMEOUT,
     ],
     returns: "`rows`: a list of maps from column to value, `count`.",
-    undo: false,
+    way_back: WayBack::Nothing,
     example: "sql.query:\n  database: transwarp_manager\n  sql: SELECT `key`, LENGTH(value) AS bytes FROM manager_info\n",
 };
 

@@ -3,10 +3,7 @@ use super::{
 };
 use crate::{sh::last_receipt, support::tell::failed};
 use async_trait::async_trait;
-use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FaultKind, Plan, Receipt,
-    Reconcile, Value, value::map,
-};
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FaultKind, Plan, Receipt, Reconcile, Value, WayBack, value::map};
 
 /// Changes rows, all or none.
 pub struct Transaction;
@@ -39,7 +36,7 @@ Errors: see above; no statements; a connection that is lost (then the outcome is
         TIMEOUT,
     ],
     returns: "`statements` (how many), `rows`: what each changed, in order; null after a crash.",
-    undo: false,
+    way_back: WayBack::None,
     example: "sql.transaction:\n  database: transwarp_manager\n  statements:\n    - { sql: \"UPDATE manager_info SET value = 'new' \
 WHERE `key` = 'etcd-ca.pem'\", rows: 1 }\n",
 };

@@ -1,7 +1,7 @@
 use super::{DIR, PS, containers, manifests, ps, ps_command};
 use crate::support::tell;
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, Args, Ctx, Effect, Fault, Plan, Value, value::map};
+use keybook_api::{Action, ActionSpec, Applied, Args, Ctx, Effect, Fault, Plan, Value, WayBack, value::map};
 
 /// Lists static pods.
 pub struct List;
@@ -16,7 +16,7 @@ Errors: no such directory; a listing command that fails.",
     args: &[DIR, PS],
     returns: "`pods`: a list of `name` (the file's, without extension), `file`, `sha256`, `pod` (`metadata.name`), `namespace`, `running`, \
 `containers` (ids, without the sandbox's).",
-    undo: false,
+    way_back: WayBack::Nothing,
     example: "static_pod.list:\n  dir: /etc/kubernetes/manifests\n",
 };
 

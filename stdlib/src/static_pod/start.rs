@@ -6,10 +6,7 @@ use super::{
 };
 use crate::support::{files, tell, waiting};
 use async_trait::async_trait;
-use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Change, Ctx, Effect, Fault, FaultKind, Plan,
-    Reconcile, Value, duration, value::map,
-};
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Change, Ctx, Effect, Fault, FaultKind, Plan, Reconcile, Value, WayBack, duration, value::map};
 
 /// Starts static pods.
 pub struct Start;
@@ -40,7 +37,7 @@ Errors: a manifest that is in neither directory, one that is in both, a listing 
         TIMEOUT,
     ],
     returns: "`started`: the names in `pods`; `containers`: a list of `pod`, `name`, `id`.",
-    undo: true,
+    way_back: WayBack::Undo,
     example: "static_pod.start:\n  pods: [tos-etcd, tos-apiserver]\n  dir: /opt/kubernetes/manifests-multi\n",
 };
 

@@ -7,10 +7,7 @@ use super::{
 };
 use crate::support::{files, tell, waiting};
 use async_trait::async_trait;
-use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Change, Ctx, Effect, Fault, FaultKind, Plan,
-    Reconcile, Value, duration, value::map,
-};
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Change, Ctx, Effect, Fault, FaultKind, Plan, Reconcile, Value, WayBack, duration, value::map};
 
 /// Stops static pods.
 pub struct Stop;
@@ -37,7 +34,7 @@ taken for \"no containers\"), the time is up ([static pods](https://kubernetes.i
         TIMEOUT,
     ],
     returns: "`stopped`: the names in `pods`; `containers`: the ids of the containers that ran before.",
-    undo: true,
+    way_back: WayBack::Undo,
     example: "static_pod.stop:\n  pods: [tos-etcd, tos-apiserver]\n  dir: /opt/kubernetes/manifests-multi\n",
 };
 

@@ -18,7 +18,7 @@ use crate::support::files::sha256;
 use async_trait::async_trait;
 use keybook_api::{
     Action, Args, Cancel, Command, Ctx, Exit, Fault, HostAccess, HostSpec, Receipt, RunId, Sink, StreamName,
-    Target, UnitId, Value, value::map,
+    Target, UnitId, Value, WayBack, value::map,
 };
 use std::{
     collections::HashMap,
@@ -126,6 +126,7 @@ impl Bench {
             sink: self.told.clone(),
             // The whole minute, so that a test may go some seconds on and is still on the same day.
             now: jiff::Timestamp::now().as_second().div_euclid(60) * 60,
+            first_receipt: 0,
             ordinal: 0.into(),
         }
     }
@@ -154,12 +155,26 @@ impl Bench {
         plan
     }
 
-    /// Applies in a real run.
+    /// Applies in a real run, and checks that an action whose way back are its files changes no others, whether it
+    /// ends well or not.
     pub async fn apply(&self, action: &dyn Action, args: &Args) -> Result<keybook_api::Applied, Fault> {
         keybook_api::action::check_args(action.spec(), &args.0)?;
-        let applied = action.apply(&self.ctx(), args).await?;
-        assert!(!action.spec().undo || action.spec().effect == keybook_api::Effect::Changes);
-        Ok(applied)
+        if action.spec().way_back != WayBack::Files {
+            return action.apply(&self.ctx(), args).await;
+        }
+        let plan = action.describe(&self.ctx(), args).await;
+        let named = plan.map(|plan| plan.touches).unwrap_or_default();
+        let before = self.snapshot();
+        let applied = action.apply(&self.ctx(), args).await;
+        let after = self.snapshot();
+        let changed = before.iter().filter(|one| !after.contains(one));
+        for entry in changed.chain(after.iter().filter(|one| !before.contains(one))) {
+            let path = entry.split(' ').next().unwrap();
+            // The run's own folders come and go with the run.
+            let own = [self.path("state"), self.ctx().staging()].contains(&path.to_owned());
+            assert!(own || named.iter().any(|one| one == path), "{}: {entry}: {named:?}", action.spec().name);
+        }
+        applied
     }
 }
 

@@ -2,16 +2,20 @@
 
 use keybook_api::Stream;
 use rustls::{
-    ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
+    AlertDescription, ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
     client::{
-        Resumption,
+        ResolvesClientCert, Resumption,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
     crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime},
+    sign::CertifiedKey,
 };
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 use tokio_rustls::TlsConnector;
@@ -30,6 +34,19 @@ pub struct Seen {
     pub protocol: Option<String>,
     /// Why the handshake did not come to its end.
     pub error: Option<String>,
+    /// True when the server asked for a client certificate.
+    pub asked: bool,
+    /// True when the server refused the client's certificate, or that there was none.
+    pub refused: bool,
+}
+
+/// The versions offered to a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Versions {
+    /// TLS 1.2 and 1.3.
+    Both,
+    /// TLS 1.2 only: in it a server judges the client's certificate before the handshake ends (RFC 5246 section 7.3).
+    Tls12,
 }
 
 /// Shakes hands. Nothing about the certificate is judged here. The error is that of a client identity that
@@ -38,29 +55,84 @@ pub async fn handshake(
     stream: Box<dyn Stream>,
     name: ServerName<'static>,
     identity: Option<Identity>,
+    versions: Versions,
     timeout: Duration,
 ) -> Result<Seen, Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let recorder = Arc::new(Recorder { provider: provider.clone(), kept: Mutex::default() });
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .dangerous()
-        .with_custom_certificate_verifier(recorder.clone());
-    let mut config = match identity {
-        Some((chain, key)) => config.with_client_auth_cert(chain, key)?,
-        None => config.with_no_client_auth(),
+    let resolver = Arc::new(Resolver::new(identity, &provider)?);
+    let offered: &[&rustls::SupportedProtocolVersion] = match versions {
+        Versions::Both => rustls::DEFAULT_VERSIONS,
+        Versions::Tls12 => &[&rustls::version::TLS12],
     };
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(offered)?
+        .dangerous()
+        .with_custom_certificate_verifier(recorder.clone())
+        .with_client_cert_resolver(resolver.clone());
     config.resumption = Resumption::disabled();
     let connecting = TlsConnector::from(Arc::new(config)).connect(name, stream);
-    let (protocol, error) = match tokio::time::timeout(timeout, connecting).await {
-        Err(_) => (None, Some("no answer in time".to_owned())),
-        Ok(Err(error)) => (None, Some(error.to_string())),
-        Ok(Ok(stream)) => (stream.get_ref().1.protocol_version(), None),
+    let (protocol, error, refused) = match tokio::time::timeout(timeout, connecting).await {
+        Err(_) => (None, Some("no answer in time".to_owned()), false),
+        Ok(Err(error)) => (None, Some(error.to_string()), is_refusal(&error)),
+        Ok(Ok(stream)) => (stream.get_ref().1.protocol_version(), None, false),
     };
+    let asked = resolver.asked.load(Ordering::SeqCst);
     let kept = recorder.kept.lock().unwrap_or_else(PoisonError::into_inner);
     let protocol =
         protocol.or(kept.protocol).and_then(|version| version.as_str()).map(|name| name.replace('_', "."));
-    Ok(Seen { chain: kept.chain.clone(), proved: kept.proved, protocol, error })
+    Ok(Seen { chain: kept.chain.clone(), proved: kept.proved, protocol, error, asked, refused })
+}
+
+/// Did the server say that the client's certificate will not do? The alerts of RFC 5246 section 7.2.2 and RFC 8446
+/// section 6.2 that servers send for it.
+fn is_refusal(error: &std::io::Error) -> bool {
+    let alert = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    matches!(
+        alert,
+        Some(Error::AlertReceived(
+            AlertDescription::BadCertificate
+                | AlertDescription::UnsupportedCertificate
+                | AlertDescription::CertificateRevoked
+                | AlertDescription::CertificateExpired
+                | AlertDescription::CertificateUnknown
+                | AlertDescription::UnknownCA
+                | AlertDescription::AccessDenied
+                | AlertDescription::DecryptError
+                | AlertDescription::CertificateRequired
+        ))
+    )
+}
+
+/// Hands out the client's certificate and remembers that it was asked for.
+#[derive(Debug)]
+struct Resolver {
+    own: Option<Arc<CertifiedKey>>,
+    asked: AtomicBool,
+}
+
+impl Resolver {
+    fn new(identity: Option<Identity>, provider: &CryptoProvider) -> Result<Self, Error> {
+        let own = match identity {
+            Some((chain, key)) => {
+                let certified = CertifiedKey::from_der(chain, key, provider)?;
+                Some(Arc::new(certified))
+            }
+            None => None,
+        };
+        Ok(Self { own, asked: AtomicBool::new(false) })
+    }
+}
+
+impl ResolvesClientCert for Resolver {
+    fn resolve(&self, _hints: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.asked.store(true, Ordering::SeqCst);
+        self.own.clone().filter(|own| own.key.choose_scheme(schemes).is_some())
+    }
+
+    fn has_certs(&self) -> bool {
+        self.own.is_some()
+    }
 }
 
 #[derive(Debug, Default)]

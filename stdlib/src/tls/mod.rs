@@ -1,6 +1,6 @@
 //! `tls`: what servers present.
 
-mod handshake;
+pub(crate) mod handshake;
 mod served;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,5 @@
 use super::{
-    handshake::{Identity, Seen, handshake},
+    handshake::{Identity, Seen, Versions, handshake},
     port,
 };
 use crate::{
@@ -7,9 +7,7 @@ use crate::{
     x509,
 };
 use async_trait::async_trait;
-use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Value, value::map,
-};
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Value, WayBack, value::map};
 use keybook_pki::{Certificate, KeyForm, PrivateKey, Usage, covers, verify};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
 use std::time::Duration;
@@ -51,7 +49,7 @@ Errors: no connection, no TLS server, no certificate; what `x509.read` and `x509
     returns: "`chain`: certificate maps as `x509.read` gives them, the server's own first; `leaf`: the first, with `endpoint` \
 (`host:port`); `verified`: true, false, or null without `roots`; `reason` (why not; null otherwise); `protocol`; `error` (why the handshake \
 ended early; null otherwise).",
-    undo: false,
+    way_back: WayBack::Nothing,
     example: "tls.served:\n  port: 4001\n  roots: /srv/kubernetes/etcd-ca.pem\n",
 };
 
@@ -77,7 +75,7 @@ impl Action for Served {
         let timeout = args.opt_duration("timeout")?.unwrap_or(Duration::from_secs(10));
         let stream = ctx.target.open(host(args)?, port(args)?, timeout).await?;
         let seen = tokio::select! {
-            seen = handshake(stream, name, identity, timeout) => {
+            seen = handshake(stream, name, identity, Versions::Both, timeout) => {
                 seen.map_err(|error| tell::failed(ctx, "use the client certificate", error))?
             }
             () = ctx.cancel.cancelled() => return Err(tell::stopped(ctx, attempted())),

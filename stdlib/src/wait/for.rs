@@ -1,9 +1,6 @@
 use crate::support::waiting;
 use async_trait::async_trait;
-use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Value,
-    duration, value::map,
-};
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Value, WayBack, duration, value::map};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -18,7 +15,7 @@ until something is so, give the step that looks at it a `retry` with `until`.\n\
     effect: Effect::Run,
     args: &[ArgSpec::required("duration", ArgKind::Duration, "How long.")],
     returns: "`waited`: the duration.",
-    undo: false,
+    way_back: WayBack::Nothing,
     example: "wait.for:\n  duration: 30s\n",
 };
 

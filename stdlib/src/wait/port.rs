@@ -1,9 +1,6 @@
 use crate::support::waiting;
 use async_trait::async_trait;
-use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FaultKind, Plan, Reconcile,
-    Value, duration, value::map,
-};
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FaultKind, Plan, Reconcile, Value, WayBack, duration, value::map};
 use std::time::Duration;
 
 /// Waits for a TCP port.
@@ -22,7 +19,7 @@ was stopped.",
         ArgSpec::optional("timeout", ArgKind::Duration, "60s", "How long to try."),
     ],
     returns: "`host`, `port`.",
-    undo: false,
+    way_back: WayBack::Nothing,
     example: "wait.port:\n  port: 4001\n  timeout: 2m\n",
 };
 

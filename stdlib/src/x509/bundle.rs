@@ -5,9 +5,7 @@ use crate::support::{
     tell,
 };
 use async_trait::async_trait;
-use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Secret, Value,
-};
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Secret, Value, WayBack};
 use keybook_pki::{Certificate, bundle};
 
 /// Joins certificates into one file.
@@ -26,7 +24,7 @@ Errors: what `x509.read` refuses; no directory for `out`.",
         ArgSpec::required("out", ArgKind::Path, "The file to write; it may be one of `certs`."),
     ],
     returns: "`path`, `sha256`, `mode`, `owner`, `size`, `count` of certificates.",
-    undo: false,
+    way_back: WayBack::Files,
     example: "x509.bundle:\n  certs: [/etc/kubernetes/pki/ca.crt, /root/rotation/ca-new.crt]\n  out: /root/rotation/ca-both.crt\n",
 };
 

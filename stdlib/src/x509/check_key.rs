@@ -4,9 +4,7 @@ use crate::support::{
     tell,
 };
 use async_trait::async_trait;
-use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, value::map,
-};
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, WayBack, value::map};
 use keybook_pki::{PkiError, PrivateKey};
 
 /// Does a key belong to a certificate?
@@ -27,7 +25,7 @@ PKCS#8 and SEC1; a kind other than RSA and ECDSA.",
     ],
     returns: "`matches`; of the key `key` (its kind, such as `RSA-2048`), `form` (`pkcs1`, `pkcs8` or `sec1`), `mode`, `encrypted`, \
 `spki_sha256` (of its public key).",
-    undo: false,
+    way_back: WayBack::Nothing,
     example: "x509.check_key:\n  cert: /srv/kubernetes/etcd-ca.pem\n  key: /root/gencerts/etcd-ca-key.pem\n",
 };
 

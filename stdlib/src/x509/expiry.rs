@@ -5,10 +5,7 @@ use crate::support::{
 };
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FileKind, Plan, Value,
-    value::map,
-};
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FileKind, Plan, Value, WayBack, value::map};
 use keybook_pki::{Certificate, PkiError, rfc3339};
 use serde_json::Value as Json;
 
@@ -32,7 +29,7 @@ whole selection, without one; a damaged certificate.",
     returns: "`certificates`: a list of `path`, `index` (from 0, within the file), `entry` (`user NAME` or `cluster NAME` of a kubeconfig, \
 else null), `subject`, `issuer`, `serial`, `not_after` (RFC 3339), `not_after_unix`, `days_left` (whole days, negative when expired), \
 `expired`, `is_ca`; `total`; `expired` and `expiring` (counts; the latter holds the former); `first`: the list's entry that ends first.",
-    undo: false,
+    way_back: WayBack::Nothing,
     example: "x509.expiry:\n  paths: [/etc/kubernetes/pki, /etc/kubernetes/admin.conf]\n  warn_within: 60d\n",
 };
 

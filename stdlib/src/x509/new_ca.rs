@@ -11,9 +11,7 @@ use crate::support::{
     tell,
 };
 use async_trait::async_trait;
-use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Secret, Value,
-};
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Secret, Value, WayBack};
 use keybook_pki::{CaRequest, Certificate, KeyForm, KeyKind, PrivateKey, Subject, issue_ca, issue_ca_like};
 
 /// Makes a CA.
@@ -59,7 +57,7 @@ Errors: something at `out_cert` or `out_key`; neither `like` nor `subject`; a `l
         ArgSpec::required("out_key", ArgKind::Path, "The key file to write (0600)."),
     ],
     returns: "The new certificate's map, as `x509.read` gives it (with the path of `out_cert`), and `key_path`.",
-    undo: false,
+    way_back: WayBack::Files,
     example: "x509.new_ca:\n  like: /etc/kubernetes/pki/ca.crt\n  days: 3650\n  out_cert: /root/rotation/ca.crt\n  \
 out_key: /root/rotation/ca.key\n",
 };

@@ -9,10 +9,7 @@ use crate::support::{
     tell,
 };
 use async_trait::async_trait;
-use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Diff, Effect, Fault, Plan, Reconcile, Secret,
-    Value, value::map,
-};
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Diff, Effect, Fault, Plan, Reconcile, Secret, Value, WayBack, value::map};
 use keybook_pki::{Certificate, CertificateRequest, KeyForm, KeyKind, PrivateKey, San, Subject};
 
 /// Makes a certificate request.
@@ -58,7 +55,7 @@ alternative names; no directory for the files.",
         ArgSpec::required("out", ArgKind::Path, "The request file to write (0644 when new)."),
     ],
     returns: "`path`, `pem`, `subject`, `sans`, `spki_sha256` (of the public key), `key_path`.",
-    undo: false,
+    way_back: WayBack::Files,
     example: "x509.new_csr:\n  out_key: /root/rotation/apiserver.key\n  subject: { CN: kube-apiserver }\n  \
 sans: [kubernetes, 10.96.0.1]\n  out: /root/rotation/apiserver.csr\n",
 };

@@ -1,7 +1,7 @@
 use super::{certificate_value, every, one};
 use crate::support::tell;
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Value};
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Value, WayBack};
 
 /// Reads certificates.
 pub struct Read;
@@ -22,7 +22,7 @@ Errors: no such file; a file that is empty, DER, a bundle (without `all`), cut o
     returns: "A certificate map (a list of them with `all`): `kind` (`certificate`), `path`, `pem`, `subject`, `issuer`, `serial`, \
 `not_before`, `not_after` (RFC 3339), `not_before_unix`, `not_after_unix`, `sans`, `is_ca`, `ski`, `aki`, `key`, `signature`, `usages`, \
 `sha256`, `spki_sha256`, `self_signed`.",
-    undo: false,
+    way_back: WayBack::Nothing,
     example: "x509.read:\n  path: /srv/kubernetes/etcd.pem\n",
 };
 

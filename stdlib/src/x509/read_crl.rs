@@ -1,9 +1,7 @@
 use super::fault;
 use crate::support::{files, tell};
 use async_trait::async_trait;
-use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Value, value::map,
-};
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Value, WayBack, value::map};
 use keybook_pki::{RevocationList, Revoked, rfc3339};
 
 /// Reads a revocation list.
@@ -20,7 +18,7 @@ Errors: no such file; a file without a revocation list, with several, or damaged
     args: &[ArgSpec::required("path", ArgKind::Path, "The file.")],
     returns: "`path`, `issuer`, `this_update`, `next_update` (RFC 3339; the latter may be null), `overdue`, `number` (decimal, or null), \
 `revoked`: a list of `serial` (decimal, as `x509.read` writes it), `date`, `reason` (RFC 5280's word, or null).",
-    undo: false,
+    way_back: WayBack::Nothing,
     example: "x509.read_crl:\n  path: /etc/kubernetes/pki/ca.crl\n",
 };
 

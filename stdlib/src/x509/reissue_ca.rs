@@ -6,10 +6,7 @@ use crate::support::{
     tell,
 };
 use async_trait::async_trait;
-use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Secret, Value,
-    value::map,
-};
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Secret, Value, WayBack, value::map};
 use keybook_pki::{Certificate, PrivateKey, Reissued, reissue, rfc3339};
 
 /// Reissues a CA.
@@ -48,7 +45,7 @@ an end that is not later than the present one ([RFC 5280](https://www.rfc-editor
         ),
     ],
     returns: "The new certificate's map, as `x509.read` gives it.",
-    undo: false,
+    way_back: WayBack::Files,
     example: "x509.reissue_ca:\n  cert: /root/gencerts/etcd-ca.pem\n  key: /root/gencerts/etcd-ca-key.pem\n  \
 out: /root/gencerts/etcd-ca-new.pem\n  days: 36500\n",
 };

@@ -1,9 +1,7 @@
 use super::{date, every, every_of, fault, paths};
 use crate::support::tell;
 use async_trait::async_trait;
-use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Value, value::map,
-};
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Value, WayBack, value::map};
 use keybook_pki::{PkiError, Usage, rfc3339, verify};
 
 /// Verifies a chain.
@@ -35,7 +33,7 @@ that does not verify is no error: demand `result.ok`.\n\nErrors: what `x509.read
         ArgSpec::optional("at", ArgKind::Text, "now", "The time that counts, as RFC 3339 text."),
     ],
     returns: "`ok`, `reason` (why not; null when ok), `at`.",
-    undo: false,
+    way_back: WayBack::Nothing,
     example: "x509.verify:\n  cert: /srv/kubernetes/etcd.pem\n  roots: /root/gencerts/etcd-ca-new.pem\n  usage: server\n",
 };
 

@@ -3,6 +3,7 @@
 mod approve;
 mod finish;
 mod history;
+mod man;
 mod new;
 mod pin;
 mod plan;
@@ -36,6 +37,7 @@ pub async fn dispatch(cli: Cli, output: &Output) -> Result<i32, CliError> {
         Verb::Validate(args) => validate::validate(&args, output),
         Verb::New(args) => new::new(&args, output),
         Verb::Completions(args) => completions(args.shell, output),
+        Verb::Man(args) => man::man(&args, output),
         Verb::Schema(args) => schema::schema(&args, output),
         Verb::Resume(args) => resume::resume(args, output).await,
         Verb::Rollback(args) => rollback::rollback(args, output).await,

@@ -17,6 +17,12 @@ pub fn whole(place: &Path, loaded: &Loaded, hosts: &Hosts) -> Result<(), Fault> 
     write(place, loaded, hosts, &folder_of(hosts)?)
 }
 
+/// Keeps the language in which a run's texts are shown.
+pub fn language(place: &Path, language: &str) -> Result<(), Fault> {
+    keep(place, language)?;
+    sync_parent(place).map_err(|error| failed(place, error))
+}
+
 /// Keeps what a resume goes on with; relative places in the hosts' files are relative to `folder`.
 pub fn again(place: &Path, loaded: &Loaded, hosts: &Hosts, folder: &Path) -> Result<(), Fault> {
     let failed = |error| Fault::failed(format!("make {}", place.display()), error).now("nothing was changed");

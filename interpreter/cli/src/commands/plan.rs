@@ -4,6 +4,7 @@ use crate::{
     args::{Format, PlanArgs},
     assemble::{self, Hosts, Parts},
     error::CliError,
+    lang,
     output::Output,
     people::unattended::Unattended,
     runs::{RunDir, operator},
@@ -18,8 +19,9 @@ use std::{sync::Arc, time::Duration};
 /// in a temporary folder that goes away.
 pub async fn plan(args: PlanArgs, output: &Output) -> Result<i32, CliError> {
     let shown = args.runbook.display().to_string();
-    let loaded = assemble::load(&args.runbook, &shown)?;
+    let mut loaded = assemble::load(&args.runbook, &shown)?;
     output.problems_if_any(&loaded.warnings, &loaded.sources);
+    lang::choose(&mut loaded, args.language.lang.as_deref())?;
     let hosts = Hosts::find(&args.sources, &args.runbook)?;
     let sandbox = hosts.is_sandbox();
     let inputs = assemble::collect_inputs(&loaded, &args.sources.inputs, &hosts.inputs(), true)?;
@@ -95,9 +97,13 @@ fn verdict(unit: &Planned) -> (&'static str, String) {
 
 fn as_text(unit: &Planned, output: &Output) -> String {
     let (word, why) = verdict(unit);
-    let mut lines = vec![format!("{word:<16} {}  {}", unit.unit, text::clean(&unit.step.title))];
     let indent = |line: &str| format!("                 {line}");
     let room = output.width.saturating_sub(17).max(30);
+    let head = text::wrap(&format!("{}  {}", unit.unit, text::clean(&unit.step.title)), room);
+    let mut lines: Vec<String> = head.iter().map(|line| indent(line)).collect();
+    if let Some(first) = lines.first_mut() {
+        first.replace_range(..word.len(), word);
+    }
     let mut add =
         |content: &str| lines.extend(text::wrap(&text::clean(content), room).iter().map(|line| indent(line)));
     if !why.is_empty() {

@@ -5,6 +5,7 @@ use crate::{
     args::ResumeArgs,
     assemble::{self, Hosts, Parts},
     error::CliError,
+    lang,
     output::Output,
     runs::RunDir,
     signals,
@@ -12,7 +13,7 @@ use crate::{
 use keybook_api::{Event, Fault, Map, Record, Secret, Value};
 use keybook_core::{
     journal::reader::Journal,
-    model::{Inventory, Loaded},
+    model::{Files, Inventory, Loaded},
     run::{drift, engine},
 };
 use std::path::{Path, PathBuf};
@@ -52,7 +53,8 @@ pub async fn resume(args: ResumeArgs, output: &Output) -> Result<i32, CliError> 
         .into());
     }
     let pinned = pinned(&opened)?;
-    let (loaded, mut differences) = current_runbook(&opened, pinned, args.accept_changes, output)?;
+    let (mut loaded, mut differences) = current_runbook(&opened, pinned, args.accept_changes, output)?;
+    lang::again(&run, &mut loaded, args.language.lang.as_deref())?;
     let other = args.inventory.clone().or(changed_inventory(&opened)?);
     let hosts = hosts(&opened, other.as_deref())?;
     if other.is_some() {
@@ -71,7 +73,9 @@ pub async fn resume(args: ResumeArgs, output: &Output) -> Result<i32, CliError> 
         pin_accepted(&run, &opened, &loaded, &hosts, other.is_some())?;
     }
     let cancel = signals::listen(&run.id);
-    let company = assemble::company(&run, &args.answering, output, &cancel, &journal.records)?;
+    let mut past = journal.records.clone();
+    lang::retitle(&mut past, &loaded.runbook);
+    let company = assemble::company(&run, &args.answering, output, &cancel, &past)?;
     let (limit, salt) = (opened.limit, opened.salt);
     let parts = Parts { run: run.clone(), loaded, hosts, inputs, limit, salt };
     let setup = assemble::setup(parts, &args.answering, output, &company, cancel)?;
@@ -164,10 +168,11 @@ fn current_runbook(
         return Ok((pinned, Vec::new()));
     }
     let shown = opened.folder.display().to_string();
-    let now = assemble::load(&opened.folder, &shown)?;
-    if now.digest == opened.digest {
+    // Translations do not count: one that changed, or that is wrong now, does not hold the run back.
+    if Files::read(&opened.folder, &shown)?.digest() == opened.digest {
         return Ok((pinned, Vec::new()));
     }
+    let now = assemble::load(&opened.folder, &shown)?;
     let mut differences = vec![format!("the runbook {shown} changed since the run began")];
     for (file, text) in &now.sources {
         let before = pinned.sources.get(file).cloned().unwrap_or_default();

@@ -5,6 +5,7 @@ use crate::{
     args::RollbackArgs,
     assemble::{self, Parts},
     error::CliError,
+    lang,
     output::Output,
     runs::RunDir,
     signals,
@@ -22,14 +23,17 @@ pub async fn rollback(args: RollbackArgs, output: &Output) -> Result<i32, CliErr
     let _claim = run.claim()?;
     let journal = run.read()?;
     let opened = resume::opened(&run, &journal)?;
-    let loaded = resume::pinned(&opened)?;
+    let mut loaded = resume::pinned(&opened)?;
+    lang::again(&run, &mut loaded, args.language.lang.as_deref())?;
     let hosts = resume::hosts(&opened, None)?;
     let known = resume::known_inputs(&opened, &hosts);
     let guided = !args.answering.unattended;
     let inputs = assemble::collect_inputs(&loaded, &args.inputs, &known, guided)?;
     resume::check_secrets(&opened, &inputs)?;
     let cancel = signals::listen(&run.id);
-    let company = assemble::company(&run, &args.answering, output, &cancel, &journal.records)?;
+    let mut past = journal.records.clone();
+    lang::retitle(&mut past, &loaded.runbook);
+    let company = assemble::company(&run, &args.answering, output, &cancel, &past)?;
     let (limit, salt) = (opened.limit, opened.salt);
     let parts = Parts { run: run.clone(), loaded, hosts, inputs, limit, salt };
     let setup = assemble::setup(parts, &args.answering, output, &company, cancel)?;

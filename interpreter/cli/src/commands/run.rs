@@ -5,6 +5,7 @@ use crate::{
     args::RunArgs,
     assemble::{self, Hosts, Parts},
     error::CliError,
+    lang,
     output::Output,
     runs::RunDir,
     signals,
@@ -16,8 +17,9 @@ use std::{fs, io::Write, os::unix::fs::OpenOptionsExt};
 /// Begins a run.
 pub async fn run(args: RunArgs, output: &Output) -> Result<i32, CliError> {
     let shown = args.runbook.display().to_string();
-    let loaded = assemble::load(&args.runbook, &shown)?;
+    let mut loaded = assemble::load(&args.runbook, &shown)?;
     output.problems_if_any(&loaded.warnings, &loaded.sources);
+    let language = lang::choose(&mut loaded, args.language.lang.as_deref())?;
     let hosts = Hosts::find(&args.sources, &args.runbook)?;
     let guided = !args.answering.unattended;
     let inputs = assemble::collect_inputs(&loaded, &args.sources.inputs, &hosts.inputs(), guided)?;
@@ -30,6 +32,7 @@ pub async fn run(args: RunArgs, output: &Output) -> Result<i32, CliError> {
     let run = RunDir::create()?;
     let _claim = run.claim()?;
     pin::whole(&run.path.join("pinned"), &loaded, &hosts)?;
+    pin::language(&run.pinned("lang"), &language)?;
     let cancel = signals::listen(&run.id);
     let company = assemble::company(&run, &args.answering, output, &cancel, &[])?;
     let parts =

@@ -17,6 +17,7 @@ pub fn schema(args: &SchemaArgs, output: &Output) -> Result<i32, CliError> {
         FileKind::Library => of(File::Library, &registry),
         FileKind::Inventory => of(File::Inventory, &registry),
         FileKind::Answers => of(File::Answers, &registry),
+        FileKind::Translation => of(File::Translation, &registry),
         FileKind::Scenario => scenario_schema(),
     };
     output.result(&format!("{schema:#}"));

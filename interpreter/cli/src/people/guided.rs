@@ -156,6 +156,7 @@ impl Guided {
             change: &asked.plan.change,
             lines: &asked.plan.lines,
             diffs: &asked.plan.diffs,
+            trust: &asked.trust,
             sandbox: asked.sandbox,
         };
         self.output.say("");

@@ -35,6 +35,16 @@ pub struct Given {
     pub unit_span: Span,
 }
 
+impl Given {
+    /// Where a part of the unit stands, which begins at a byte of it.
+    fn part(&self, unit: &str, at: usize, part: &str) -> Span {
+        let count = |text: &str| u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
+        let quotes = u32::from(self.unit_span.length > count(unit));
+        let column = self.unit_span.column + quotes + count(unit.get(..at).unwrap_or_default());
+        Span { column, length: count(part).max(1), ..self.unit_span.clone() }
+    }
+}
+
 impl Answers {
     /// Decodes an answers file.
     pub fn decode(root: &Node, problems: &mut Problems) -> Option<Self> {
@@ -42,15 +52,7 @@ impl Answers {
         let version = map.required("keybook", problems);
         let answers = map.required("answers", problems);
         map.finish(problems);
-        if let Some(node) = version
-            && !matches!(node.value, NodeValue::Int(1))
-        {
-            problems.push(Diagnostic::error(
-                "language-version",
-                "this program reads version 1",
-                node.span.clone(),
-            ));
-        }
+        version.map(|node| read::language(node, problems));
         let mut given = IndexMap::new();
         for (key, value) in MapReader::new(answers?, "`answers`", problems)?.rest() {
             if key.name != ROLLBACK && !key.name.contains('@') {
@@ -65,6 +67,7 @@ impl Answers {
                 given.insert(key.name.clone(), answer);
             }
         }
+        read::warn_surprises(root, problems);
         Some(Self(given))
     }
 
@@ -92,7 +95,9 @@ impl Answers {
             let there = matches!(host, "*" | LOCAL) || known.clone().any(|name| name == host);
             (!there).then(|| {
                 let message = format!("there is no host `{host}` now");
-                let mut problem = Diagnostic::warning("unknown-host", message, given.unit_span.clone());
+                let before = unit.find('@').map_or(0, |at| at + 1);
+                let mut problem =
+                    Diagnostic::warning("unknown-host", message, given.part(unit, before, host));
                 problem.help = suggest(host, known.clone().map(String::as_str));
                 problem
             })
@@ -104,7 +109,7 @@ impl Answers {
 fn review_one(unit: &str, given: &Given, known: &[(String, &Step)]) -> Option<Diagnostic> {
     let (path, host) = unit.split_once('@')?;
     let plain = canonical(path);
-    let at = given.unit_span.clone();
+    let at = given.part(unit, 0, path);
     let Some((_, step)) = known.iter().find(|(known, _)| *known == plain) else {
         let mut problem = Diagnostic::error("unknown-step", format!("the runbook has no step `{path}`"), at);
         problem.help = suggest(path, known.iter().map(|(path, _)| path.as_str()));
@@ -113,7 +118,7 @@ fn review_one(unit: &str, given: &Given, known: &[(String, &Step)]) -> Option<Di
     if host.starts_with('*') && step.irreversible.is_some() {
         let message = format!("`{path}` cannot be taken back, so each host is answered for by name");
         return Some(
-            Diagnostic::error("wildcard", message, at).help(format!("write {path}@HOST for each host")),
+            Diagnostic::error("wildcard", message, given.unit_span.clone()).help(format!("write {path}@HOST for each host")),
         );
     }
     step.gate.is_none().then(|| {
@@ -129,7 +134,7 @@ fn read_answer(node: &Node, problems: &mut Problems) -> Option<(Answer, String)>
         map.finish(problems);
         return Some((Answer::Skip, read::string(why?, problems)?));
     }
-    let word = read::enum_word(node, &["run", "stop", "roll-back"], "an answer", problems)?;
+    let word = read::enum_word(node, &["run", "stop", "roll-back"], "answer", problems)?;
     let answer = match word {
         "run" => Answer::Run,
         "stop" => Answer::Stop,

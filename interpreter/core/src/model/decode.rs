@@ -5,7 +5,7 @@ use indexmap::{IndexMap, IndexSet};
 use keybook_api::{Diagnostic, Effect, Located, Registry, SourceText, Span};
 use keybook_script::{Expr, ScriptHost, Template};
 use keybook_source::{Key, MapReader, Node, NodeValue, Problems, read, suggest};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// Names every expression may use.
 pub const NAMES: &[&str] = &["inputs", "host", "item", "hosts", "groups", "run", "by_host"];
@@ -32,6 +32,8 @@ pub struct Decoder<'d> {
     inputs: InputNames,
     /// The facts of the step that is being read.
     facts: IndexSet<String>,
+    /// What the question of each gate may use, by the gate's place.
+    asks: HashMap<Span, AskScope>,
 }
 
 /// Declared inputs, and those that some expression reads.
@@ -61,6 +63,7 @@ impl<'d> Decoder<'d> {
             used_libraries: BTreeSet::new(),
             inputs: InputNames::default(),
             facts: IndexSet::new(),
+            asks: HashMap::new(),
         }
     }
 
@@ -68,26 +71,34 @@ impl<'d> Decoder<'d> {
     pub fn runbook(&mut self, root: &Node) -> Option<Runbook> {
         let mut map = MapReader::new(root, "a runbook", &mut self.problems)?;
         let language = map.required("keybook", &mut self.problems);
-        self.language(language?)?;
+        self.language(language)?;
         let name = map.required("name", &mut self.problems);
         let version =
             map.required("version", &mut self.problems).and_then(|n| read::string(n, &mut self.problems));
         let title =
             map.required("title", &mut self.problems).and_then(|n| read::string(n, &mut self.problems));
+        let lang = map.optional("lang");
         let requires = map.optional("requires").map(|n| self.requires(n)).unwrap_or_default();
-        let inputs = map.optional("inputs").map(|n| self.inputs(n)).unwrap_or_default();
-        let hosts = map.optional("hosts").map(|n| self.needs(n)).unwrap_or_default();
+        let (input_nodes, host_nodes) = (map.optional("inputs"), map.optional("hosts"));
+        let inputs = input_nodes.map(|n| self.inputs(n)).unwrap_or_default();
+        let hosts = host_nodes.map(|n| self.needs(n)).unwrap_or_default();
         self.groups = hosts.keys().cloned().collect();
-        self.inputs.declared = names_of(&inputs);
+        self.groups.extend(keys_of(host_nodes));
+        self.inputs.declared = names_of(&inputs, input_nodes);
         let phases = map.optional("phases").map(|n| strings(n, &mut self.problems)).unwrap_or_default();
+        let trust = map.optional("trust");
         let steps = map.required("steps", &mut self.problems);
         let finally = map.optional("finally");
         map.finish(&mut self.problems);
+        let trust = trust.map(|n| self.trust(n)).unwrap_or_default();
         let steps = steps.map(|n| self.steps(n, false, &phases)).unwrap_or_default();
         let finally = finally.map(|n| self.steps(n, false, &phases)).unwrap_or_default();
         self.no_gates(&finally);
+        self.known_breaks(&trust, &steps);
+        self.known_breaks(&trust, &finally);
         self.unused_inputs();
         self.unused_libraries();
+        let lang = lang.and_then(|n| self.own_language(n));
         let name = name?;
         Some(Runbook {
             name: Located::new(
@@ -96,10 +107,12 @@ impl<'d> Decoder<'d> {
             ),
             version: version?,
             title: title?,
+            lang: lang.unwrap_or_else(|| Located::new(super::i18n::DEFAULT.to_owned(), name.span.clone())),
             requires,
             inputs,
             hosts,
             phases,
+            trust,
             steps,
             finally,
         })
@@ -169,8 +182,10 @@ impl<'d> Decoder<'d> {
         }
         let shell = self.shell(&fields, &id, phases);
         let nodes = WorkNodes { step: node, children, uses, with, actions: &actions };
-        let (work, library) = self.work(&nodes, inside_now, phases)?;
+        let work = self.work(&nodes, inside_now, phases);
+        // Before a step that cannot be read is given up: what later steps say of its result is not wrong.
         let registered = fields.register.and_then(|n| self.register(n));
+        let (work, library) = work?;
         let (title, why) = titles;
         Some(Step {
             title: if title.is_empty() { id.value.clone() } else { title },
@@ -263,8 +278,9 @@ impl<'d> Decoder<'d> {
     pub(super) fn expr(&mut self, node: &Node, more: &[&str]) -> Option<Expr> {
         let text = read::expression(node, &mut self.problems)?.clone();
         let compiled = self.script.expr(&text, &self.names(more));
-        let compiled =
-            compiled.map_err(|found| found.into_iter().for_each(|problem| self.problems.push(problem)));
+        let compiled = compiled.map_err(|found| {
+            found.into_iter().for_each(|problem| self.problems.push(with_comment_advice(problem, node)));
+        });
         let expr = compiled.ok()?;
         keybook_script::names_used(&expr).iter().for_each(|used| self.known_name(used));
         Some(expr)
@@ -297,6 +313,14 @@ impl<'d> Decoder<'d> {
     }
 }
 
+/// In YAML, ` #` begins a comment, so an unquoted expression with a map in it (`#{ … }`) ends too early.
+fn with_comment_advice(problem: Diagnostic, node: &Node) -> Diagnostic {
+    if problem.help.is_none() && problem.message.ends_with("is incomplete") && node.plain.is_some() {
+        return problem.help("in YAML, ` #` begins a comment; put an expression that has one in quotes");
+    }
+    problem
+}
+
 /// Texts without their places.
 pub(super) fn strings(node: &Node, problems: &mut Problems) -> Vec<String> {
     let texts = read::strings(node, problems).unwrap_or_default();
@@ -305,9 +329,13 @@ pub(super) fn strings(node: &Node, problems: &mut Problems) -> Vec<String> {
 
 mod calls;
 mod head;
+mod i18n;
+mod input;
 mod library;
 mod names;
 mod parts;
+mod trust;
 use calls::WorkNodes;
-use names::names_of;
+use i18n::AskScope;
+use names::{keys_of, names_of};
 use parts::StepNodes;

@@ -3,7 +3,7 @@
 use crate::journal::format::sha256_hex;
 use indexmap::IndexMap;
 use keybook_api::{Diagnostic, HostSpec};
-use keybook_source::{Key, MapReader, Node, NodeValue, Problems, read, suggest};
+use keybook_source::{Key, MapReader, Node, Problems, read, suggest};
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 /// Hosts and groups.
@@ -39,21 +39,14 @@ impl Inventory {
         let hosts = map.required("hosts", problems);
         let groups = map.optional("groups");
         map.finish(problems);
-        if let Some(node) = version
-            && !matches!(node.value, NodeValue::Int(1))
-        {
-            problems.push(Diagnostic::error(
-                "language-version",
-                "this program reads version 1",
-                node.span.clone(),
-            ));
-        }
+        version.map(|node| read::language(node, problems));
         let mut inventory =
             Self { cluster: read::identifier(cluster?, "name of a cluster", problems)?, ..Self::default() };
         inventory.read_hosts(hosts?, problems);
         if let Some(node) = groups {
             inventory.read_groups(node, problems);
         }
+        read::warn_surprises(root, problems);
         Some(inventory)
     }
 
@@ -98,7 +91,8 @@ impl Inventory {
         for (key, value) in entries(node, "`hosts`", problems) {
             let Some((spec, via, secrets)) = read_host(&key.name, value, problems) else { continue };
             if let Some(via) = via {
-                jumps.push((key.name.clone(), via, value));
+                let at = value.get("via").unwrap_or(value);
+                jumps.push((key.name.clone(), via, at));
             }
             self.secrets.insert(key.name.clone(), secrets);
             self.hosts.insert(key.name.clone(), spec);

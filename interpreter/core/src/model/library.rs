@@ -27,13 +27,29 @@ impl Library {
         for (name, input) in &self.inputs {
             let value = given.shift_remove(name).filter(|value| !matches!(value, Value::Null));
             let value = match value.or_else(|| input.default.clone()) {
-                Some(value) => input.check(value).map_err(|why| self.wrong(name, &why))?,
+                Some(value) => {
+                    let value = input.check(value).map_err(|why| self.wrong(name, &why))?;
+                    self.known_host(name, input, &value, scope)?;
+                    value
+                }
                 None if input.optional => Value::Null,
                 None => return Err(self.wrong(name, "it is null, and there is no default")),
             };
             inputs.insert(name.clone(), value);
         }
         Ok(inputs)
+    }
+
+    fn known_host(&self, name: &str, input: &Input, value: &Value, scope: &Map) -> Result<(), Fault> {
+        let Some(Value::Map(hosts)) = scope.get("hosts") else { return Ok(()) };
+        let Some((why, advice)) = input.unknown_host(value, hosts.keys().map(String::as_str)) else {
+            return Ok(());
+        };
+        let fault = self.wrong(name, &why);
+        Err(match advice {
+            Some(advice) => fault.hint(advice),
+            None => fault,
+        })
     }
 
     fn wrong(&self, input: &str, why: &str) -> Fault {

@@ -3,7 +3,9 @@
 
 pub mod answers;
 pub mod decode;
+pub mod files;
 pub mod hosts;
+pub mod i18n;
 pub mod input;
 pub mod inventory;
 pub mod library;
@@ -11,23 +13,27 @@ pub mod load;
 pub mod review;
 pub mod schema;
 pub mod step;
+pub mod trust;
 pub mod values;
+pub mod way_back;
 
 pub use answers::Answers;
+pub use files::Files;
 pub use hosts::{HostChoice, HostNeed, Pick};
+pub use i18n::Translation;
 pub use input::{Input, InputKind};
 pub use inventory::Inventory;
 pub use library::Library;
 pub use load::{Loaded, load};
 pub use step::{Call, Gate, Order, Owes, Retry, Show, Step, Work};
+pub use trust::Trust;
 pub use values::{Args, Dynamic};
 
 use indexmap::IndexMap;
 pub use keybook_api::ids::canonical;
 use keybook_api::{Located, event::StepInfo};
 
-/// The language version this program reads.
-pub const LANGUAGE: i64 = 1;
+pub use keybook_source::LANGUAGE;
 
 /// A whole runbook.
 #[derive(Clone, Debug)]
@@ -38,6 +44,8 @@ pub struct Runbook {
     pub version: String,
     /// What it does, one line.
     pub title: String,
+    /// The language of its texts; [`i18n::DEFAULT`] when it does not say.
+    pub lang: Located<String>,
     /// Actions families it was written for, from `requires.actions`.
     pub requires: Vec<Located<String>>,
     /// What the operator gives it.
@@ -46,6 +54,8 @@ pub struct Runbook {
     pub hosts: IndexMap<String, HostNeed>,
     /// Names of phases in order, for `--until`.
     pub phases: Vec<String>,
+    /// Servers, clients and bundles whose edges are judged.
+    pub trust: Trust,
     /// The steps.
     pub steps: Vec<Step>,
     /// Steps for success, failure and stop.

@@ -1,7 +1,8 @@
-//! What can be said only of a whole runbook: obligations that nobody pays, or that nobody owes.
+//! What can be said only of a whole runbook: obligations that nobody pays, or that nobody owes; changes that nobody
+//! can take back.
 
-use super::{Runbook, Step};
-use keybook_api::{Diagnostic, Span};
+use super::{Runbook, Step, way_back::no_way_back};
+use keybook_api::{Diagnostic, Registry, Span};
 use keybook_source::suggest;
 
 /// A step with its path and the groups of its hosts, taken from the step around it when it names none.
@@ -11,9 +12,9 @@ struct Placed<'r> {
 }
 
 /// Everything that is wrong with a runbook as a whole.
-pub fn review(runbook: &Runbook) -> Vec<Diagnostic> {
+pub fn review(runbook: &Runbook, registry: &Registry) -> Vec<Diagnostic> {
     let steps = placed(runbook);
-    let mut found = Vec::new();
+    let mut found = no_way_back(runbook, registry);
     for (at, owing) in steps.iter().enumerate() {
         if let Some(owes) = &owing.step.owes {
             let groups = owes.on.as_ref().map_or_else(|| owing.groups.clone(), |on| vec![on.value.clone()]);
@@ -83,6 +84,7 @@ fn not_owed(what: &str, at: &Span, steps: &[Placed<'_>]) -> Option<Diagnostic> {
     }
     let known = steps.iter().filter_map(|placed| placed.step.owes.as_ref());
     let mut problem = Diagnostic::error("nothing-owed", format!("no step owes `{what}`"), at.clone());
-    problem.help = suggest(what, known.map(|owes| owes.what.value.as_str()));
+    problem.help = suggest(what, known.map(|owes| owes.what.value.as_str()))
+        .or_else(|| Some(format!("add `owes: {{ what: {what} }}` to the step that makes this one necessary")));
     Some(problem)
 }

@@ -4,6 +4,8 @@
 use keybook_api::{ActionSpec, ArgKind, ArgSpec, Registry};
 use serde_json::{Map, Value, json};
 
+mod trust;
+
 /// The dialect of every schema.
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
@@ -21,6 +23,8 @@ pub enum File {
     Inventory,
     /// An answers file.
     Answers,
+    /// i18n/LANG.yaml
+    Translation,
 }
 
 /// The schema of a kind of file.
@@ -30,6 +34,7 @@ pub fn schema(file: File, registry: &Registry) -> Value {
         File::Library => library(registry),
         File::Inventory => inventory(),
         File::Answers => answers(),
+        File::Translation => translation(),
     }
 }
 
@@ -68,6 +73,7 @@ fn runbook(registry: &Registry) -> Value {
         "name": text("Lower-case letters, digits and `-`."),
         "version": text("The runbook's own version."),
         "title": text("What it does, one line."),
+        "lang": language("The language of its texts; `en` when absent."),
         "requires": object(&[], json!({
             "keybook": text("The oldest program that can run it, such as `>=0.1`."),
             "actions": { "type": "array", "items": { "enum": families(registry) } },
@@ -75,6 +81,7 @@ fn runbook(registry: &Registry) -> Value {
         "inputs": named(json!({ "$ref": "#/$defs/input" })),
         "hosts": named(json!({ "$ref": "#/$defs/group" })),
         "phases": { "type": "array", "items": { "type": "string" } },
+        "trust": trust::keys(),
         "steps": steps(),
         "finally": steps(),
     });
@@ -120,17 +127,18 @@ fn steps() -> Value {
 }
 
 fn input() -> Value {
-    let types = ["string", "int", "bool", "enum", "path", "duration", "list", "secret"];
+    let bound = |which: &str| json!({ "type": ["integer", "string"], "description": format!("The {which} value of an int or a duration.") });
     object(
         &["type"],
         json!({
-            "type": { "enum": types },
+            "type": { "enum": super::input::TYPES },
             "values": { "type": "array", "items": { "type": "string" }, "description": "The words of an enum." },
             "default": { "description": "What holds when it is not given." },
             "optional": { "type": "boolean", "description": "May be absent; it is null then." },
             "help": text("What it is for."),
-            "min": { "type": "integer", "description": "The smallest value of an int." },
-            "max": { "type": "integer", "description": "The largest value of an int." },
+            "min": bound("smallest"),
+            "max": bound("largest"),
+            "pattern": text("A regular expression that the whole of a string must match."),
         }),
     )
 }
@@ -176,7 +184,7 @@ fn step(registry: &Registry) -> Value {
         "timeout": text("How long one try may take, such as `30s`."),
         "gate": object(&["ask"], json!({
             "ask": text("The question."),
-            "show": { "type": "array", "items": { "enum": ["diff", "facts"] } },
+            "show": { "type": "array", "items": { "enum": ["diff", "facts", "trust"] } },
         })),
         "backup": one_or_more(&json!({ "type": "string" })),
         "undo": { "$ref": "#/$defs/call" },
@@ -184,6 +192,7 @@ fn step(registry: &Registry) -> Value {
         "atomic": { "type": "boolean" },
         "owes": object(&["what"], json!({ "what": { "type": "string" }, "on": { "type": "string" } })),
         "settles": text("The obligation that it pays."),
+        "breaks": one_or_more(&json!({ "type": "string" })),
         "phase": { "type": "string" },
         "tags": { "type": "array", "items": { "type": "string" } },
         "secret": { "type": "boolean" },
@@ -278,6 +287,39 @@ fn inventory() -> Value {
         "groups": { "type": "object", "additionalProperties": { "type": "array", "items": { "type": "string" } } },
     });
     document("inventory", "A Keybook inventory", object(&["keybook", "cluster", "hosts"], keys))
+}
+
+fn language(description: &str) -> Value {
+    json!({ "type": "string", "pattern": "^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", "description": description })
+}
+
+fn translation() -> Value {
+    let step = object(
+        &[],
+        json!({
+            "title": text("What the step does."),
+            "why": text("Why it is done."),
+            "ask": text("The question of its gate."),
+            "irreversible": text("Why it cannot be taken back."),
+        }),
+    );
+    let path = "^[a-z0-9][a-z0-9_-]*(/[a-z0-9][a-z0-9_-]*)*$";
+    let steps =
+        json!({ "type": "object", "propertyNames": { "pattern": path }, "additionalProperties": step });
+    let keys = json!({
+        "keybook": version(),
+        "lang": language("The language, as in the file's name."),
+        "title": text("What the runbook does, one line."),
+        "inputs": named(text("What the input is for.")),
+        "hosts": named(text("Which hosts they are.")),
+        "steps": steps,
+        "libraries": named(steps.clone()),
+    });
+    document(
+        "translation",
+        "A Keybook runbook's texts in another language",
+        object(&["keybook", "lang"], keys),
+    )
 }
 
 fn answers() -> Value {

@@ -53,6 +53,8 @@ pub struct Step {
     pub owes: Option<Owes>,
     /// The obligation this step pays.
     pub settles: Option<Located<String>>,
+    /// Servers and clients whose trust may be broken after this step, until a later one mends it.
+    pub breaks: Vec<Located<String>>,
     /// Its phase.
     pub phase: Option<String>,
     /// Its tags.
@@ -119,6 +121,8 @@ pub enum Show {
     Diff,
     /// The facts.
     Facts,
+    /// What is known of trust.
+    Trust,
 }
 
 /// A question before the effect.

@@ -4,6 +4,7 @@ use super::{
     machine::UnitState,
     session::{Session, sleep},
     stop::Stop,
+    tell::forgiven,
     unit::{Attempt, Ready, digest, millis},
 };
 use crate::{
@@ -228,11 +229,23 @@ impl Attempt<'_> {
             Err(Stop::Fault(fault)) => return Err(fault),
             Err(other) => return Err(Fault::failed("find the action", other.reason())),
         };
-        let work = action.apply(&ctx, &ready.args);
-        let outcome = match self.step.timeout {
+        let tells = action.spec().effect == Effect::Tells;
+        let work = async {
+            match tells {
+                true => self.session.tell(&*action, &ctx, &ready.args).await,
+                false => action.apply(&ctx, &ready.args).await,
+            }
+        };
+        let mut outcome = match self.step.timeout {
             None => work.await,
             Some(limit) => bounded(work, limit, &cancel).await,
         };
+        if tells {
+            outcome = forgiven(outcome.map_err(|fault| self.concealed(fault)), |text| {
+                // A journal that cannot be written is found at the next durable record.
+                let _ = self.write(Event::UnitNote { text });
+            });
+        }
         *ordinal = ctx.ordinal.load(std::sync::atomic::Ordering::SeqCst);
         let applied = outcome.map_err(|fault| fault.at(&call.span))?;
         Session::learn(&self.session.redactor, &applied.value);
@@ -300,6 +313,10 @@ impl Attempt<'_> {
                 return Err(self.fail(fault, false, begun));
             }
         };
+        let named_all = !ready.plan.touches.is_empty();
+        if let Err(fault) = self.trust_after(&wrote, named_all).await {
+            return Err(self.fail_having_written(fault, wrote, begun));
+        }
         if applied.value.has_secret() || self.step.secret {
             let mut live = self.session.live.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             live.insert(self.unit.clone(), applied.value.clone());
@@ -334,6 +351,9 @@ impl Attempt<'_> {
         };
         if self.state() != UnitState::Applied {
             self.write(Event::UnitApplied { result: serde_json::Value::Null, changed: true })?;
+        }
+        if let Err(fault) = self.trust_after(&wrote, false).await {
+            return Err(self.fail_having_written(fault, wrote, begun));
         }
         self.write(Event::UnitDone {
             result: serde_json::Value::Null,

@@ -15,7 +15,7 @@ use crate::{
     model::{Answers, Inventory, Loaded},
 };
 use keybook_api::{
-    Cancel, Connector, Event, Fault, FaultKind, Map, Redactor, Registry, RunId,
+    Cancel, Connector, Event, Fault, FaultKind, Map, Redactor, Registry, RunId, TrustJudge,
     event::{HostInfo, Pinned, RunStatus, RunbookRef},
 };
 use std::{
@@ -39,6 +39,8 @@ pub struct Setup {
     pub registry: Registry,
     /// Reaches hosts.
     pub connector: Arc<dyn Connector>,
+    /// Judges trust.
+    pub trust: Arc<dyn TrustJudge>,
     /// Answers questions.
     pub person: Arc<dyn Person>,
     /// Answers given beforehand.
@@ -87,7 +89,7 @@ pub async fn start(setup: Setup, journal: &Path) -> Result<Outcome, Fault> {
     let session = session(setup, writer, State::default())?;
     session.log.run(opened)?;
     let begun = both_in_turn(begin(&session, &cluster, &holder).await, session.before_run()).await;
-    let outcome = match begun {
+    let outcome = match both_in_turn(begun, session.trust_before()).await {
         Ok(()) => forward(&session, &cluster).await,
         Err(stop) => at_rest(stop),
     };
@@ -110,7 +112,8 @@ pub async fn resume(
     let session = session(setup, writer, state)?;
     session.log.run(Event::RunResumed { operator: holder.clone(), unattended, accepted, pinned })?;
     let back = come_back(&session, &cluster, &holder, interrupted).await;
-    let outcome = match both_in_turn(back, session.before_run()).await {
+    let back = both_in_turn(back, session.before_run()).await;
+    let outcome = match both_in_turn(back, session.trust_before()).await {
         Ok(()) => forward(&session, &cluster).await,
         Err(stop) => at_rest(stop),
     };
@@ -172,6 +175,7 @@ fn session(setup: Setup, writer: Writer, state: State) -> Result<Arc<Session>, F
         inputs: setup.inputs,
         registry: setup.registry,
         hosts: Arc::new(hosts),
+        trust: setup.trust,
         log,
         person: setup.person,
         answers: setup.answers,
@@ -211,6 +215,9 @@ async fn forward(session: &Arc<Session>, cluster: &str) -> (RunStatus, Option<St
     }
     let ended = finally(session).await;
     let mut outcome = both(walked, ended).and_then(|()| check_owed(session));
+    if outcome.is_ok() {
+        outcome = session.trust_at_end("every step is done").await;
+    }
     if outcome.is_ok() {
         outcome = session.unlock(cluster).await;
     }
@@ -261,6 +268,7 @@ async fn take_back(
         }
     }
     both(session.take_back().await, finally(session).await)?;
+    session.trust_at_end("every file is as it was before the run").await?;
     session.unlock(cluster).await
 }
 

@@ -1,11 +1,16 @@
 //! Gates. They fail closed: only an explicit yes for this unit lets it go on.
 
-use super::{person::Card, stop::Stop, unit::Attempt, unit::unanswered};
+use super::{
+    person::{Card, Reply},
+    stop::Stop,
+    unit::{Attempt, unanswered},
+};
 use crate::model::Show;
 use keybook_api::{
     Diff, Event, Fault, Plan, Value,
     event::{Answer, Via},
 };
+use std::time::Duration;
 
 impl Attempt<'_> {
     /// Asks the gate. `None`: go on. `Some(why)`: leave the unit out.
@@ -16,7 +21,7 @@ impl Attempt<'_> {
         let card = self.card(question.clone(), irreversible, plan, changed);
         let reply = match self.given(&card) {
             Some(reply) => Some(reply),
-            None => self.session.person.gate(&card).await,
+            None => self.answer(&card).await,
         };
         let Some(reply) = reply else {
             // Ctrl-C at a prompt is a stop, not a missing answer.
@@ -39,6 +44,31 @@ impl Attempt<'_> {
         }
     }
 
+    /// The person's answer. Once it is sure that nobody is there to give one, the hook `on_waiting` is called: when
+    /// the run is unattended before the inbox is waited for, else when no answer came.
+    async fn answer(&self, card: &Card) -> Option<Reply> {
+        let waiting = || self.session.on_waiting(self.step, &self.unit, self.number, &card.question);
+        let unattended = self.session.options.unattended;
+        let mut answer = self.session.person.gate(card);
+        let at_once = match unattended {
+            // An answer that is there already is taken, and nobody has to be told.
+            true => tokio::time::timeout(Duration::ZERO, &mut answer).await.ok(),
+            false => None,
+        };
+        let reply = match at_once {
+            Some(reply) => reply,
+            None if unattended => {
+                waiting().await;
+                return answer.await;
+            }
+            None => answer.await,
+        };
+        if reply.is_none() && !self.cancel.is_cancelled() {
+            waiting().await;
+        }
+        reply
+    }
+
     fn question(&self) -> Result<String, Stop> {
         let Some(gate) = &self.step.gate else {
             return Ok(format!("Carry out \"{}\" on {}?", self.step.title, self.unit.host));
@@ -51,7 +81,8 @@ impl Attempt<'_> {
     }
 
     fn card(&self, question: String, irreversible: String, plan: &Plan, changed: Option<String>) -> Card {
-        let show_facts = self.step.gate.as_ref().is_some_and(|gate| gate.show.contains(&Show::Facts));
+        let shows = |what| self.step.gate.as_ref().is_some_and(|gate| gate.show.contains(&what));
+        let show_facts = shows(Show::Facts);
         Card {
             unit: self.unit.clone(),
             cancel: self.cancel.clone(),
@@ -66,6 +97,10 @@ impl Attempt<'_> {
                 .then(|| self.scope.get("facts").map_or(serde_json::Value::Null, Value::to_json))
                 .filter(|_| !self.step.secret)
                 .map(|facts| self.session.redactor.json(&facts)),
+            trust: match shows(Show::Trust) {
+                true => self.session.log.state(|state| state.trust.last.clone()),
+                false => Vec::new(),
+            },
             changed,
         }
     }
@@ -87,7 +122,7 @@ impl Attempt<'_> {
     }
 
     /// The answer given beforehand. In a rollback the answer of the step itself counts for its settling again.
-    fn given(&self, card: &Card) -> Option<super::person::Reply> {
+    fn given(&self, card: &Card) -> Option<Reply> {
         let own = self.unit.to_string();
         let plain = own.replacen(&self.unit.step, &crate::model::canonical(&self.unit.step), 1);
         let wildcards = card.irreversible.is_empty();
@@ -96,7 +131,7 @@ impl Attempt<'_> {
             .answers
             .get(&own, wildcards)
             .or_else(|| self.session.answers.get(&plain, wildcards))?;
-        Some(super::person::Reply {
+        Some(Reply {
             answer: given.answer,
             by: given.span.to_string(),
             via: Via::Answers,

@@ -1,5 +1,6 @@
 //! The hooks of hooks.rhai: functions that a run calls at fixed moments. They may look (read-only actions) and tell
-//! (notes), never change: so nothing has to be taken back, and calling one again on resume does no harm.
+//! (notes, and actions that tell people outside), never change: so nothing has to be taken back, and calling one again
+//! on resume does no harm.
 //!
 //! | hook | called | when it fails |
 //! |---|---|---|
@@ -8,8 +9,9 @@
 //! | `before_step(unit)` | before a unit whose `when` holds | the unit fails, nothing was changed |
 //! | `after_step(unit, result)` | after a unit is done | a note |
 //! | `on_failure(unit, fault)` | after a unit failed | a note |
+//! | `on_waiting(run, unit, question)` | when nobody is there to answer a gate | a note |
 
-use super::{hosts::LOCAL, session::Session, stop::Stop};
+use super::{hosts::LOCAL, session::Session, stop::Stop, tell::forgiven};
 use crate::model::Step;
 use keybook_api::{
     Args, Cancel, Effect, Event, Fault, Map, RunId, UnitId, Value, event::RunStatus, value::map,
@@ -18,8 +20,14 @@ use keybook_script::{HostCalls, ScriptError};
 use std::{sync::Arc, time::Duration};
 
 /// The hooks and how many parameters each has.
-pub const HOOKS: [(&str, usize); 5] =
-    [("before_run", 1), ("after_run", 2), ("before_step", 1), ("after_step", 2), ("on_failure", 2)];
+pub const HOOKS: [(&str, usize); 6] = [
+    ("before_run", 1),
+    ("after_run", 2),
+    ("before_step", 1),
+    ("after_step", 2),
+    ("on_failure", 2),
+    ("on_waiting", 3),
+];
 
 /// How long a hook may take in all, its actions included.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -27,6 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// What a hook can reach: the session, for actions on hosts.
 struct Calls {
     session: Arc<Session>,
+    hook: &'static str,
     /// Whose hook it is; that of a run has none.
     unit: Option<UnitId>,
     attempt: u32,
@@ -45,7 +54,8 @@ impl HostCalls for Calls {
 }
 
 impl Calls {
-    /// `family.verb` on the unit's host, or `family.verb@host`.
+    /// `family.verb` on the unit's host, or `family.verb@host`. What tells people does so from this machine: the unit's
+    /// host may be the one that failed.
     async fn act(&self, asked: &str, args: Map) -> Result<Value, Fault> {
         let (name, host) = match asked.split_once('@') {
             Some((name, host)) => (name, host.to_owned()),
@@ -54,21 +64,25 @@ impl Calls {
         let attempted = || format!("use `{name}` in a hook");
         let action = self.session.registry.get(name).cloned();
         let action = action.ok_or_else(|| Fault::usage(attempted(), "there is no such action"))?;
-        if action.spec().effect != Effect::Reads {
+        let tells = action.spec().effect == Effect::Tells;
+        if !tells && action.spec().effect != Effect::Reads {
             return Err(Fault::usage(attempted(), "it is not read-only").hint(
                 "what changes something belongs in a step, where it has a gate, a backup and a way back",
             ));
         }
         keybook_api::action::check_args(action.spec(), &args)?;
         Session::learn(&self.session.redactor, &Value::Map(args.clone()));
-        let target = self.session.hosts.get(&host).await?;
+        let target = self.session.hosts.get(if tells { LOCAL } else { &host }).await?;
         let unit = self.unit.clone().unwrap_or_else(|| UnitId {
-            step: "hook".to_owned(),
+            step: self.hook.to_owned(),
             host: host.clone(),
             item: None,
         });
         let ctx = self.session.ctx(target, &unit, self.attempt, false, self.cancel.clone());
-        let applied = action.apply(&ctx, &Args(args)).await?;
+        let applied = match tells {
+            true => forgiven(self.session.tell(&*action, &ctx, &Args(args)).await, |text| self.note(&text))?,
+            false => action.apply(&ctx, &Args(args)).await?,
+        };
         Session::learn(&self.session.redactor, &applied.value);
         Ok(applied.value)
     }
@@ -134,6 +148,19 @@ impl Session {
         self.told(Some(unit), attempt, "on_failure", called);
     }
 
+    /// `on_waiting`: nobody is there to answer the question of a gate.
+    pub(super) async fn on_waiting(
+        self: &Arc<Self>,
+        step: &Step,
+        unit: &UnitId,
+        attempt: u32,
+        question: &str,
+    ) {
+        let args = vec![self.run_value(), self.unit_value(step, unit, attempt), question.into()];
+        let called = self.hook("on_waiting", Some((unit, attempt)), args).await;
+        self.told(Some(unit), attempt, "on_waiting", called);
+    }
+
     /// What went wrong in a hook that comes too late to stop anything is told.
     fn told(&self, unit: Option<&UnitId>, attempt: u32, hook: &str, called: Result<(), Fault>) {
         if let Err(fault) = called {
@@ -152,15 +179,13 @@ impl Session {
 
     fn run_value(&self) -> Value {
         let groups = self.hosts.groups().into_iter().map(|(name, members)| (name, members.into()));
-        let shown = self.inputs.iter().filter(|(_, value)| !matches!(value, Value::Secret(_)));
-        let inputs = shown.map(|(name, value)| (name.clone(), value.clone()));
         Value::Map(map([
             ("id", RunId::as_str(&self.id).into()),
             ("runbook", self.runbook.name.value.as_str().into()),
             ("cluster", self.hosts.cluster().into()),
             ("sandbox", self.options.sandbox.into()),
             ("unattended", self.options.unattended.into()),
-            ("inputs", Value::Map(inputs.collect())),
+            ("inputs", Value::Map(self.inputs.clone())),
             ("groups", Value::Map(groups.collect())),
         ]))
     }
@@ -174,6 +199,7 @@ impl Session {
             ("host", unit.host.as_str().into()),
             ("item", unit.item.as_deref().into()),
             ("attempt", i64::from(attempt).into()),
+            ("run", self.run_value()),
         ]))
     }
 
@@ -187,9 +213,11 @@ impl Session {
         else {
             return Ok(());
         };
-        let cancel = self.cancel.child_token();
+        // What is told at the end is told after a stop, too.
+        let cancel = if name == "after_run" { Cancel::new() } else { self.cancel.child_token() };
         let calls = Calls {
             session: Arc::clone(self),
+            hook: name,
             unit: unit.map(|(unit, _)| unit.clone()),
             attempt: unit.map_or(0, |(_, attempt)| attempt),
             cancel: cancel.clone(),

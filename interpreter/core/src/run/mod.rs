@@ -19,6 +19,8 @@ mod scope;
 pub mod session;
 pub mod state;
 pub mod stop;
+mod tell;
+mod trust;
 mod unit;
 mod walk;
 mod written;

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use keybook_api::{
-    Cancel, Plan, Span, UnitId,
+    Cancel, Plan, Span, TrustEdge, UnitId,
     event::{Answer, StepInfo, Via},
 };
 use serde_json::Value as Json;
@@ -30,6 +30,8 @@ pub struct Card {
     pub plan: Plan,
     /// The facts, when the gate shows them.
     pub facts: Option<Json>,
+    /// What is known of trust, when the gate shows it.
+    pub trust: Vec<TrustEdge>,
     /// The plan changed since it was last shown: what changed.
     pub changed: Option<String>,
 }

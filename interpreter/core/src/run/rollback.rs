@@ -15,7 +15,7 @@ use crate::{
     backup::{Original, difference},
     model::{Call, Step, Work, canonical},
 };
-use keybook_api::{Cancel, Effect, Event, Fault, Receipt, Target, UnitId, Value, event::Touched};
+use keybook_api::{Cancel, Effect, Event, Fault, Receipt, Target, UnitId, Value, WayBack, event::Touched};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -163,7 +163,7 @@ impl Session {
             Work::Steps(_) => !step.backup.is_empty(),
             Work::Action(call) => {
                 let Some(action) = self.registry.get(&call.action) else { return ("nothing", Vec::new()) };
-                if action.spec().undo {
+                if action.spec().way_back == WayBack::Undo {
                     return ("undo", Vec::new());
                 }
                 action.spec().effect == Effect::Changes

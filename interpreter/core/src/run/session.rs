@@ -3,8 +3,8 @@
 use super::{hosts::Hosts, log::Log, person::Person, scope::library_around};
 use crate::model::{Answers, Runbook};
 use keybook_api::{
-    Cancel, Ctx, HostAccess, KeyLines, Map, Redactor, Registry, RunId, Sink, StreamName, Target, UnitId,
-    Value,
+    Cancel, Ctx, HostAccess, KeyLines, Map, Redactor, Registry, RunId, Sink, StreamName, Target, TrustJudge,
+    UnitId, Value,
 };
 use keybook_script::ScriptHost;
 use std::{
@@ -61,6 +61,8 @@ pub struct Session {
     pub registry: Registry,
     /// Its hosts.
     pub hosts: Arc<Hosts>,
+    /// Judges trust.
+    pub trust: Arc<dyn TrustJudge>,
     /// Its log.
     pub log: Arc<Log>,
     /// Who answers.
@@ -112,6 +114,7 @@ impl Session {
                 seen: Mutex::default(),
             }),
             now: jiff::Timestamp::now().as_second(),
+            first_receipt: 0,
             ordinal: AtomicU32::new(0),
         }
     }

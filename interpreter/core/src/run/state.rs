@@ -4,7 +4,7 @@ use super::machine::{self, RunSignal, RunState, UnitSignal, UnitState};
 use crate::{backup::Originals, model::canonical};
 use indexmap::{IndexMap, IndexSet};
 use keybook_api::{
-    Event, Identity, Record, UnitId, Value,
+    Event, Identity, Record, TrustEdge, TrustVerdict, UnitId, Value,
     event::{RunStatus, Touched},
 };
 use serde_json::Value as Json;
@@ -115,6 +115,8 @@ pub struct State {
     pub locked: IndexSet<String>,
     /// Why rollback was asked for, once it was.
     pub rollback_reason: String,
+    /// What is known of trust.
+    pub trust: TrustKnown,
     /// Journal number of the latest record.
     pub last: u64,
     /// Moves of the tables that were taken (tests check that every one is).
@@ -141,6 +143,7 @@ impl Default for State {
             started: false,
             locked: IndexSet::new(),
             rollback_reason: String::new(),
+            trust: TrustKnown::default(),
             last: 0,
             taken: BTreeSet::new(),
             taken_run: BTreeSet::new(),
@@ -278,6 +281,7 @@ impl State {
                     self.originals.created(&unit.host, wrote);
                 }
             }
+            Event::TrustChecked { edges } => self.trust.learn(edges),
             Event::FinallyStarted {} => {
                 self.finally_rounds += 1;
                 self.finally_seen = true;
@@ -295,6 +299,40 @@ impl State {
                 self.finally_seen = false;
             }
             _ => {}
+        }
+    }
+}
+
+/// What is known of the edges of the trust matrix.
+#[derive(Clone, Debug, Default)]
+pub struct TrustKnown {
+    /// As they were first judged.
+    first: Vec<TrustEdge>,
+    /// As they were judged last.
+    pub last: Vec<TrustEdge>,
+}
+
+impl TrustKnown {
+    /// Was trust judged before the first step?
+    pub fn judged(&self) -> bool {
+        !self.first.is_empty()
+    }
+
+    /// Was this edge broken when it was first judged?
+    pub fn was_broken(&self, edge: &TrustEdge) -> bool {
+        let first = self.first.iter().find(|known| known.key() == edge.key());
+        first.is_some_and(|first| first.verdict == TrustVerdict::Broken)
+    }
+
+    fn learn(&mut self, edges: &[TrustEdge]) {
+        for edge in edges {
+            match self.last.iter_mut().find(|known| known.key() == edge.key()) {
+                Some(known) => *known = edge.clone(),
+                None => {
+                    self.first.push(edge.clone());
+                    self.last.push(edge.clone());
+                }
+            }
         }
     }
 }

@@ -134,7 +134,7 @@ impl<'s> Attempt<'s> {
         if let Some(when) = &self.step.when
             && !self.truth(when, "when")?
         {
-            return self.leave_out(SkipReason::When, "its condition is false");
+            return self.leave_out(SkipReason::When, "its condition is false").await;
         }
         self.session.before_step(self.step, &self.unit, self.number).await?;
         let target = self.session.hosts.get(&self.unit.host).await?;
@@ -143,7 +143,7 @@ impl<'s> Attempt<'s> {
         if let Some(check) = &self.step.check
             && self.truth(check, "check")?
         {
-            return self.leave_out(SkipReason::AlreadyDone, "its check says that it is so already");
+            return self.leave_out(SkipReason::AlreadyDone, "its check says that it is so already").await;
         }
         let Work::Action(call) = &self.step.work else { return self.prepare_parent(target).await };
         let args = self.args(call)?;
@@ -164,7 +164,7 @@ impl<'s> Attempt<'s> {
             let plan = self.plan_inside().await;
             self.write(planned(&plan))?;
             if let Some(skip) = self.ask(&plan, changed.take()).await? {
-                return self.leave_out(SkipReason::Operator, &skip);
+                return self.leave_out(SkipReason::Operator, &skip).await;
             }
             let again = self.plan_inside().await;
             let Some(difference) = difference(&plan, &again) else { return go(target, again) };
@@ -197,13 +197,13 @@ impl<'s> Attempt<'s> {
             let gated = self.step.gate.is_some() || (self.ask_each && changing);
             if plan.change == Change::Wont && effect == Effect::Changes && self.may_leave_out() {
                 let detail = plan.lines.join("; ");
-                return self.leave_out(SkipReason::NothingToChange, &detail);
+                return self.leave_out(SkipReason::NothingToChange, &detail).await;
             }
             if !gated || (plan.change == Change::Wont && effect == Effect::Changes) {
                 return Ok(Prepared::Go(Box::new(Ready { target, args, plan })));
             }
             if let Some(skip) = self.ask(&plan, changed.take()).await? {
-                return self.leave_out(SkipReason::Operator, &skip);
+                return self.leave_out(SkipReason::Operator, &skip).await;
             }
             let again = self.describe(call, &target, &args).await?;
             let Some(difference) = difference(&plan, &again) else {
@@ -226,7 +226,10 @@ impl<'s> Attempt<'s> {
         self.step.register.is_none() && self.step.expect.is_empty()
     }
 
-    fn leave_out(&self, reason: SkipReason, detail: &str) -> Result<Prepared, Stop> {
+    async fn leave_out(&self, reason: SkipReason, detail: &str) -> Result<Prepared, Stop> {
+        if matches!(reason, SkipReason::AlreadyDone | SkipReason::NothingToChange) {
+            self.trust_again().await?;
+        }
         self.write(Event::UnitSkipped { reason, detail: detail.to_owned() })?;
         if reason == SkipReason::AlreadyDone {
             // What the step would settle is so already, as its check says.

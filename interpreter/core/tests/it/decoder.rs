@@ -319,3 +319,41 @@ fn what_cannot_be_taken_back_needs_a_gate() {
     );
     assert!(told(&format!("{step}    gate: {{ ask: ok }}\n")).is_empty());
 }
+
+#[test]
+fn a_gate_asks_something() {
+    let step = |gate: &str| format!("  - id: s\n    gate: {gate}\n    t.note: {{ text: x }}\n");
+    assert_eq!(
+        told(&step("{ ask: \" \" }")),
+        ["gate-without-question 11:18 the gate asks nothing | write what a person decides here, as a question"]
+    );
+    assert_eq!(told(&step("{ show: [diff] }")), ["missing-key 11:13 `gate` needs `ask` | add `ask: …`"]);
+}
+
+#[test]
+fn what_has_no_way_back_says_so() {
+    let lost = "no-way-back 11:5 `t.burn` cannot be taken back by itself, and nothing says how it is | add `undo: { … }`, or \
+                `backup: […]` for the files that it changes, or `irreversible: why` and a gate; or `changes: false` when \
+                there is nothing to take back";
+    let burn = |more: &str| format!("  - id: s\n    t.burn: {{ name: x }}\n{more}");
+    assert_eq!(told(&burn("")), [lost]);
+    for way in [
+        "    undo: { t.note: { text: x } }\n",
+        "    backup: /etc\n",
+        "    irreversible: gone\n    gate: { ask: ok }\n",
+        "    settles: bounce\n    owes: { what: bounce }\n",
+    ] {
+        assert!(told(&burn(way)).is_empty(), "{way}: {:?}", told(&burn(way)));
+        let around = format!("  - id: outer\n{way}    steps:\n      - id: middle\n        steps:\n          - {{ id: s, t.burn: {{ name: x }} }}\n");
+        assert!(told(&around).is_empty(), "{way}");
+    }
+    let changes = |value: &str| format!("  - {{ id: s, t.burn: {{ name: x, changes: {value} }} }}\n");
+    assert!(told(&changes("false")).is_empty());
+    assert_eq!(told(&changes("true")).len(), 1);
+    assert_eq!(told(&changes("\"${1 == 2}\"")).len(), 1, "what is computed is not known");
+    // A neighbour's way back is no way back.
+    let two = "  - { id: a, backup: /etc, t.burn: { name: x } }\n  - { id: b, t.burn: { name: x } }\n";
+    assert_eq!(told(two).len(), 1);
+    let last = "  - { id: a, t.note: { text: x } }\nfinally:\n  - { id: b, t.burn: { name: x } }\n";
+    assert!(told(last).is_empty(), "what `finally` does is not taken back");
+}

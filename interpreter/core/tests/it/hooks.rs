@@ -1,7 +1,11 @@
 //! The hooks of hooks.rhai.
 
-use crate::support::Bench;
-use keybook_api::Event;
+use crate::support::{Bench, bench::secret};
+use keybook_api::{
+    Event,
+    event::{Answer, RunStatus},
+};
+use std::time::Duration;
 
 fn bench(hooks: &str, steps: &str) -> Bench {
     let bench = Bench::new(&format!("steps:\n{steps}"));
@@ -94,4 +98,128 @@ async fn a_hook_that_comes_before_can_stop_what_it_comes_before() {
     let outcome = refused.start().await;
     assert_eq!(outcome.exit, 1, "{}", outcome.reason);
     assert!(refused.events("unit.facts").is_empty(), "no step was begun");
+}
+
+const TELLING: &str = r#"
+fn on_failure(unit, fault) { note(`told ${act("t.tell", #{ text: `failed ${unit.id} in ${unit.run.id}` }).told}`); }
+fn after_run(run, outcome) { act("t.tell", #{ text: outcome.status }); }
+"#;
+
+#[tokio::test(start_paused = true)]
+async fn hooks_tell_people_from_this_machine() {
+    let bench = bench(TELLING, "  - { id: one, hosts: \"master[0]\", t.note: { text: x }, expect: \"false\" }\n");
+    assert_eq!(bench.start().await.exit, 1);
+    let told = bench.world.text("local", "/told").unwrap();
+    assert_eq!(told, format!("failed one@a in {}\nfailed\n", crate::support::bench::RUN));
+    assert_eq!(bench.world.text("a", "/told"), None);
+    assert!(notes(&bench).contains(&"one@a: told true".to_owned()), "{:#?}", notes(&bench));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_told_is_a_note_and_fails_nothing() {
+    let hooks = r#"
+fn before_run(run) { note(act("t.tell", #{ text: "lost" }).told); }
+fn before_step(unit) { act("t.tell", #{ text: "lost" }); }
+"#;
+    let steps = "  - { id: one, hosts: \"master[0]\", t.tell: { text: lost }, register: told }
+  - { id: two, hosts: \"master[0]\", when: \"!told.told && told.why.contains(`nobody listens`)\", t.tell: { text: here }, expect: result.told }
+  - { id: three, hosts: \"master[0]\", t.tell: { text: lost }, expect: result.told }
+";
+    let bench = bench(hooks, steps);
+    let outcome = bench.start().await;
+    assert_eq!(outcome.exit, 1, "{}", outcome.reason);
+    assert_eq!(bench.ends(), ["done one@a", "done two@a", "failed three@a"], "a step may ask for it");
+    assert_eq!(bench.world.text("a", "/told").as_deref(), Some("here\n"));
+    let told = notes(&bench);
+    assert_eq!(told[..2], ["could not tell: nobody listens", "false"], "{told:#?}");
+    let of_one: Vec<&String> = told.iter().filter(|note| note.starts_with("one@a: could not tell: nobody")).collect();
+    assert_eq!(of_one.len(), 2, "the hook's and the step's: {told:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sandbox_tells_nobody() {
+    let mut bench = bench(
+        "fn before_run(run) { act(\"t.tell\", #{ text: \"begun\" }); }",
+        "  - { id: one, hosts: \"master[0]\", t.tell: { text: here } }\n",
+    );
+    bench.options.sandbox = true;
+    assert_eq!(bench.start().await.exit, 0);
+    for host in ["a", "local"] {
+        assert_eq!(bench.world.text(host, "/told"), None);
+    }
+    let would = "could not tell anybody: a sandbox sends nothing; a real run would: tell";
+    let told = notes(&bench);
+    assert_eq!(told[0], format!("{would} begun"), "{told:#?}");
+    assert!(told.iter().any(|note| note.starts_with(&format!("one@a: {would} here"))), "{told:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn hooks_get_secret_inputs_and_cannot_show_them() {
+    let hooks = r#"
+fn before_run(run) { note(act("t.tell", #{ text: `${type_of(run.inputs.token)}` }).told); }
+fn after_step(unit, result) { note(unit.run.inputs.token); }
+fn after_run(run, outcome) { note(`${run.inputs}`); }
+"#;
+    let mut bench = bench(hooks, "  - { id: one, hosts: \"master[0]\", t.note: { text: x } }\n");
+    bench.inputs = keybook_api::value::map([("token", secret("hunter22"))]);
+    bench.yaml.push_str("inputs: { token: { type: secret } }\n");
+    assert_eq!(bench.start().await.exit, 0);
+    assert_eq!(bench.world.text("local", "/told").as_deref(), Some("secret\n"));
+    let told = notes(&bench);
+    for hook in ["after_step", "after_run"] {
+        let refused = format!("the hook `{hook}` failed");
+        assert!(told.iter().any(|note| note.contains(&refused) && note.contains("a secret cannot become text")), "{told:#?}");
+    }
+    assert!(!std::fs::read_to_string(bench.journal()).unwrap().contains("hunter22"));
+}
+
+const WAITING: &str = "fn on_waiting(run, unit, question) { note(`${run.runbook}: ${question}`); }";
+const GATED: &str = "  - { id: one, hosts: \"master[0]\", gate: { ask: \"Do ${host.name}?\" }, t.run: { script: effect one } }\n";
+
+/// The gate's events and notes in their order.
+fn at_the_gate(bench: &Bench) -> Vec<String> {
+    let names = ["gate.asked", "gate.answered", "unit.note"];
+    bench.trail("one@a").into_iter().filter(|name| names.contains(&name.as_str())).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn somebody_is_told_before_an_unattended_run_waits() {
+    let mut bench = bench(WAITING, GATED);
+    bench.options.unattended = true;
+    *bench.person.delay.lock().unwrap() = Duration::from_secs(3600);
+    bench.person.will_answer([Some(Answer::Run)]);
+    assert_eq!(bench.start().await.exit, 0);
+    assert_eq!(at_the_gate(&bench), ["gate.asked", "unit.note", "gate.answered"]);
+    assert!(notes(&bench).contains(&"one@a: test: Do a?".to_owned()), "{:#?}", notes(&bench));
+}
+
+#[tokio::test(start_paused = true)]
+async fn somebody_is_told_once_for_each_stop_at_a_gate() {
+    for unattended in [true, false] {
+        let mut bench = bench(WAITING, GATED);
+        bench.options.unattended = unattended;
+        bench.person.will_answer([None, None, Some(Answer::Run)]);
+        for round in 1..=2 {
+            assert_eq!(if round == 1 { bench.start().await } else { bench.resume().await }.status, RunStatus::Waiting);
+            let told = at_the_gate(&bench).into_iter().filter(|name| name == "unit.note").count();
+            assert_eq!(told, round, "unattended: {unattended}");
+        }
+        assert_eq!(bench.resume().await.exit, 0);
+        assert_eq!(at_the_gate(&bench).last().unwrap(), "gate.answered");
+    }
+    let mut answered = bench(WAITING, GATED);
+    answered.options.unattended = true;
+    answered.answers = "  one@a: run\n".into();
+    assert_eq!(answered.start().await.exit, 0);
+    assert_eq!(at_the_gate(&answered), ["gate.asked", "gate.answered"], "nobody has to be told");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_is_told_after_a_stop_too() {
+    let bench = bench(TELLING, GATED);
+    let cancel = bench.cancel.clone();
+    *bench.person.on_gate.lock().unwrap() = Some(Box::new(move |_| cancel.cancel()));
+    bench.person.will_answer([None]);
+    assert_eq!(bench.start().await.status, RunStatus::Stopped);
+    assert_eq!(bench.world.text("local", "/told").as_deref(), Some("stopped\n"));
 }

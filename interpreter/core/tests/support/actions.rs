@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use keybook_api::{
     Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Change, Command, Ctx, Diff, Effect, Fault, HostSpec,
-    Plan, Receipt, Reconcile, Registry, Value, Write, value::map,
+    Plan, Receipt, Reconcile, Registry, Value, WayBack, Write, value::map,
 };
 use keybook_core::journal::format::sha256_hex;
 
@@ -20,11 +20,13 @@ pub fn registry() -> Registry {
     registry.add(Judged);
     registry.add(AddHost);
     registry.add(Leak);
+    registry.add(Burn);
+    registry.add(Tell);
     registry
 }
 
-const fn spec(name: &'static str, effect: Effect, args: &'static [ArgSpec], undo: bool) -> ActionSpec {
-    ActionSpec { name, summary: "", doc: "", effect, args, returns: "", undo, example: "" }
+const fn spec(name: &'static str, effect: Effect, args: &'static [ArgSpec], way_back: WayBack) -> ActionSpec {
+    ActionSpec { name, summary: "", doc: "", effect, args, returns: "", way_back, example: "" }
 }
 
 const fn need(name: &'static str, kind: ArgKind) -> ArgSpec {
@@ -58,7 +60,7 @@ static PUT: ActionSpec = spec(
     "t.put",
     Effect::Changes,
     &[need("path", ArgKind::Path), need("content", ArgKind::Secret), may("mode", ArgKind::Mode)],
-    false,
+    WayBack::Files,
 );
 
 #[async_trait]
@@ -115,7 +117,7 @@ static PAIR: ActionSpec = spec(
     "t.pair",
     Effect::Changes,
     &[need("first", ArgKind::Path), need("second", ArgKind::Path), need("content", ArgKind::Text)],
-    false,
+    WayBack::Files,
 );
 
 #[async_trait]
@@ -156,7 +158,7 @@ impl Action for Pair {
 /// Runs a script of the fake shell and leaves a receipt.
 pub struct Run;
 
-static RUN: ActionSpec = spec("t.run", Effect::Changes, &[need("script", ArgKind::Text)], false);
+static RUN: ActionSpec = spec("t.run", Effect::Changes, &[need("script", ArgKind::Text)], WayBack::Nothing);
 
 #[async_trait]
 impl Action for Run {
@@ -191,7 +193,7 @@ impl Action for Run {
 /// Reads a file.
 pub struct Read;
 
-static READ: ActionSpec = spec("t.read", Effect::Reads, &[need("path", ArgKind::Path)], false);
+static READ: ActionSpec = spec("t.read", Effect::Reads, &[need("path", ArgKind::Path)], WayBack::Nothing);
 
 #[async_trait]
 impl Action for Read {
@@ -213,7 +215,7 @@ impl Action for Read {
 pub struct Move;
 
 static MOVE: ActionSpec =
-    spec("t.move", Effect::Changes, &[need("from", ArgKind::Path), need("to", ArgKind::Path)], true);
+    spec("t.move", Effect::Changes, &[need("from", ArgKind::Path), need("to", ArgKind::Path)], WayBack::Undo);
 
 #[async_trait]
 impl Action for Move {
@@ -254,7 +256,7 @@ impl Action for Move {
 /// Says something; changes only what the run shows.
 pub struct Note;
 
-static NOTE: ActionSpec = spec("t.note", Effect::Run, &[need("text", ArgKind::Any)], false);
+static NOTE: ActionSpec = spec("t.note", Effect::Run, &[need("text", ArgKind::Any)], WayBack::Nothing);
 
 #[async_trait]
 impl Action for Note {
@@ -284,8 +286,12 @@ impl Action for Note {
 /// Fails so many times, then works; returns how often it was tried.
 pub struct Flaky;
 
-static FLAKY: ActionSpec =
-    spec("t.flaky", Effect::Changes, &[need("name", ArgKind::Text), need("fails", ArgKind::Int)], false);
+static FLAKY: ActionSpec = spec(
+    "t.flaky",
+    Effect::Changes,
+    &[need("name", ArgKind::Text), need("fails", ArgKind::Int)],
+    WayBack::Nothing,
+);
 
 #[async_trait]
 impl Action for Flaky {
@@ -313,7 +319,7 @@ impl Action for Flaky {
 /// Reads how often it was read, from a file that the test writes.
 pub struct Count;
 
-static COUNT: ActionSpec = spec("t.count", Effect::Changes, &[need("path", ArgKind::Path)], false);
+static COUNT: ActionSpec = spec("t.count", Effect::Changes, &[need("path", ArgKind::Path)], WayBack::Files);
 
 #[async_trait]
 impl Action for Count {
@@ -336,7 +342,8 @@ impl Action for Count {
 /// Has an effect; what became of it, the file /verdict tells.
 pub struct Judged;
 
-static JUDGED: ActionSpec = spec("t.judged", Effect::Changes, &[need("name", ArgKind::Text)], false);
+static JUDGED: ActionSpec =
+    spec("t.judged", Effect::Changes, &[need("name", ArgKind::Text)], WayBack::Nothing);
 
 #[async_trait]
 impl Action for Judged {
@@ -370,8 +377,12 @@ impl Action for Judged {
 /// Adds a host to a group.
 pub struct AddHost;
 
-static ADD: ActionSpec =
-    spec("t.add", Effect::Run, &[need("group", ArgKind::Text), need("name", ArgKind::Text)], false);
+static ADD: ActionSpec = spec(
+    "t.add",
+    Effect::Run,
+    &[need("group", ArgKind::Text), need("name", ArgKind::Text)],
+    WayBack::Nothing,
+);
 
 #[async_trait]
 impl Action for AddHost {
@@ -397,8 +408,12 @@ impl Action for AddHost {
 /// Tells its secret everywhere it can.
 pub struct Leak;
 
-static LEAK: ActionSpec =
-    spec("t.leak", Effect::Changes, &[need("secret", ArgKind::Secret), may("fail", ArgKind::Bool)], false);
+static LEAK: ActionSpec = spec(
+    "t.leak",
+    Effect::Changes,
+    &[need("secret", ArgKind::Secret), may("fail", ArgKind::Bool)],
+    WayBack::Nothing,
+);
 
 #[async_trait]
 impl Action for Leak {
@@ -431,4 +446,60 @@ impl Action for Leak {
 fn told(args: &Args) -> Result<String, Fault> {
     let secret = args.opt_secret("secret")?.unwrap_or_default();
     Ok(secret.expose_str().unwrap_or_default().to_owned())
+}
+
+/// Changes what nothing can take back, unless `changes` is false.
+pub struct Burn;
+
+static BURN: ActionSpec = spec(
+    "t.burn",
+    Effect::Changes,
+    &[need("name", ArgKind::Text), may("changes", ArgKind::Bool)],
+    WayBack::NoneIf("changes"),
+);
+
+#[async_trait]
+impl Action for Burn {
+    fn spec(&self) -> &'static ActionSpec {
+        &BURN
+    }
+
+    async fn describe(&self, _ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
+        Ok(Plan::will([format!("burn {}", args.text("name")?)]))
+    }
+
+    async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
+        ctx.target.exec(Command::shell(format!("effect {}", args.text("name")?)), &|_, _| {}).await?;
+        Ok(Applied::changed(Value::Null))
+    }
+}
+
+/// Tells somebody outside: what it told stands in a file of its host. `lost` cannot be told.
+pub struct Tell;
+
+static TELL: ActionSpec = spec("t.tell", Effect::Tells, &[need("text", ArgKind::Text)], WayBack::Nothing);
+
+#[async_trait]
+impl Action for Tell {
+    fn spec(&self) -> &'static ActionSpec {
+        &TELL
+    }
+
+    async fn describe(&self, _ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
+        Ok(Plan::will([format!("tell {}", args.text("text")?)]))
+    }
+
+    async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
+        let told = args.text("text")?;
+        if told == "lost" {
+            return Err(Fault::failed("tell", "nobody listens"));
+        }
+        let all = format!("{}{told}\n", text(ctx, "/told").await?.unwrap_or_default());
+        ctx.target.write("/told", Write::keep(keybook_api::Secret::new(all))).await?;
+        Ok(Applied::unchanged(map([("told", true.into())])))
+    }
+
+    async fn reconcile(&self, _ctx: &Ctx, _args: &Args, _memo: &Value) -> Result<Reconcile, Fault> {
+        Ok(Reconcile::NotDone)
+    }
 }

@@ -1,6 +1,6 @@
 //! A runbook, an inventory and the parts of a run, ready to begin.
 
-use super::{Scripted, World, actions, target::FakeConnector};
+use super::{Scripted, World, actions, judge::WordForWord, target::FakeConnector};
 use indexmap::IndexMap;
 use keybook_api::{Cancel, Event, HostSpec, Map, Record, Redactor, RunId, UnitId, Value};
 use keybook_core::{
@@ -147,6 +147,7 @@ impl Bench {
             inputs: self.inputs.clone(),
             registry: actions::registry(),
             connector: Arc::new(FakeConnector(Arc::clone(&self.world))),
+            trust: Arc::new(WordForWord),
             person: Arc::clone(&self.person) as Arc<_>,
             answers,
             options: self.options.clone(),

@@ -2,6 +2,7 @@
 
 pub mod actions;
 pub mod bench;
+pub mod judge;
 pub mod person;
 pub mod tape;
 pub mod target;

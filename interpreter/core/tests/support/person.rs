@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use keybook_api::event::{Answer, Via};
 use keybook_core::run::person::{Card, Conflict, Doubt, Person, Reply, Verdict};
-use std::{collections::VecDeque, sync::Mutex};
+use std::{collections::VecDeque, sync::Mutex, time::Duration};
 
 type OnGate = Box<dyn FnMut(&Card) + Send>;
 type OnDoubt = Box<dyn FnMut(&Doubt) -> Option<Verdict> + Send>;
@@ -17,6 +17,8 @@ pub struct Scripted {
     pub doubts: Mutex<Vec<Doubt>>,
     pub conflicts: Mutex<Vec<Conflict>>,
     pub on_gate: Mutex<Option<OnGate>>,
+    /// How long it thinks about a gate.
+    pub delay: Mutex<Duration>,
     pub on_doubt: Mutex<Option<OnDoubt>>,
 }
 
@@ -31,6 +33,7 @@ impl Scripted {
             doubts: Mutex::default(),
             conflicts: Mutex::default(),
             on_gate: Mutex::default(),
+            delay: Mutex::default(),
             on_doubt: Mutex::default(),
         }
     }
@@ -50,6 +53,10 @@ impl Person for Scripted {
         self.cards.lock().unwrap().push(card.clone());
         if let Some(hook) = self.on_gate.lock().unwrap().as_mut() {
             hook(card);
+        }
+        let delay = *self.delay.lock().unwrap();
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
         }
         let given = self.gates.lock().unwrap().pop_front();
         let answer = given.unwrap_or(*self.otherwise.lock().unwrap())?;

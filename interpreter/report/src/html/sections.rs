@@ -5,7 +5,7 @@ use crate::{
     human, next,
     page::Tone,
     summary::{RunSummary, UnitStatus},
-    time,
+    time, trust as words,
 };
 use keybook_api::event::RunStatus;
 use serde_json::Value as Json;
@@ -79,8 +79,9 @@ pub(super) fn trust(html: &mut Html, run: &RunSummary) {
         let after = last.unit.as_ref().map(|unit| format!(" after {unit}")).unwrap_or_default();
         let checks = crate::text::count(run.trust.len(), "check", "checks");
         html.leaf("p", &[], &format!("{checks}; the last at {} UTC{after}:", time::stamp(&last.at)));
+        html.leaf("p", &[], &words::summary(&last.edges));
         html.element("ul", &[], |html| {
-            last.edges.iter().for_each(|edge| html.leaf("li", &[], &human::edge_text(edge)));
+            last.edges.iter().for_each(|edge| html.leaf("li", &[], &words::edge(edge)));
         });
     });
 }

@@ -9,10 +9,9 @@ use crate::{
     next,
     page::{Page, Tone},
     summary::{Mode, RunSummary},
-    text, time,
+    text, time, trust as words,
 };
 use keybook_api::event::RunStatus;
-use serde_json::Value as Json;
 
 /// What stands on every report of a sandbox run.
 pub const SANDBOX: &str = "SANDBOX: no real host was touched";
@@ -163,26 +162,15 @@ fn preflight(page: &mut Page, run: &RunSummary) {
     }
 }
 
-/// An edge's values with their names, in the order recorded.
-pub(crate) fn edge_text(edge: &Json) -> String {
-    let plain = |value: &Json| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    match edge {
-        Json::Object(map) => {
-            let parts: Vec<_> = map.iter().map(|(key, value)| format!("{key} {}", plain(value))).collect();
-            parts.join(", ")
-        }
-        other => plain(other),
-    }
-}
-
 fn trust(page: &mut Page, run: &RunSummary) {
     let Some(last) = run.trust.last() else { return };
     page.heading("Trust");
     let checks = text::count(run.trust.len(), "check", "checks");
     let after = last.unit.as_ref().map(|unit| format!(" after {unit}")).unwrap_or_default();
     page.hang("  ", &format!("{checks}; the last at {} UTC{after}:", time::stamp(&last.at)), Tone::Plain);
-    for edge in &last.edges {
-        page.hang("  - ", &edge_text(edge), Tone::Plain);
+    page.hang("  ", &words::summary(&last.edges), Tone::Plain);
+    for edge in words::telling(&last.edges) {
+        page.hang("  - ", &words::edge(edge), Tone::Bad);
     }
 }
 

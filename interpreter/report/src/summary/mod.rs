@@ -9,7 +9,7 @@ mod unit;
 
 use indexmap::IndexMap;
 use keybook_api::{
-    Change, Diff, Identity, Record, RunId, StreamName,
+    Change, Diff, Identity, Record, RunId, StreamName, TrustEdge,
     event::{Answer, FaultInfo, RunStatus, RunbookRef, SkipReason, Touched, Via},
 };
 use serde::Serialize;
@@ -399,7 +399,7 @@ pub struct TrustCheck {
     /// After which unit, when it was after one.
     pub unit: Option<String>,
     /// Its edges, as recorded.
-    pub edges: Vec<Json>,
+    pub edges: Vec<TrustEdge>,
 }
 
 /// One certificate, by the place where it was seen.

@@ -2,7 +2,8 @@
 
 use indexmap::IndexMap;
 use keybook_api::{
-    Change, Diff, Event, Identity, Record, RunId, Span, StreamName, UnitId,
+    Change, Diff, Event, HowKnown, Identity, Record, RunId, Side, Span, StreamName, TrustEdge, TrustVerdict,
+    UnitId,
     event::*,
     target::{FileKind, Owner, Stat, TreeEntry},
 };
@@ -327,11 +328,19 @@ impl Journal {
             &id,
             Event::ObligationSettled { what: "restart-etcd".into(), host: format!("node-{node}") },
         );
-        self.unit(&id, Event::TrustChecked {
-            edges: vec![
-                json!({"server": "node-1:4001", "client": "apiserver", "verdict": "trusted", "known": "handshake"}),
-            ],
-        })
+        self.unit(
+            &id,
+            Event::TrustChecked {
+                edges: vec![TrustEdge {
+                    server: "etcd@node-1".into(),
+                    client: "apiserver@node-1".into(),
+                    side: Side::Server,
+                    verdict: TrustVerdict::Holds,
+                    known: HowKnown::Handshake,
+                    reason: String::new(),
+                }],
+            },
+        )
     }
 
     pub fn end(&mut self, status: RunStatus, exit: i32, reason: &str, owed: &[&str]) -> &mut Self {

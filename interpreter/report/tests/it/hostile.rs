@@ -1,7 +1,9 @@
 //! Arbitrary data in every field: nothing breaks the layout, drives the terminal or becomes markup.
 
 use crate::data::{self, Journal};
-use keybook_api::{Change, Diff, Event, Record, StreamName, UnitId, event::*};
+use keybook_api::{
+    Change, Diff, Event, HowKnown, Record, Side, StreamName, TrustEdge, TrustVerdict, UnitId, event::*,
+};
 use keybook_report::{Card, HistoryRow, LiveText, RunSummary, history, html, human, live, render_card};
 use proptest::prelude::*;
 use serde_json::json;
@@ -90,7 +92,16 @@ fn records(text: &str, number: i64) -> Vec<Record> {
         sudo: false,
         replaceable: false,
     });
-    journal.add(Event::TrustChecked { edges: vec![json!({text: text}), json!(text)] });
+    journal.add(Event::TrustChecked {
+        edges: vec![TrustEdge {
+            server: own(),
+            client: own(),
+            side: Side::Client,
+            verdict: TrustVerdict::Broken,
+            known: HowKnown::Unknown,
+            reason: own(),
+        }],
+    });
     journal.add(Event::RollbackStarted { by: own(), reason: own() });
     journal.add(Event::RollbackVerified { compared: u64::MAX, differing: owed() });
     journal.add(Event::RunResumed { operator: own(), unattended: true, accepted: owed(), pinned: None });
@@ -156,7 +167,7 @@ proptest! {
         ];
         let card = Card {
             step: &step, position: None, hosts: &[own(), own()], item: Some(&text), at: None,
-            change: &Change::CannotKnow(own()), lines: &[own()], diffs: &diffs, sandbox: false,
+            change: &Change::CannotKnow(own()), lines: &[own()], diffs: &diffs, sandbox: false, trust: &[],
         };
         assert_safe(&render_card(&card, false, width), width)?;
     }

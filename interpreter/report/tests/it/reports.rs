@@ -95,6 +95,7 @@ fn a_card() {
         change: &Change::Will,
         lines: &lines,
         diffs: &diffs,
+        trust: &[],
         sandbox: true,
     };
     insta::assert_snapshot!(render_card(&card, false, 60));

@@ -10,6 +10,7 @@ use keybook_api::target::LineSink;
 use keybook_api::{Cancel, Fault, FaultKind, Receipt, ReceiptId, Secret};
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
@@ -21,6 +22,7 @@ const BEGIN: Duration = Duration::from_secs(5);
 const KILL: Duration = Duration::from_secs(20);
 
 /// One script to run.
+#[derive(Clone)]
 pub(crate) struct Job<'a> {
     /// What it is for, as faults say it.
     pub attempted: String,
@@ -35,6 +37,9 @@ pub(crate) struct Job<'a> {
     pub lines: Option<LineSink<'a>>,
     /// Takes a place besides the ones that ordinary commands wait for.
     pub urgent: bool,
+    /// It is a script of ours that changes nothing and has neither input nor receipt: the shell that reads it can
+    /// run it, without another one that watches over it.
+    pub bare: bool,
 }
 
 impl Job<'_> {
@@ -51,7 +56,13 @@ impl Job<'_> {
             stderr: Capture::both_ends(16 << 10),
             lines: None,
             urgent: false,
+            bare: false,
         }
+    }
+
+    /// A script of ours that changes nothing.
+    pub fn looking(attempted: impl Into<String>, body: String, limit: Duration) -> Self {
+        Self { bare: true, ..Self::ours(attempted, body, limit) }
     }
 }
 
@@ -87,21 +98,50 @@ impl Why {
 /// `Unreachable` when the connection is lost, `TimedOut` and `Stopped` when it was ended, `Unknown` when
 /// nobody recorded how it ended, `Failed` when it was not begun.
 pub(crate) async fn run<S: RawShell + ?Sized>(at: Place<'_, S>, job: Job<'_>) -> Result<Outcome, Fault> {
+    if job.bare && at.bare.load(Ordering::Relaxed) {
+        if let Some(outcome) = attempt(at, job.clone()).await? {
+            return Ok(outcome);
+        }
+        // sudo without a terminal of its own, and some SSH servers, start shells in groups that others share.
+        at.bare.store(false, Ordering::Relaxed);
+    }
+    let attempted = job.attempted.clone();
+    attempt(at, Job { bare: false, ..job }).await?.ok_or_else(|| {
+        Fault::failed(attempted, "the host's shell gets no process group of its own")
+            .on(at.shell.host())
+            .now("the command did not begin")
+    })
+}
+
+/// Starts the shell that gets the text.
+async fn start<S: RawShell + ?Sized>(
+    at: Place<'_, S>,
+    texts: Option<&Payload>,
+    urgent: bool,
+) -> Result<Started, Fault> {
+    match texts {
+        Some(texts) => at.shell.start(&payload::boot(texts.wrapper.len(), at.sudo), urgent).await,
+        None if at.sudo => at.shell.start(payload::bare(true), urgent).await,
+        None => at.shell.start_bare().await,
+    }
+}
+
+/// Runs the script, in a bare shell or a watched one. `None` when a bare one cannot be ended, so that nothing was run.
+async fn attempt<S: RawShell + ?Sized>(at: Place<'_, S>, job: Job<'_>) -> Result<Option<Outcome>, Fault> {
     let clock = Instant::now();
     let attempted = job.attempted.clone();
     let nonce = payload::nonce()?;
-    let texts = Payload::new(at.root, &nonce, job.receipt, &job.body);
+    let texts = (!job.bare).then(|| Payload::new(at.root, &nonce, job.receipt, &job.body));
     let interrupt = interrupt(job.timeout, job.cancel);
     tokio::pin!(interrupt);
-    let boot = payload::boot(texts.wrapper.len(), at.sudo);
     let started = tokio::select! {
-        started = at.shell.start(&boot, job.urgent) => started?,
+        started = start(at, texts.as_ref(), job.urgent) => started?,
         why = &mut interrupt => {
             return Err(why.fault(&attempted).now("the command did not begin").on(at.shell.host()));
         }
     };
     let Started { stdin, mut output } = started;
-    let text = texts.text();
+    let text = texts.map_or_else(|| payload::bare_text(&nonce, &job.body), |texts| texts.text());
     // Fused, because it may be through when the command is to be ended.
     let mut feed = feed(stdin, text.as_bytes(), job.stdin).fuse().boxed();
     let receipt = job.receipt;
@@ -112,8 +152,13 @@ pub(crate) async fn run<S: RawShell + ?Sized>(at: Place<'_, S>, job: Job<'_>) ->
     };
     let end = match end {
         Ok(end) => end,
-        Err(why) => return stop(at, progress, receipt, &mut output, feed.as_mut(), (why, clock)).await,
+        Err(why) => {
+            return stop(at, progress, receipt, &mut output, feed.as_mut(), (why, clock)).await.map(Some);
+        }
     };
+    if progress.lacks_group() {
+        return Ok(None);
+    }
     if let Some(id) = receipt.filter(|_| progress.needs_receipt(&end)) {
         match Box::pin(receipts::look_up(at, id)).await {
             Ok(receipt) => progress.settle(receipt),
@@ -125,7 +170,7 @@ pub(crate) async fn run<S: RawShell + ?Sized>(at: Place<'_, S>, job: Job<'_>) ->
             Err(_) => {}
         }
     }
-    progress.outcome(end, clock.elapsed())
+    progress.outcome(end, clock.elapsed()).map(Some)
 }
 
 /// Feeds while listening: a command may answer before it has read everything, or never read at all.

@@ -61,10 +61,15 @@ impl<S: RawShell> PosixTarget<S> {
     }
 }
 
+/// The job of a script that changes nothing.
+pub(super) fn looking(job: Job<'_>) -> Job<'_> {
+    Job { bare: true, ..job }
+}
+
 pub(super) async fn stat<S: RawShell>(target: &PosixTarget<S>, path: &str) -> Result<Option<Stat>, Fault> {
     let attempted = format!("look at {path}");
     let path = target.path(&attempted, path)?;
-    let outcome = target.script(&attempted, scripts::STAT, &[path], |job| job).await?;
+    let outcome = target.script(&attempted, scripts::STAT, &[path], looking).await?;
     match outcome.status {
         0 => {
             let bytes = outcome.stdout.into_bytes();
@@ -110,7 +115,7 @@ pub(super) async fn read<S: RawShell>(
         .script(&attempted, scripts::READ, &[path, &limit.to_string()], |job| Job {
             stdout: Capture::beginning(room),
             timeout: Some(time),
-            ..job
+            ..looking(job)
         })
         .await?;
     if outcome.status != 0 {
@@ -128,7 +133,10 @@ pub(super) async fn list<S: RawShell>(target: &PosixTarget<S>, path: &str) -> Re
     let attempted = format!("list {path}");
     let path = target.path(&attempted, path)?;
     let outcome = target
-        .script(&attempted, scripts::LIST, &[path], |job| Job { stdout: Capture::beginning(64 << 20), ..job })
+        .script(&attempted, scripts::LIST, &[path], |job| Job {
+            stdout: Capture::beginning(64 << 20),
+            ..looking(job)
+        })
         .await?;
     if outcome.status != 0 {
         return Err(target.failure(&attempted, &outcome));

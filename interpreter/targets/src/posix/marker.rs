@@ -13,6 +13,8 @@ pub(crate) enum Mark {
     Never,
     /// It was not run, because its receipt could not be written.
     Unrecorded,
+    /// It was not run, because its shell has no process group of its own.
+    NoGroup,
 }
 
 /// What a stream consists of.
@@ -104,6 +106,7 @@ impl Demarcator {
             ("refused", Some("twice")) => Some(Mark::Twice),
             ("refused", Some("never")) => Some(Mark::Never),
             ("refused", Some("unrecorded")) => Some(Mark::Unrecorded),
+            ("refused", Some("group")) => Some(Mark::NoGroup),
             _ => None,
         }
     }

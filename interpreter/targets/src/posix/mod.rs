@@ -29,6 +29,7 @@ use keybook_api::target::LineSink;
 use keybook_api::{
     Command, Exit, Fault, Identity, Receipt, ReceiptId, Secret, Stat, Stream, Target, TreeEntry, Write,
 };
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
 /// How long an operation on one file may take.
@@ -41,6 +42,8 @@ pub(crate) struct Place<'a, S: ?Sized> {
     pub shell: &'a S,
     pub root: &'a str,
     pub sudo: bool,
+    /// False once a bare shell turned out to have no process group of its own.
+    pub bare: &'a AtomicBool,
 }
 
 // Derived, they would ask the same of S.
@@ -56,6 +59,7 @@ pub struct PosixTarget<S> {
     shell: S,
     root: String,
     sudo: bool,
+    bare: AtomicBool,
     identity: Identity,
 }
 
@@ -72,11 +76,11 @@ impl<S: RawShell> PosixTarget<S> {
         transport: String,
         host_key: String,
     ) -> Result<Self, Fault> {
-        let identity = Identity { transport, host_key, ..Identity::default() };
-        let mut target = Self { shell, root, sudo, identity };
+        let mut target = Self::unidentified(shell, root, sudo);
+        target.identity = Identity { transport, host_key, ..Identity::default() };
         let body = payload::script(&target.root, &[scripts::IDENTITY], &[])?;
         let before = SystemTime::now();
-        let outcome = target.run(Job::ours("identify the host", body, FILE_LIMIT)).await?;
+        let outcome = target.run(Job::looking("identify the host", body, FILE_LIMIT)).await?;
         let after = SystemTime::now();
         let text = outcome.stdout.text();
         let mut fields = text.split('\0');
@@ -89,13 +93,17 @@ impl<S: RawShell> PosixTarget<S> {
         Ok(target)
     }
 
+    fn unidentified(shell: S, root: String, sudo: bool) -> Self {
+        Self { shell, root, sudo, bare: AtomicBool::new(true), identity: Identity::default() }
+    }
+
     /// The shell below.
     pub fn shell(&self) -> &S {
         &self.shell
     }
 
     fn place(&self) -> Place<'_, S> {
-        Place { shell: &self.shell, root: &self.root, sudo: self.sudo }
+        Place { shell: &self.shell, root: &self.root, sudo: self.sudo, bare: &self.bare }
     }
 
     async fn run(&self, job: Job<'_>) -> Result<Outcome, Fault> {
@@ -129,6 +137,7 @@ impl<S: RawShell> Target for PosixTarget<S> {
             stderr: Capture::both_ends(command.keep_output),
             lines: Some(lines),
             urgent: false,
+            bare: false,
         };
         let outcome = self.run(job).await?;
         Ok(Exit {

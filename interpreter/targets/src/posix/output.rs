@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use zeroize::Zeroizing;
 
 /// Keeps the first and the last bytes of a stream.
+#[derive(Clone)]
 pub(crate) struct Capture {
     head: Zeroizing<Vec<u8>>,
     head_limit: usize,

@@ -3,6 +3,9 @@
 //! The login shell sees only [`boot`], which every shell reads alike. The text that follows is one compound
 //! command in braces: when the connection breaks half-way through it, the shell finds a syntax error and runs
 //! nothing. It is followed by the text of the command itself, in the same form, and by the command's own input.
+//!
+//! A script of ours that only looks, and has no input, needs none of that: it is the one text that a [`bare`] shell
+//! reads.
 
 use super::scripts;
 use keybook_api::{Command, Fault, ReceiptId};
@@ -32,13 +35,14 @@ impl Payload {
         );
         let (run, name) = receipt.map(|id| (id.run.as_str(), id.file_name())).unwrap_or_default();
         let wrapper = format!(
-            "{{\nKB_ROOT={}\nkb_nonce={nonce}\nkb_length={}\nkb_run={}\nkb_name={}\n{}{}{}\n}}\n",
+            "{{\nKB_ROOT={}\nkb_nonce={nonce}\nkb_length={}\nkb_run={}\nkb_name={}\n{}{}{}{}\n}}\n",
             quote(root),
             command.len(),
             quote(run),
             quote(&name),
             scripts::PRELUDE,
             scripts::STATE,
+            scripts::PATH,
             scripts::WRAPPER,
         );
         Self { wrapper, command }
@@ -53,8 +57,17 @@ impl Payload {
 /// What the login shell is asked to run: constant but for a number, without a character that any shell
 /// (bash, dash, zsh, csh, fish) reads differently between single quotes.
 pub(crate) fn boot(length: usize, sudo: bool) -> String {
-    let sudo = if sudo { "env LC_ALL=C sudo -n -- " } else { "" };
-    format!("exec {sudo}/bin/sh -c 'eval \"$(head -c {length})\"'")
+    format!("{} -c 'eval \"$(head -c {length})\"'", bare(sudo))
+}
+
+/// The same for a shell that reads its text from standard input by itself, possibly far beyond its end.
+pub(crate) fn bare(sudo: bool) -> &'static str {
+    if sudo { "exec env LC_ALL=C sudo -n -- /bin/sh" } else { "exec /bin/sh" }
+}
+
+/// The text for a [`bare`] shell. `body` is what [`script`] made.
+pub(crate) fn bare_text(nonce: &str, body: &str) -> String {
+    format!("{{\nkb_nonce={nonce}\n{}{}{}{body}\nexit\n}}\n", scripts::PRELUDE, scripts::PATH, scripts::BARE)
 }
 
 /// The text of one of our own scripts with its positional arguments.

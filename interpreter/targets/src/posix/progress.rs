@@ -86,6 +86,11 @@ impl<'a> Progress<'a> {
         }
     }
 
+    /// True when nothing was run because the shell shares its process group with others.
+    pub fn lacks_group(&self) -> bool {
+        self.ending == Some(Mark::NoGroup)
+    }
+
     /// True when the shell is gone and only a receipt can tell what became of the command.
     pub fn needs_receipt(&self, end: &End) -> bool {
         matches!(end, End::Exited) && self.ending.is_none()

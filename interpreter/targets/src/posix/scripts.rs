@@ -1,6 +1,7 @@
 //! The scripts themselves, for /bin/sh with GNU coreutils and findutils (busybox lacks what they need).
 //! Their paths are positional arguments, taken to be inside `$KB_ROOT`.
 
+pub(crate) const BARE: &str = include_str!("scripts/bare.sh");
 pub(crate) const CHILD: &str = include_str!("scripts/child.sh");
 pub(crate) const COPY: &str = include_str!("scripts/copy.sh");
 pub(crate) const DISCARD: &str = include_str!("scripts/discard.sh");
@@ -10,6 +11,7 @@ pub(crate) const FINISH: &str = include_str!("scripts/finish.sh");
 pub(crate) const IDENTITY: &str = include_str!("scripts/identity.sh");
 pub(crate) const LIST: &str = include_str!("scripts/list.sh");
 pub(crate) const MAKE_DIR: &str = include_str!("scripts/make_dir.sh");
+pub(crate) const PATH: &str = include_str!("scripts/path.sh");
 pub(crate) const PRELUDE: &str = include_str!("scripts/prelude.sh");
 pub(crate) const PREPARE: &str = include_str!("scripts/prepare.sh");
 pub(crate) const READ: &str = include_str!("scripts/read.sh");

@@ -49,6 +49,14 @@ pub trait RawShell: Send + Sync {
     /// Any fault means that nothing was run.
     async fn start(&self, boot: &str, urgent: bool) -> Result<Started, Fault>;
 
+    /// Starts a `/bin/sh` without arguments: its script is its standard input.
+    ///
+    /// # Errors
+    /// Any fault means that nothing was run.
+    async fn start_bare(&self) -> Result<Started, Fault> {
+        self.start(super::payload::bare(false), false).await
+    }
+
     /// True when [`RawShell::upload`] is worth trying.
     fn uploads(&self) -> bool {
         false

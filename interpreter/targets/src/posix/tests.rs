@@ -1,5 +1,6 @@
 //! The POSIX layer on this machine, with folders that stand for hosts and without.
 
+mod bare;
 mod safety;
 
 use super::*;
@@ -406,12 +407,7 @@ async fn a_full_disk_leaves_the_old_file() {
     // /dev/full is a device, so the limit on file sizes stands in: the shell's tools fail half-way alike.
     let lab = Lab::new().await;
     lab.put("/f", "old", 0o600);
-    let host = PosixTarget {
-        shell: Limited(LocalShell::new("h")),
-        root: lab.host.root.clone(),
-        sudo: false,
-        identity: Identity::default(),
-    };
+    let host = PosixTarget::unidentified(Limited(LocalShell::new("h")), lab.host.root.clone(), false);
     let fault = host.write("/f", Write::keep(Secret::new(vec![b'x'; 100_000]))).await.unwrap_err();
     assert_eq!(fault.now_true.as_deref(), Some("the old file is still in place"), "{fault:?}");
     assert_eq!(std::fs::read_to_string(lab.at("/f")).unwrap(), "old");

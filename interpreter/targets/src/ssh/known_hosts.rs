@@ -16,7 +16,7 @@ pub(crate) const SSH_PORT: u16 = 22;
 
 /// What a line is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
+pub enum Purpose {
     /// The host has this key.
     HostKey,
     /// Certificates that this key signed are good for the host.
@@ -27,12 +27,15 @@ pub(crate) enum Purpose {
 
 /// One line of a file.
 #[derive(Clone, Debug)]
-pub(crate) struct Line {
+pub struct Line {
+    /// Its file.
     pub file: PathBuf,
     /// From 1.
     pub number: usize,
+    /// What it is for.
     pub purpose: Purpose,
     names: String,
+    /// The key.
     pub key: PublicKey,
 }
 
@@ -45,7 +48,7 @@ impl fmt::Display for Line {
 
 /// The lines of several files.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct KnownHosts {
+pub struct KnownHosts {
     lines: Vec<Line>,
 }
 
@@ -65,6 +68,13 @@ impl KnownHosts {
             }
         }
         Ok(known)
+    }
+
+    /// Reads the text of a file; lines that cannot be read are skipped, as ssh(1) does.
+    pub fn parse(file: &Path, text: &str) -> Self {
+        let mut known = Self::default();
+        known.add(file, text);
+        known
     }
 
     fn add(&mut self, file: &Path, text: &str) {

@@ -14,6 +14,7 @@ mod sftp;
 mod watched;
 
 pub use host_key::{HostKeyPolicy, RefuseUnknown};
+pub use known_hosts::KnownHosts;
 pub use settings::SshSettings;
 
 pub(crate) use link::Link;

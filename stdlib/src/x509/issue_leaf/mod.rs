@@ -12,9 +12,7 @@ use crate::support::{
     tell,
 };
 use async_trait::async_trait;
-use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Secret, Value,
-};
+use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Secret, Value, WayBack};
 use keybook_pki::issue_leaf;
 use order::Order;
 
@@ -78,7 +76,7 @@ names; no usages; no directory for the files.",
         ArgSpec::required("out_key", ArgKind::Path, "The key file to write (0600)."),
     ],
     returns: "The new certificate's map, as `x509.read` gives it (with the path of `out_cert`), and `key_path`.",
-    undo: false,
+    way_back: WayBack::Files,
     example: "x509.issue_leaf:\n  ca: /root/gencerts/etcd-ca-new.pem\n  ca_key: /root/gencerts/etcd-ca-key.pem\n  \
 like: /srv/kubernetes/etcd.pem\n  extra_sans: [127.0.0.1]\n  out_cert: /root/gencerts/etcd.pem\n  out_key: /root/gencerts/etcd-key.pem\n",
 };

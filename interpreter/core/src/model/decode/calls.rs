@@ -4,7 +4,7 @@ use super::{Decoder, NAMES};
 use crate::model::{Args, Call, Library, Work};
 use indexmap::IndexMap;
 use keybook_api::{Diagnostic, Located, Value};
-use keybook_source::{Key, MapReader, Node, NodeValue, read, suggest};
+use keybook_source::{Key, MapReader, Node, NodeValue, advice, read, suggest};
 
 /// The nodes that say what a step does.
 pub(super) struct WorkNodes<'n> {
@@ -73,12 +73,14 @@ impl Decoder<'_> {
             NodeValue::Null => Vec::new(),
             _ => MapReader::new(node, &format!("`{}`", key.name), &mut self.problems)?.rest(),
         };
+        let mut unknown = Vec::new();
         for (name, value) in &entries {
             let Some(arg) = spec.args.iter().find(|arg| arg.name == name.name) else {
                 let message = format!("`{}` has no argument `{}`", spec.name, name.name);
                 let mut problem = Diagnostic::error("unknown-argument", message, name.span.clone());
-                problem.help = suggest(&name.name, spec.args.iter().map(|arg| arg.name));
+                problem.help = advice(&name.name, spec.args.iter().map(|arg| arg.name));
                 self.problems.push(problem);
+                unknown.push(name.name.as_str());
                 continue;
             };
             let Some(dynamic) = self.dynamic(value, more) else { continue };
@@ -91,7 +93,11 @@ impl Decoder<'_> {
             }
             args.insert(name.name.clone(), dynamic);
         }
-        let given = |wanted: &str| entries.iter().any(|(name, _)| name.name == wanted);
+        // An argument that is only misspelt is not missed as well.
+        let given = |wanted: &str| {
+            entries.iter().any(|(name, _)| name.name == wanted)
+                || unknown.iter().any(|name| suggest(name, [wanted]).is_some())
+        };
         for arg in spec.args.iter().filter(|arg| arg.required && !given(arg.name)) {
             let message = format!("`{}` needs the argument `{}`", spec.name, arg.name);
             self.problems
@@ -111,7 +117,15 @@ impl Decoder<'_> {
             } else {
                 format!("the name `{name}` is taken")
             };
-            self.problems.push(Diagnostic::error("register", message, node.span.clone()));
+            let mut problem = Diagnostic::error("register", message, node.span.clone());
+            if fits {
+                problem = problem.label(if reserved {
+                    "every expression has something of this name"
+                } else {
+                    "a step before registers it"
+                });
+            }
+            self.problems.push(problem);
             return None;
         }
         Some(Located::new(name, node.span.clone()))

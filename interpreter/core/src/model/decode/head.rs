@@ -1,29 +1,15 @@
 //! What stands before the steps: language, requirements, inputs, groups of hosts.
 
 use super::{Decoder, strings};
-use crate::model::{HostNeed, Input, InputKind, LANGUAGE};
+use crate::model::{HostNeed, Input};
 use indexmap::{IndexMap, IndexSet};
 use keybook_api::{Diagnostic, Located};
-use keybook_source::{Key, MapReader, Node, NodeValue, Problems, read, suggest};
+use keybook_source::{Key, MapReader, Node, read, suggest};
 
 impl Decoder<'_> {
-    pub(super) fn language(&mut self, node: &Node) -> Option<()> {
-        match node.value {
-            NodeValue::Int(LANGUAGE) => Some(()),
-            NodeValue::Int(other) => {
-                let message = format!("this runbook is written in language version {other}");
-                self.problems.push(
-                    Diagnostic::error("language-version", message, node.span.clone())
-                        .label(format!("this program reads version {LANGUAGE}")),
-                );
-                None
-            }
-            _ => {
-                let message = format!("expected the language version {LANGUAGE}, got {}", node.type_name());
-                self.problems.push(Diagnostic::error("language-version", message, node.span.clone()));
-                None
-            }
-        }
+    /// `None` when it is written in another language version: nothing else is then to be judged. A missing key was reported.
+    pub(super) fn language(&mut self, node: Option<&Node>) -> Option<()> {
+        node.map_or(Some(()), |node| read::language(node, &mut self.problems))
     }
 
     pub(super) fn requires(&mut self, node: &Node) -> Vec<Located<String>> {
@@ -59,7 +45,7 @@ impl Decoder<'_> {
         let mut inputs = IndexMap::new();
         for (key, value) in self.entries(node, "`inputs`") {
             if let Some(input) = self.input(value) {
-                inputs.insert(key.name.clone(), input);
+                inputs.insert(key.name.clone(), Input { span: key.span.clone(), ..input });
             }
         }
         inputs
@@ -73,48 +59,6 @@ impl Decoder<'_> {
             read::check_identifier(&key.name, "name", &key.span, &mut self.problems);
         }
         entries
-    }
-
-    fn input(&mut self, node: &Node) -> Option<Input> {
-        let mut map = MapReader::new(node, "an input", &mut self.problems)?;
-        let kind = map.required("type", &mut self.problems);
-        let values = map.optional("values");
-        let default = map.optional("default");
-        let optional = map.optional("optional");
-        let help = map.optional("help");
-        let (min, max) = (map.optional("min"), map.optional("max"));
-        map.finish(&mut self.problems);
-        let problems = &mut self.problems;
-        let words = ["string", "int", "bool", "enum", "path", "duration", "list", "secret"];
-        let kind = match read::enum_word(kind?, &words, "an input type", problems)? {
-            "int" => InputKind::Int,
-            "bool" => InputKind::Bool,
-            "enum" => InputKind::Enum(values.map(|n| strings(n, problems)).unwrap_or_default()),
-            "path" => InputKind::Path,
-            "duration" => InputKind::Duration,
-            "list" => InputKind::List,
-            "secret" => InputKind::Secret,
-            _ => InputKind::Text,
-        };
-        let number = |node: Option<&Node>, problems: &mut Problems| {
-            node.and_then(|n| read::int(n, i64::MIN..=i64::MAX, problems))
-        };
-        let mut input = Input {
-            kind,
-            default: None,
-            optional: optional.and_then(|n| read::bool(n, problems)).unwrap_or(false),
-            help: help.and_then(|n| read::string(n, problems)).unwrap_or_default(),
-            min: number(min, problems),
-            max: number(max, problems),
-            span: node.span.clone(),
-        };
-        if let Some(node) = default {
-            match input.check(node.to_value()) {
-                Ok(value) => input.default = Some(value),
-                Err(why) => problems.push(Diagnostic::error("wrong-type", why, node.span.clone())),
-            }
-        }
-        Some(input)
     }
 
     pub(super) fn needs(&mut self, node: &Node) -> IndexMap<String, HostNeed> {

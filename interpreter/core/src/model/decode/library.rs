@@ -4,7 +4,7 @@ use super::{Decoder, InputNames, names::names_of};
 use crate::model::{Args, Input, Library, Step};
 use indexmap::IndexMap;
 use keybook_api::{Diagnostic, Located, Value};
-use keybook_source::{Key, MapReader, Node, read, suggest};
+use keybook_source::{Key, MapReader, Node, advice, read, suggest};
 
 impl Decoder<'_> {
     /// The library that a step names, with what it is given, and its steps.
@@ -56,11 +56,12 @@ impl Decoder<'_> {
         let mut map = MapReader::new(root, "a step library", &mut self.problems)?;
         let language = map.required("keybook", &mut self.problems);
         let own = map.required("library", &mut self.problems);
-        let (title, inputs) = (map.optional("title"), map.optional("inputs"));
+        let (title, input_nodes) = (map.optional("title"), map.optional("inputs"));
         let steps = map.required("steps", &mut self.problems);
         map.finish(&mut self.problems);
-        self.language(language?)?;
+        self.language(language)?;
         title.map(|node| read::string(node, &mut self.problems));
+        language?;
         let own = own?;
         if read::identifier(own, "name of a library", &mut self.problems)? != name {
             let message = format!("this file is the library `{name}`");
@@ -69,8 +70,8 @@ impl Decoder<'_> {
                     .label("its name is that of its file"),
             );
         }
-        let inputs = inputs.map(|node| self.inputs(node)).unwrap_or_default();
-        let own_names = InputNames { declared: names_of(&inputs), ..InputNames::default() };
+        let inputs = input_nodes.map(|node| self.inputs(node)).unwrap_or_default();
+        let own_names = InputNames { declared: names_of(&inputs, input_nodes), ..InputNames::default() };
         let outer_names = std::mem::replace(&mut self.inputs, own_names);
         let outer_results = std::mem::take(&mut self.registered);
         self.using.push(name.to_owned());
@@ -91,11 +92,13 @@ impl Decoder<'_> {
         args: &IndexMap<String, crate::model::Dynamic>,
         inputs: &IndexMap<String, Input>,
     ) {
+        let mut misspelt = Vec::new();
         for (key, value) in with {
             let Some(input) = inputs.get(&key.name) else {
                 let message = format!("the library `{library}` has no input `{}`", key.name);
                 let mut problem = Diagnostic::error("unknown-argument", message, key.span.clone());
-                problem.help = suggest(&key.name, inputs.keys().map(String::as_str));
+                problem.help = advice(&key.name, inputs.keys().map(String::as_str));
+                misspelt.push(key.name.as_str());
                 self.problems.push(problem);
                 continue;
             };
@@ -108,7 +111,8 @@ impl Decoder<'_> {
             }
         }
         let missing = |(name, input): &(&String, &Input)| {
-            input.default.is_none() && !input.optional && !args.contains_key(*name)
+            let meant = misspelt.iter().any(|word| suggest(word, [name.as_str()]).is_some());
+            input.default.is_none() && !input.optional && !args.contains_key(*name) && !meant
         };
         for (name, input) in inputs.iter().filter(missing) {
             let message = format!("the library `{library}` needs the input `{name}`");

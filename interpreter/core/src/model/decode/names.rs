@@ -6,7 +6,7 @@ use crate::model::{Input, InputKind};
 use indexmap::IndexMap;
 use keybook_api::{Diagnostic, Span};
 use keybook_script::NameUse;
-use keybook_source::suggest;
+use keybook_source::{Node, suggest};
 
 impl Decoder<'_> {
     /// Checks one use of a variable in an expression.
@@ -51,15 +51,30 @@ impl Decoder<'_> {
 
     /// Libraries that no step uses.
     pub(super) fn unused_libraries(&mut self) {
+        if self.problems.errors() {
+            return;
+        }
         for (name, root) in self.libraries.iter().filter(|(name, _)| !self.used_libraries.contains(*name)) {
             let message = format!("no step uses the library `{name}`");
-            self.problems.push(Diagnostic::warning("unused-library", message, root.span.clone()));
+            let at = root.get("library").unwrap_or(root).span.clone();
+            self.problems.push(Diagnostic::warning("unused-library", message, at));
         }
     }
 }
 
-/// Names of inputs, and where those stand that something should read. An inventory may name a secret one.
-pub(super) fn names_of(inputs: &IndexMap<String, Input>) -> IndexMap<String, Option<Span>> {
+/// Names of inputs, and where those stand that something should read. An inventory may name a secret one. One that
+/// could not be read is there all the same.
+pub(super) fn names_of(
+    inputs: &IndexMap<String, Input>,
+    written: Option<&Node>,
+) -> IndexMap<String, Option<Span>> {
     let place = |input: &Input| (input.kind != InputKind::Secret).then(|| input.span.clone());
-    inputs.iter().map(|(name, input)| (name.clone(), place(input))).collect()
+    let place = |name: &String| inputs.get(name).and_then(place);
+    keys_of(written).map(|name| (name.clone(), place(&name))).collect()
+}
+
+/// The keys of a map, also of those values that could not be read.
+pub(super) fn keys_of(written: Option<&Node>) -> impl Iterator<Item = String> {
+    let entries = written.and_then(Node::entries).unwrap_or_default();
+    entries.iter().map(|(key, _)| key.name.clone())
 }

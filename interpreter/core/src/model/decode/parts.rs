@@ -29,6 +29,7 @@ pub(super) struct StepNodes<'n> {
     atomic: Option<&'n Node>,
     owes: Option<&'n Node>,
     settles: Option<&'n Node>,
+    breaks: Option<&'n Node>,
     phase: Option<&'n Node>,
     tags: Option<&'n Node>,
     secret: Option<&'n Node>,
@@ -58,6 +59,7 @@ impl<'n> StepNodes<'n> {
             atomic: map.optional("atomic"),
             owes: map.optional("owes"),
             settles: map.optional("settles"),
+            breaks: map.optional("breaks"),
             phase: map.optional("phase"),
             tags: map.optional("tags"),
             secret: map.optional("secret"),
@@ -125,6 +127,7 @@ impl Decoder<'_> {
             atomic,
             owes: nodes.owes.and_then(|n| self.owes(n)),
             settles,
+            breaks: nodes.breaks.map(|n| self.breaks(n)).unwrap_or_default(),
             phase,
             tags,
             secret,
@@ -137,21 +140,22 @@ impl Decoder<'_> {
     fn facts(&mut self, node: &Node) -> IndexMap<String, Call> {
         let mut facts = IndexMap::new();
         for (key, value) in self.entries(node, "`facts`") {
-            let Some(call) = self.single_call(value, "a fact", &[]) else { continue };
+            let call = self.single_call(value, "a fact", &[]);
+            self.facts.insert(key.name.clone());
+            let Some(call) = call else { continue };
             if let Some(action) = self.registry.get(&call.action)
                 && action.spec().effect != Effect::Reads
             {
                 let message = format!("`{}` is not read-only, so it cannot be a fact", call.action);
                 self.problems.push(Diagnostic::error("fact-changes", message, call.span.clone()));
             }
-            self.facts.insert(key.name.clone());
             facts.insert(key.name.clone(), call);
         }
         facts
     }
 
     /// A map with one action as its only key.
-    fn single_call(&mut self, node: &Node, what: &str, more: &[&str]) -> Option<Call> {
+    pub(super) fn single_call(&mut self, node: &Node, what: &str, more: &[&str]) -> Option<Call> {
         let entries = MapReader::new(node, what, &mut self.problems)?.rest();
         match entries.as_slice() {
             [(key, value)] => self.call(key, value, more),
@@ -192,12 +196,25 @@ impl Decoder<'_> {
         let ask = map.required("ask", &mut self.problems);
         let show = map.optional("show");
         map.finish(&mut self.problems);
-        let text = read::text(ask?, &mut self.problems)?.clone();
+        let asked = ask?;
+        let text = read::text(asked, &mut self.problems)?.clone();
+        if text.as_str().trim().is_empty() {
+            let problem =
+                Diagnostic::error("gate-without-question", "the gate asks nothing", asked.span.clone());
+            self.problems.push(problem.help("write what a person decides here, as a question"));
+        }
         let ask = self.template(&text, &["facts"])?;
+        self.remember_names(&node.span);
         let mut shown = Vec::new();
         for item in show.and_then(|n| read::list(n, &mut self.problems)).unwrap_or_default() {
-            match read::enum_word(item, &["diff", "facts"], "something a gate shows", &mut self.problems) {
+            match read::enum_word(
+                item,
+                &["diff", "facts", "trust"],
+                "part of what a gate shows",
+                &mut self.problems,
+            ) {
                 Some("facts") => shown.push(Show::Facts),
+                Some("trust") => shown.push(Show::Trust),
                 Some(_) => shown.push(Show::Diff),
                 None => {}
             }
@@ -260,7 +277,7 @@ fn read_irreversible(
 }
 
 fn read_order(nodes: &StepNodes<'_>, problems: &mut Problems) -> Order {
-    let word = nodes.order.and_then(|n| read::enum_word(n, &["serial", "parallel"], "an order", problems));
+    let word = nodes.order.and_then(|n| read::enum_word(n, &["serial", "parallel"], "order", problems));
     let mut number = |node: Option<&Node>| {
         node.and_then(|n| read::int(n, 0..=1_000_000, problems))
             .and_then(|n| usize::try_from(n).ok())

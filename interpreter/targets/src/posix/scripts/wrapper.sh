@@ -1,8 +1,6 @@
 # Runs one command in a session of its own and says on both streams, in lines that nobody can guess, when it
 # began and how it ended. With a receipt, both are on the disk first. Set before: kb_nonce, kb_length (of the
 # text for child.sh, which comes next on standard input), kb_run and kb_name (of the receipt; or empty).
-PATH=${PATH:-}:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
-export PATH
 kb_say() {
     printf '\036%s:%s\n' "$kb_nonce" "$1" >&7 2>/dev/null
     printf '\036%s:%s\n' "$kb_nonce" "$1" >&8 2>/dev/null

@@ -63,12 +63,7 @@ impl RawShell for Held {
 }
 
 fn held(lab: &Lab) -> PosixTarget<Held> {
-    PosixTarget {
-        shell: Held::new(),
-        root: lab.host.root.clone(),
-        sudo: false,
-        identity: Identity::default(),
-    }
+    PosixTarget::unidentified(Held::new(), lab.host.root.clone(), false)
 }
 
 fn touch(lab: &Lab, id: &ReceiptId) -> Command {
@@ -189,7 +184,7 @@ async fn a_tree_behind_a_link_is_shown_where_it_is() {
 }
 
 /// A machine whose `find` and `sha256sum` are other ones.
-struct Tools(LocalShell, TempDir);
+pub(super) struct Tools(LocalShell, TempDir);
 
 #[async_trait]
 impl RawShell for Tools {
@@ -207,19 +202,14 @@ impl RawShell for Tools {
 
 impl Tools {
     /// A host on which each tool runs a script of a line before the real one.
-    fn with(lab: &Lab, tools: &[(&str, &str)]) -> PosixTarget<Self> {
+    pub(super) fn with(lab: &Lab, tools: &[(&str, &str)]) -> PosixTarget<Self> {
         let folder = tempfile::tempdir().unwrap();
         for (tool, line) in tools {
             let place = folder.path().join(tool);
             std::fs::write(&place, format!("#!/bin/sh\n{line}\nexec /usr/bin/{tool} \"$@\"\n")).unwrap();
             std::fs::set_permissions(place, PermissionsExt::from_mode(0o755)).unwrap();
         }
-        PosixTarget {
-            shell: Self(LocalShell::new("h"), folder),
-            root: lab.host.root.clone(),
-            sudo: false,
-            identity: Identity::default(),
-        }
+        PosixTarget::unidentified(Self(LocalShell::new("h"), folder), lab.host.root.clone(), false)
     }
 }
 

@@ -6,7 +6,7 @@ use super::places::Choices;
 use indexmap::IndexMap;
 use keybook_api::{Diagnostic, HostSpec, Map, Severity};
 use keybook_script::ScriptHost;
-use keybook_source::{Key, MapReader, Node, NodeValue, Problems, read, suggest};
+use keybook_source::{Key, MapReader, Node, Problems, read, suggest};
 use std::collections::HashMap;
 
 /// The keys of an inventory's host that say how to reach it: there is nothing to reach in a sandbox.
@@ -24,6 +24,7 @@ pub(super) fn scenario(
 ) -> Result<Scenario, Vec<Diagnostic>> {
     let mut problems = Problems::default();
     let decoded = decode(file, root, engine, &mut problems);
+    read::warn_surprises(root, &mut problems);
     let (errors, warnings): (Vec<_>, Vec<_>) =
         problems.into_vec().into_iter().partition(|problem| problem.severity == Severity::Error);
     match decoded {
@@ -45,7 +46,7 @@ fn decode(file: &str, root: &Node, engine: ScriptHost, problems: &mut Problems) 
     let [certificates, files, daemons, commands, faults] =
         ["certificates", "files", "daemons", "commands", "faults"].map(|key| map.optional(key));
     map.finish(problems);
-    check_version(version, problems);
+    version.map(|node| read::language(node, problems));
     let name = name.and_then(|node| read::identifier(node, "name of a scenario", problems));
     let title = title.and_then(|node| read::string(node, problems)).unwrap_or_default();
     let cluster = cluster.and_then(|node| read::identifier(node, "name of a cluster", problems));
@@ -81,18 +82,6 @@ fn decode(file: &str, root: &Node, engine: ScriptHost, problems: &mut Problems) 
     })
 }
 
-fn check_version(node: Option<&Node>, problems: &mut Problems) {
-    if let Some(node) = node
-        && !matches!(node.value, NodeValue::Int(1))
-    {
-        problems.push(Diagnostic::error(
-            "language-version",
-            "this program reads version 1",
-            node.span.clone(),
-        ));
-    }
-}
-
 /// The entries of a map, each with its key.
 pub(super) fn entries<'n>(node: &'n Node, what: &str, problems: &mut Problems) -> Vec<(&'n Key, &'n Node)> {
     MapReader::new(node, what, problems).map(|mut map| map.rest()).unwrap_or_default()
@@ -111,10 +100,10 @@ fn read_hosts(node: &Node, problems: &mut Problems) -> IndexMap<String, HostSpec
             problems.push(
                 problem.help("use letters, digits, `-`, `_` and `.`, beginning with a letter or digit"),
             );
-            continue;
         }
         let Some(mut map) = MapReader::new(value, "a host", problems) else { continue };
-        let address = map.optional("address").and_then(|node| read::string(node, problems));
+        let at = map.optional("address");
+        let address = at.and_then(|node| read::string(node, problems));
         for key in REACHING {
             map.optional(key);
         }
@@ -123,7 +112,8 @@ fn read_hosts(node: &Node, problems: &mut Problems) -> IndexMap<String, HostSpec
         spec.address = address.unwrap_or(spec.address);
         if let Some(other) = hosts.values().find(|other| other.address == spec.address) {
             let message = format!("`{}` has the same address", other.name);
-            problems.push(Diagnostic::error("duplicate-address", message, value.span.clone()));
+            let at = at.map_or(&key.span, |node| &node.span);
+            problems.push(Diagnostic::error("duplicate-address", message, at.clone()));
         }
         hosts.insert(key.name.clone(), spec);
     }

@@ -133,6 +133,7 @@ pub struct Invalid {
 pub(crate) struct CertificateSpec {
     /// `None` for a self-signed CA.
     pub issuer: Option<String>,
+    pub issuer_span: Span,
     pub subject: Vec<(String, String)>,
     pub sans: Vec<Template>,
     pub usages: Usages,
@@ -299,9 +300,15 @@ fn read_one(
     at: Span,
     sources: &mut HashMap<String, String>,
 ) -> Result<Node, Vec<Diagnostic>> {
-    let unreadable =
-        |why: String| vec![Diagnostic::error("not-readable", format!("{shown}: {why}"), at.clone())];
-    let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+    let unreadable = |error: std::io::Error| {
+        let message = match error.kind() {
+            std::io::ErrorKind::NotFound => format!("there is no file {shown}"),
+            std::io::ErrorKind::IsADirectory => format!("{shown} is a folder, not a file"),
+            _ => format!("{shown} cannot be read: {error}"),
+        };
+        vec![Diagnostic::error("not-readable", message, at.clone())]
+    };
+    let bytes = std::fs::read(path).map_err(unreadable)?;
     let text = keybook_source::decode(shown, &bytes).map_err(|problem| vec![*problem])?;
     sources.insert(shown.to_owned(), text.to_owned());
     keybook_source::parse(shown, text)

@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use keybook_api::{Diagnostic, SourceText, Span};
 use keybook_pki::{KeyForm, KeyKind, San, Usages};
 use keybook_script::{ScriptHost, Template};
-use keybook_source::{MapReader, Node, NodeValue, Problems, read, suggest};
+use keybook_source::{MapReader, Node, NodeValue, Problems, advice, read, suggest};
 use std::time::Duration;
 
 /// What templates may name.
@@ -60,11 +60,11 @@ impl<'s> Parts<'s> {
         let [sans, usages, kind, valid, path_len] =
             ["sans", "usages", "key", "valid", "path_len"].map(|key| map.optional(key));
         map.finish(problems);
-        for (wrong, key) in [(is_ca, issuer), (is_ca, sans), (is_ca, usages), (!is_ca, path_len)] {
-            if let Some(node) = key.filter(|_| wrong) {
-                let what = if is_ca { "a CA is self-signed and has none" } else { "only a CA has one" };
-                problems.push(Diagnostic::error("not-here", what, node.span.clone()));
-            }
+        let odd = [("issuer", issuer), ("sans", sans), ("usages", usages), ("path_len", path_len)];
+        for (key, node) in odd.into_iter().filter(|(key, _)| (*key != "path_len") == is_ca) {
+            let Some(node) = node else { continue };
+            let what = if is_ca { "a CA is self-signed and has no" } else { "only a CA has a" };
+            problems.push(Diagnostic::error("not-here", format!("{what} `{key}`"), node.span.clone()));
         }
         if !is_ca && issuer.is_none() {
             let problem = Diagnostic::error("missing-key", "a certificate needs `issuer`", node.span.clone());
@@ -74,6 +74,7 @@ impl<'s> Parts<'s> {
         let sans = sans.and_then(|node| read::strings(node, problems)).unwrap_or_default();
         Some(CertificateSpec {
             issuer: issuer.and_then(|node| read::string(node, problems)),
+            issuer_span: issuer.unwrap_or(node).span.clone(),
             subject: subject.map(|node| attributes(node, problems)).unwrap_or_default(),
             sans: sans.into_iter().filter_map(|text| self.san(text, problems)).collect(),
             usages: read_usages(usages, problems)?,
@@ -92,7 +93,8 @@ impl<'s> Parts<'s> {
         if template.is_constant()
             && let Err(error) = text.as_str().parse::<San>()
         {
-            problems.push(Diagnostic::error("bad-san", error.to_string(), text.whole()));
+            let problem = Diagnostic::error("bad-san", error.to_string(), text.whole());
+            problems.push(problem.help("write DNS:name, IP:address, or either without the prefix"));
         }
         Some(template)
     }
@@ -163,8 +165,9 @@ impl<'s> Parts<'s> {
                 if read::bool(value, problems)? {
                     return Some(Content::Directory);
                 }
-                let problem = Diagnostic::error("not-here", "leave the file out instead", value.span.clone());
-                problems.push(problem);
+                let problem =
+                    Diagnostic::error("not-here", "`directory: false` makes nothing", value.span.clone());
+                problems.push(problem.help("leave the file out, or say what it is"));
                 None
             }
         }
@@ -180,8 +183,10 @@ impl<'s> Parts<'s> {
                 other.name == daemon.name || (other.port.is_some() && other.port == daemon.port)
             };
             if let Some(other) = all.iter().filter(shares_host).find(clash) {
-                let message = format!("`{}` on the same host has this name or port already", other.name);
-                problems.push(Diagnostic::error("duplicate-daemon", message, item.span.clone()));
+                let what = if other.name == daemon.name { "name" } else { "port" };
+                let message = format!("`{}` on the same host has this {what} already", other.name);
+                let at = item.get(what).unwrap_or(item);
+                problems.push(Diagnostic::error("duplicate-daemon", message, at.span.clone()));
             }
             all.push(daemon);
         }
@@ -301,10 +306,11 @@ fn check_issuers(all: &Certificates, problems: &mut Problems) {
     for spec in all.values() {
         let Some(issuer) = &spec.issuer else { continue };
         match all.get(issuer) {
-            None => problems.push(unknown(issuer, spec.span.clone(), all)),
+            None => problems.push(unknown(issuer, spec.issuer_span.clone(), all)),
             Some(other) if other.issuer.is_some() => {
                 let message = format!("`{issuer}` is no CA");
-                problems.push(Diagnostic::error("unknown-certificate", message, spec.span.clone()));
+                let problem = Diagnostic::error("unknown-certificate", message, spec.issuer_span.clone());
+                problems.push(problem.help("a CA has `ca: true`"));
             }
             Some(_) => {}
         }
@@ -336,7 +342,8 @@ fn key_form(kind: KeyKind, node: Option<&Node>, problems: &mut Problems) -> Opti
     let form = read::enum_word(node, &["pkcs1", "pkcs8", "sec1"], "form of a key", problems)?.parse().ok()?;
     if form != KeyForm::Pkcs8 && form != own {
         let message = format!("a key of the kind {kind} has no form {form}");
-        problems.push(Diagnostic::error("wrong-form", message, node.span.clone()));
+        let problem = Diagnostic::error("wrong-form", message, node.span.clone());
+        problems.push(problem.help(format!("write {own} or {}", KeyForm::Pkcs8)));
         return None;
     }
     Some(form)
@@ -359,7 +366,8 @@ fn dates(node: &Node, problems: &mut Problems) -> Option<(i64, i64)> {
     map.finish(problems);
     let (from, to) = (offset(from?, problems)?, offset(to?, problems)?);
     if from >= to {
-        problems.push(Diagnostic::error("bad-date", "it would end before it begins", node.span.clone()));
+        let at = node.get("to").unwrap_or(node);
+        problems.push(Diagnostic::error("bad-date", "it would end before it begins", at.span.clone()));
     }
     Some((from, to))
 }
@@ -376,7 +384,11 @@ fn read_usages(node: Option<&Node>, problems: &mut Problems) -> Option<Usages> {
             "client" => words.extend(["signing", "key encipherment", "client auth"]),
             other => match Usages::from_words([other]) {
                 Ok(_) => words.push(other),
-                Err(error) => problems.push(Diagnostic::error("bad-usage", error.to_string(), text.whole())),
+                Err(error) => {
+                    let mut problem = Diagnostic::error("bad-usage", error.to_string(), text.whole());
+                    problem.help = advice(other, ["server", "client"].into_iter().chain(BOTH));
+                    problems.push(problem);
+                }
             },
         }
     }
