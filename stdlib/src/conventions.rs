@@ -63,7 +63,11 @@ fn everybody_says_how_it_is_taken_back() {
         let (name, back) = (spec.name, spec.way_back);
         assert!(spec.effect == Effect::Changes || back == WayBack::Nothing, "{name}");
         let source = source_with(&format!("    name: \"{name}\",\n"));
-        assert_eq!(source.contains("async fn undo("), back == WayBack::Undo, "{name}: undo and nothing else has one");
+        assert_eq!(
+            source.contains("async fn undo("),
+            back == WayBack::Undo,
+            "{name}: undo and nothing else has one"
+        );
         assert!(back != WayBack::Undo || spec.doc.contains("Undo "), "{name}: what does its undo do?");
         if let WayBack::NoneIf(arg) = back {
             let arg = spec.args.iter().find(|known| known.name == arg);

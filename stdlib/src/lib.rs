@@ -24,8 +24,8 @@ mod wait;
 mod x509;
 
 pub use functions::script_host;
-pub use trust::Judge;
 use keybook_api::Registry;
+pub use trust::Judge;
 
 /// Every action of the standard library, in the order of the reference.
 pub fn registry() -> Registry {

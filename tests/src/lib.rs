@@ -4,7 +4,9 @@
 pub mod cli;
 pub mod kill;
 pub mod lab;
+pub mod mutation;
 pub mod proof;
 pub mod pty;
 pub mod sandbox;
+pub mod sources;
 pub mod sshd;

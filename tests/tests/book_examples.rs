@@ -2,9 +2,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use keybook_api::Event;
-use keybook_tests::{cli::root, sandbox::Bench};
+use keybook_tests::{
+    cli::root,
+    sandbox::{Bench, copy},
+};
 use serde_json::Value as Json;
-use std::fs;
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpListener,
+    sync::{Arc, Mutex},
+};
 
 #[test]
 fn book_example_is_valid_runs_and_is_taken_back() {
@@ -30,4 +38,148 @@ fn book_example_is_valid_runs_and_is_taken_back() {
     for host in ["web-1", "web-2", "boss"] {
         assert_eq!(banner(host), "Property of Old Company Ltd.\n");
     }
+}
+
+/// A chat room: keeps each message with the path that it was posted to.
+fn chat_room() -> (u16, Arc<Mutex<Vec<(String, Json)>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (port, said) = (listener.local_addr().unwrap().port(), Arc::<Mutex<Vec<_>>>::default());
+    let sink = said.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut reader = BufReader::new(&stream);
+            let (mut line, mut path, mut length) = (String::new(), String::new(), 0);
+            while reader.read_line(&mut line).unwrap_or(0) > 0 && line.trim() != "" {
+                if path.is_empty() {
+                    path = line.split(' ').nth(1).unwrap().to_owned();
+                }
+                if let Some(count) = line.to_lowercase().strip_prefix("content-length:") {
+                    length = count.trim().parse().unwrap();
+                }
+                line.clear();
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            sink.lock().unwrap().push((path, serde_json::from_slice(&body).unwrap()));
+            (&stream).write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+        }
+    });
+    (port, said)
+}
+
+#[test]
+fn book_example_tells_people_when_it_waits_fails_and_ends() {
+    let bench = Bench::new();
+    copy(&root().join("book/examples/tell-people"), &bench.path("tell-people"));
+    let folder = bench.text("tell-people");
+    let found = bench.keybook.call(["validate", "--format", "json", &folder]).with(0);
+    let found: Json = serde_json::from_str(&found.stdout).unwrap();
+    assert_eq!((&found["errors"], &found["warnings"]), (&0.into(), &0.into()), "{found:#}");
+
+    let (port, said) = chat_room();
+    let webhook = bench.write("webhook", format!("http://127.0.0.1:{port}/hooks/T0KEN\n"));
+    let secret = format!("webhook=@{webhook}");
+    let inventory = bench.write(
+        "inventory.yaml",
+        "keybook: 1\ncluster: here\nhosts: { web-1: { local: true } }\ngroups: { web: [web-1] }\n",
+    );
+    let banner = bench.write("motd", "Property of Old Company Ltd.\n");
+    let answers = bench.text("tell-people/scenarios/answers.yaml");
+    let here = |args: &[&str]| bench.on_this_machine("true", args);
+    let told = || -> Vec<String> {
+        let all = std::mem::take(&mut *said.lock().unwrap());
+        let text = |(path, body): (String, Json)| {
+            assert_eq!(
+                (path.as_str(), body["run"].as_str()),
+                ("/hooks/T0KEN", Some(bench.keybook.latest().as_str()))
+            );
+            body["text"].as_str().unwrap().to_owned()
+        };
+        all.into_iter().map(text).collect()
+    };
+    let mut shown = Vec::new();
+
+    let path = format!("banner={banner}");
+    let begin = ["run", &folder, "-i", &inventory, "--unattended", "-e", &secret, "-e", &path];
+    shown.push(here(&begin).with(3));
+    let waiting = "tell-people on here: a person must answer: Replace the banner of web-1?";
+    assert_eq!(told(), [waiting, "tell-people on here: the run is waiting"]);
+    let run = bench.keybook.latest();
+    shown.push(here(&["resume", &run, "--unattended", "--answers", &answers, "-e", &secret]).with(0));
+    assert_eq!(told(), ["tell-people on here: the run is done"]);
+    assert_eq!(fs::read_to_string(&banner).unwrap(), "Authorised use only\n");
+    let of_done = bench.journal();
+
+    // The file cannot be read: the unit fails.
+    let folder_instead = format!("banner={}", bench.text("tell-people"));
+    let fails = [
+        "run",
+        &folder,
+        "-i",
+        &inventory,
+        "--unattended",
+        "--answers",
+        &answers,
+        "-e",
+        &secret,
+        "-e",
+        &folder_instead,
+    ];
+    shown.push(here(&fails).with(1));
+    let failed = told();
+    assert!(
+        failed[0].starts_with("tell-people on here: \"Put the new banner in place\" failed on web-1: "),
+        "{failed:#?}"
+    );
+    assert_eq!(failed[1..], ["tell-people on here: the run is failed"]);
+
+    let run = bench.keybook.latest();
+    shown.push(here(&["rollback", &run, "--unattended", "--answers", &answers, "-e", &secret]).with(5));
+    assert_eq!(told(), ["tell-people on here: the run is rolled-back"]);
+
+    // Nobody listens any more: that is noted, and the run goes on.
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    bench.write("webhook", format!("http://127.0.0.1:{closed}/hooks/T0KEN\n"));
+    fs::write(&banner, "Property of Old Company Ltd.\n").unwrap();
+    let alone =
+        ["run", &folder, "-i", &inventory, "--unattended", "--answers", &answers, "-e", &secret, "-e", &path];
+    shown.push(here(&alone).with(0));
+    let notes: Vec<String> = bench
+        .keybook
+        .records()
+        .into_iter()
+        .filter_map(|record| match record.event {
+            Event::RunNote { text } => Some(text),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(notes, ["could not post to a secret URL: connection refused (3 tries)"]);
+
+    for text in shown
+        .iter()
+        .flat_map(|ended| [&ended.stdout, &ended.stderr])
+        .cloned()
+        .chain([of_done, bench.journal()].iter().map(|journal| fs::read_to_string(journal).unwrap()))
+    {
+        assert!(!text.contains("T0KEN"), "{text}");
+    }
+}
+
+#[test]
+fn book_example_tells_nobody_from_a_sandbox() {
+    let bench = Bench::new();
+    copy(&root().join("book/examples/tell-people"), &bench.path("tell-people"));
+    let (folder, answers) = (bench.text("tell-people"), bench.text("tell-people/scenarios/answers.yaml"));
+    let (port, said) = chat_room();
+    let webhook = bench.write("webhook", format!("http://127.0.0.1:{port}/hooks/T0KEN\n"));
+    let run = ["run", &folder, "--sandbox", "--unattended", "--answers", &answers];
+    bench.keybook.call(run).with(0);
+    assert!(!bench.keybook.records().iter().any(|record| matches!(record.event, Event::RunNote { .. })));
+    let secret = format!("webhook=@{webhook}");
+    bench.keybook.call([&run[..], &["-e", &secret]].concat()).with(0);
+    let noted = "could not tell anybody: a sandbox sends nothing; a real run would: post";
+    assert!(bench.keybook.records().iter().any(|record| {
+        matches!(&record.event, Event::RunNote { text } if text.starts_with(noted) && text.contains("a secret URL"))
+    }));
+    assert!(said.lock().unwrap().is_empty());
 }

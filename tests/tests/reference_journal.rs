@@ -10,7 +10,8 @@ use std::{
 use syn::{Attribute, Expr, Field, Fields, GenericArgument, Item, Lit, Meta, PathArguments, Type};
 
 /// Files that define what the journal holds.
-const SOURCES: [&str; 6] = ["event.rs", "action.rs", "host.rs", "span.rs", "target.rs", "trust.rs"];
+const SOURCES: [&str; 7] =
+    ["event.rs", "run_info.rs", "action.rs", "host.rs", "span.rs", "target.rs", "trust.rs"];
 
 /// Types that are written as text.
 const TEXTS: [&str; 4] = ["RunId", "UnitId", "String", "ReceiptId"];
@@ -36,7 +37,12 @@ fn doc(attributes: &[Attribute]) -> String {
         },
         _ => None,
     };
-    attributes.iter().filter_map(line).collect::<Vec<_>>().join(" ").replace("[`TrustVerdict::Unknown`]", "`unknown`")
+    attributes
+        .iter()
+        .filter_map(line)
+        .collect::<Vec<_>>()
+        .join(" ")
+        .replace("[`TrustVerdict::Unknown`]", "`unknown`")
 }
 
 /// The text after `key =` in a serde attribute.
@@ -70,7 +76,10 @@ impl Page {
         let inner: Vec<Type> = match &last.arguments {
             PathArguments::AngleBracketed(arguments) => {
                 let each = arguments.args.iter();
-                each.filter_map(|one| if let GenericArgument::Type(of) = one { Some(of.clone()) } else { None }).collect()
+                each.filter_map(
+                    |one| if let GenericArgument::Type(of) = one { Some(of.clone()) } else { None },
+                )
+                .collect()
             }
             _ => Vec::new(),
         };
@@ -106,13 +115,19 @@ impl Page {
 
     /// A struct or enum that events mention.
     fn told(&mut self, name: &str) -> String {
-        let item = self.types.get(name).unwrap_or_else(|| panic!("`{name}` is in none of {SOURCES:?}")).clone();
+        let item =
+            self.types.get(name).unwrap_or_else(|| panic!("`{name}` is in none of {SOURCES:?}")).clone();
         match item {
             Item::Struct(of) => format!("{}\n{}", doc(&of.attrs), self.fields(of.fields.iter())),
             Item::Enum(of) => {
                 let rule = serde(&of.attrs, "rename_all");
-                let tag = serde(&of.attrs, "tag").map(|tag| format!("An object whose `{tag}` is one of these words. "));
-                let mut text = format!("{} {}\n\n| word | meaning |\n|---|---|\n", doc(&of.attrs), tag.unwrap_or_default());
+                let tag = serde(&of.attrs, "tag")
+                    .map(|tag| format!("An object whose `{tag}` is one of these words. "));
+                let mut text = format!(
+                    "{} {}\n\n| word | meaning |\n|---|---|\n",
+                    doc(&of.attrs),
+                    tag.unwrap_or_default()
+                );
                 for variant in &of.variants {
                     let word = cased(&variant.ident.to_string(), rule.as_deref());
                     writeln!(text, "| `{word}` | {} |", doc(&variant.attrs)).unwrap();
@@ -163,11 +178,15 @@ fn journal() {
             writeln!(text, "\n### {name}\n\n{told}").unwrap();
         }
     }
-    let text = text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n").replace("\n\n\n", "\n\n") + "\n";
+    let text =
+        text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n").replace("\n\n\n", "\n\n") + "\n";
     let path = root().join("book/src/reference/journal.md");
     if std::env::var_os("UPDATE_BOOK").is_some() {
         std::fs::write(&path, &text).unwrap();
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == text, "book/src/reference/journal.md is not what the code says: run with UPDATE_BOOK=1");
+    assert!(
+        written == text,
+        "book/src/reference/journal.md is not what the code says: run with UPDATE_BOOK=1"
+    );
 }

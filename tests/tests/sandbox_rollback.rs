@@ -4,7 +4,7 @@
 use keybook_api::Event;
 use keybook_tests::sandbox::{Bench, FIRST, MASTERS, assert_same};
 use serde_json::Value as Json;
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 /// Steps that give one master a pair that etcd's clients take and its servers cannot use, as a wrong profile of the
 /// signer would. Nothing shows it before etcd is started with it.
@@ -100,4 +100,35 @@ fn sandbox_rollback_of_the_first_of_three_masters_that_broke() {
 #[test]
 fn sandbox_rollback_of_the_second_of_three_masters_that_broke() {
     is_taken_back(3, 1);
+}
+
+/// The way back of `file.remove` are the originals that are kept of whatever it removes.
+#[test]
+fn rollback_brings_back_what_was_removed() {
+    let bench = Bench::new();
+    let steps = "  - { id: file, hosts: node, file.remove: { path: /srv/file } }
+  - { id: link, hosts: node, file.remove: { path: /srv/link } }
+  - { id: folder, hosts: node, file.remove: { path: /srv/empty } }
+  - { id: stop, hosts: node, gate: { ask: Go on? }, note.write: { text: on } }
+";
+    let runbook = bench.small_runbook(steps);
+    bench.small_scenario(
+        "files:
+  - { hosts: node, path: /srv/file, text: content, mode: \"0640\" }
+  - { hosts: node, path: /srv/link, link: /nowhere }
+  - { hosts: node, path: /srv/empty, directory: true, mode: \"0750\" }
+",
+    );
+    bench.keybook.call(["run", &runbook, "--sandbox", "--unattended"]).with(3);
+    let at = |name: &str| bench.on_host("n1", name);
+    for name in ["/srv/file", "/srv/link", "/srv/empty"] {
+        assert!(fs::symlink_metadata(at(name)).is_err(), "{name} is removed");
+    }
+    let yes = bench.write("yes.yaml", "keybook: 1\nanswers: { rollback: run }\n");
+    bench.on_run("rollback", &["--unattended", "--answers", &yes]).with(5);
+    assert_eq!(fs::read_to_string(at("/srv/file")).unwrap(), "content");
+    assert_eq!(fs::read_link(at("/srv/link")).unwrap(), Path::new("/nowhere"));
+    let mode = |name: &str| fs::metadata(at(name)).unwrap().permissions().mode() & 0o7777;
+    assert_eq!((mode("/srv/file"), mode("/srv/empty")), (0o640, 0o750));
+    assert_eq!(fs::read_dir(at("/srv/empty")).unwrap().count(), 0);
 }

@@ -62,6 +62,8 @@ fn schema_refuses_each_wrong_file() {
         "steps: [{ id: a, note.write: { text: x }, wait.for: { duration: 1s } }]\n",
         "steps: [{ id: a, atomic: \"yes\", note.write: { text: x } }]\n",
         "steps: [{ id: a, gate: {}, note.write: { text: x } }]\n",
+        "steps: [{ id: a, script: [x] }]\n",
+        "steps: [{ id: a, script: note(1), note.write: { text: x } }]\n",
         "steps: [{ id: a, note.write: { text: x } }]\nstpes: []\n",
         "steps: [{ id: a, facts: { f: { file.read: { path: /a }, file.stat: { path: /a } } }, note.write: { text: x } }]\n",
         "lang: English\nsteps: [{ id: a, note.write: { text: x } }]\n",

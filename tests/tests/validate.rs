@@ -73,3 +73,61 @@ fn validate_takes_single_files_of_every_kind() {
     let nothing = bench.text("nothing");
     bench.keybook.call(["validate", &nothing]).with(2).says("there is no such file or folder");
 }
+
+#[test]
+fn validate_shows_what_has_no_way_back_and_gates_that_ask_nothing() {
+    let bench = Bench::new();
+    let steps = "  - id: wipe
+    hosts: node
+    sh.run: { script: rm -r /srv/old }
+  - id: gone
+    hosts: node
+    irreversible: it is thrown away
+    sh.run: { script: rm -r /srv/new }
+  - { id: ask, hosts: node, gate: { ask: '' }, sh.read: { script: id } }
+";
+    let folder = bench.small_runbook(steps);
+    let shown = |folder: &str| {
+        bench.keybook.call(["validate", folder]).with(2).stderr.replace(&format!("{folder}/"), "")
+    };
+    let first = "error[irreversible-without-gate]: a step that cannot be taken back needs a
+                                  `gate`
+  --> runbook.yaml:13:5
+   |
+13 |     irreversible: it is thrown away
+   |     ^^^^^^^^^^^^
+   |
+   = help: add `gate: { ask: … }` to this step, so that a person says yes
+           to it
+
+error[gate-without-question]: the gate asks nothing
+  --> runbook.yaml:15:42
+   |
+15 |   - { id: ask, hosts: node, gate: { ask: '' }, sh.read: { script: id } }
+   |                                          ^^^
+   |
+   = help: write what a person decides here, as a question
+
+2 errors
+";
+    assert_eq!(shown(&folder), first);
+    // What needs the whole runbook is looked for when each step could be read.
+    bench.small_runbook(
+        &steps.replace("ask: ''", "ask: Go on?").replace("    irreversible: it is thrown away\n", ""),
+    );
+    let whole = "error[no-way-back]: `sh.run` cannot be taken back by itself, and nothing says
+                    how it is
+  --> runbook.yaml:10:5
+   |
+10 |     sh.run: { script: rm -r /srv/old }
+   |     ^^^^^^ a rollback would leave what this did
+   |
+   = help: add `undo: { … }`, or `backup: […]` for the files that it
+           changes, or `irreversible: why` and a gate; or `changes: false`
+           when there is nothing to take back
+
+";
+    let said = shown(&folder);
+    assert!(said.starts_with(whole), "{said}");
+    assert_eq!(said.matches("error[no-way-back]").count(), 2, "{said}");
+}

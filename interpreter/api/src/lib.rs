@@ -10,6 +10,7 @@ pub mod fault;
 pub mod host;
 pub mod ids;
 pub mod redact;
+pub mod run_info;
 pub mod secret;
 pub mod span;
 pub mod target;

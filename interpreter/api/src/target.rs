@@ -188,6 +188,15 @@ pub struct Stat {
     pub link: Option<String>,
 }
 
+/// What is at the end of a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The path with symbolic links of the last part followed.
+    pub path: String,
+    /// The regular file there and its bytes; `None` when there is nothing.
+    pub file: Option<(Stat, Secret)>,
+}
+
 /// One entry of a tree, with everything a restore must bring back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TreeEntry {
@@ -245,6 +254,30 @@ df -Pm "$d" | awk 'NR == 2 { print $4 }'
 for tool in "$@"; do command -v "$tool" || echo; done
 "#;
 
+/// How many symbolic links are followed in a row; as Linux does (path_resolution(7)).
+pub const MAX_LINKS: usize = 40;
+
+/// Follows symbolic links of the path's last part. The second value is what is there, never a link.
+///
+/// # Errors
+/// Those of [`Target::stat`], and more links in a row than [`MAX_LINKS`].
+pub async fn follow<T: Target + ?Sized>(target: &T, path: &str) -> Result<(String, Option<Stat>), Fault> {
+    let mut real = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        let stat = target.stat(&real).await?;
+        match stat.as_ref().and_then(|stat| stat.link.clone()) {
+            Some(link) if link.starts_with('/') => real = link,
+            // Joined without tidying `..` away: the directory may itself be reached through a link.
+            Some(link) => {
+                let dir = real.rsplit_once('/').map_or("", |(dir, _)| dir);
+                real = format!("{}/{link}", dir.trim_end_matches('/'));
+            }
+            None => return Ok((real, stat)),
+        }
+    }
+    Err(Fault::failed(format!("read {path}"), "too many symbolic links in a row").on(target.name()))
+}
+
 /// A connected host. All paths are absolute. Every fault names the host.
 ///
 /// File writes are atomic: a temporary file whose name begins with a dot, in the same directory, synced, then
@@ -278,6 +311,20 @@ pub trait Target: Send + Sync {
 
     /// Reads a whole file, links followed; a file of more than `limit` bytes is a fault.
     async fn read(&self, path: &str, limit: u64) -> Result<Secret, Fault>;
+
+    /// The regular file at a path, links followed, with its bytes. Anything else that is there is a fault, as is a
+    /// file of more than `limit` bytes.
+    async fn look(&self, path: &str, limit: u64) -> Result<Found, Fault> {
+        let (real, stat) = follow(self, path).await?;
+        let Some(stat) = stat else {
+            return Ok(Found { path: real, file: None });
+        };
+        if stat.kind != FileKind::File {
+            return Err(Fault::failed(format!("read {path}"), "it is not a regular file").on(self.name()));
+        }
+        let content = self.read(path, limit).await?;
+        Ok(Found { path: real, file: Some((stat, content)) })
+    }
 
     /// Replaces or creates a file atomically.
     async fn write(&self, path: &str, write: Write) -> Result<(), Fault>;

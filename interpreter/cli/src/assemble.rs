@@ -42,9 +42,13 @@ pub fn load(folder: &Path, shown: &str) -> Result<Loaded, CliError> {
 /// Reads a YAML file.
 pub fn read_yaml(file: &Path) -> Result<(Node, HashMap<String, String>), CliError> {
     let shown = file.display().to_string();
-    let text = fs::read_to_string(file)
+    let bytes = fs::read(file)
         .map_err(|error| Fault::usage(format!("read {shown}"), error).now("nothing was started"))?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
     let sources = HashMap::from([(shown.clone(), text.clone())]);
+    if let Err(problem) = keybook_source::decode(&shown, &bytes) {
+        return Err(CliError::Invalid { problems: vec![*problem], sources });
+    }
     match keybook_source::parse(&shown, &text) {
         Ok(root) => Ok((root, sources)),
         Err(problems) => Err(CliError::Invalid { problems, sources }),

@@ -120,7 +120,8 @@ impl Findings {
             }
             Err(CliError::Fault(fault)) => {
                 let at = Span::new(file.display().to_string(), 1, 1, 1);
-                self.add(vec![Diagnostic::error("not-readable", fault.cause, at)], HashMap::new());
+                let message = format!("this cannot be read: {}", fault.cause);
+                self.add(vec![Diagnostic::error("not-readable", message, at)], HashMap::new());
                 return None;
             }
         };
@@ -220,12 +221,14 @@ impl Findings {
             };
             if let Err(why) = input.check(value.clone()) {
                 let message = format!("the input `{name}`: {why}");
+                let at = self.value_place(&scenario.file, "inputs", name);
                 self.push(Diagnostic::error("wrong-type", message, at));
                 continue;
             }
             let hosts = scenario.hosts.keys().map(String::as_str);
             if let Some((why, advice)) = input.unknown_host(value, hosts) {
                 let message = format!("the input `{name}`: {why}");
+                let at = self.value_place(&scenario.file, "inputs", name);
                 let mut problem = Diagnostic::error("unknown-host", message, at);
                 problem.help = advice;
                 self.push(problem);
@@ -241,10 +244,21 @@ impl Findings {
         }
     }
 
-    /// Where a name stands under a key, in the file or, for a scenario, in one that it extends; else the key, else the
-    /// file's first line.
+    /// Where a name stands under a key, in the file or, for a scenario, in one beside it that it extends; else the key,
+    /// else the file's first line.
     fn place(&self, file: &str, key: &str, name: &str) -> Span {
-        let mut files: Vec<&String> = self.sources.keys().collect();
+        self.entry(file, key, name).map_or_else(|beside| beside, |(named, _)| named)
+    }
+
+    /// As [`Findings::place`], of the value.
+    fn value_place(&self, file: &str, key: &str, name: &str) -> Span {
+        self.entry(file, key, name).map_or_else(|beside| beside, |(_, value)| value)
+    }
+
+    fn entry(&self, file: &str, key: &str, name: &str) -> Result<(Span, Span), Span> {
+        let folder = Path::new(file).parent();
+        let mut files: Vec<&String> =
+            self.sources.keys().filter(|other| Path::new(other).parent() == folder).collect();
         files.sort_by_key(|other| (other.as_str() != file, *other));
         let roots =
             files.into_iter().filter_map(|file| keybook_source::parse(file, self.sources.get(file)?).ok());
@@ -253,12 +267,12 @@ impl Findings {
             let under = root.entries().unwrap_or_default().iter().find(|(found, _)| found.name == key);
             let Some((found, node)) = under else { continue };
             let entries = node.entries().unwrap_or_default();
-            if let Some((named, _)) = entries.iter().find(|(named, _)| named.name == name) {
-                return named.span.clone();
+            if let Some((named, value)) = entries.iter().find(|(named, _)| named.name == name) {
+                return Ok((named.span.clone(), value.span.clone()));
             }
             beside = beside.or_else(|| (&*found.span.file == file).then(|| found.span.clone()));
         }
-        beside.unwrap_or_else(|| Span::new(file, 1, 1, 1))
+        Err(beside.unwrap_or_else(|| Span::new(file, 1, 1, 1)))
     }
 
     fn decoded<T>(

@@ -180,6 +180,27 @@ fn outcome_entry(event: &Event) -> Entry {
         Event::UnitUndoIntent { how, .. } => (VERBOSE, Tone::Plain, format!("is being taken back ({how})")),
         Event::UnitUndone { how } => (NORMAL, Tone::Good, format!("{} ({how})", UnitStatus::Undone.words())),
         Event::UnitUndoFailed { .. } => (QUIET, Tone::Bad, "could not be taken back".to_owned()),
+        other => return call_entry(other),
+    };
+    Some((level, tone, text))
+}
+
+/// What a script calls. A call that failed need not fail its script.
+fn call_entry(event: &Event) -> Entry {
+    let on = |host: &Option<String>| host.as_ref().map(|host| format!(" on {host}")).unwrap_or_default();
+    let (level, tone, text) = match event {
+        Event::CallIntent { action, .. } => (VERBOSE, Tone::Plain, format!("calls {action}")),
+        Event::CallDone { action, host, changed, .. } => {
+            let changed = if *changed { "changed" } else { "no change" };
+            (VERBOSE, Tone::Dim, format!("call of {action}{} done, {changed}", on(host)))
+        }
+        Event::CallFailed { action, host, fault, .. } => {
+            (VERBOSE, Tone::Warn, format!("call of {action}{} failed: {}", on(host), fault.cause))
+        }
+        Event::CallReconciled { verdict, reason, by, .. } => {
+            let text = format!("a call was interrupted, found {verdict} (decided by {by}): {reason}");
+            (NORMAL, Tone::Plain, text)
+        }
         _ => return None,
     };
     Some((level, tone, text))

@@ -11,7 +11,7 @@ pub struct NameUse {
     /// The variable, such as `facts`.
     pub name: String,
     /// The keys that are read from it by dots, as far as they are written out: `["leaf", "not_after"]` for
-    /// `facts.leaf.not_after`. Inside a closure only the variable is known.
+    /// `facts.leaf.not_after`.
     pub path: Vec<String>,
     /// Where each of these keys stands.
     pub path_spans: Vec<Span>,
@@ -33,26 +33,44 @@ pub fn is_variable_name(name: &str) -> bool {
 }
 
 pub(crate) fn collect(ast: &AST, text: &SourceText) -> Vec<NameUse> {
-    let mut found: BTreeMap<(Option<usize>, Option<usize>), NameUse> = BTreeMap::new();
+    let mut found = Found::new();
     for statement in ast.statements() {
         statement.walk(&mut Vec::new(), &mut |path| {
-            let (variable, keys) = match path.last() {
-                Some(ASTNode::Expr(node @ Node::Variable(..))) => (*node, Vec::new()),
-                Some(ASTNode::Expr(Node::Dot(pair, ..))) => (&pair.lhs, keys(&pair.rhs)),
-                _ => return true,
-            };
-            if let Node::Variable(info, _, at) = variable {
-                let name = info.1.to_string();
-                let (path, places): (Vec<String>, Vec<_>) = keys.into_iter().unzip();
-                let path_spans = places.into_iter().map(|at| span_of(text, at)).collect();
-                let used = NameUse { name, path, path_spans, span: span_of(text, *at) };
-                // The whole chain is visited before the variable in it.
-                found.entry((at.line(), at.position())).or_insert(used);
-            }
+            note(path.last(), text, &mut found);
             true
         });
     }
+    // What a closure takes from around it stands here already, at the same place and without its keys. Its parameters
+    // do not.
+    let mut inner = Found::new();
+    let mut closures = ast.clone_functions_only();
+    closures.retain_functions(|_, _, name, _| name.starts_with("anon$"));
+    closures.walk(&mut |path| {
+        note(path.last(), text, &mut inner);
+        true
+    });
+    let taken: BTreeSet<String> = found.values().map(|used| used.name.clone()).collect();
+    found.extend(inner.into_iter().filter(|(_, used)| taken.contains(&used.name)));
     found.into_values().collect()
+}
+
+/// Uses by line and column.
+type Found = BTreeMap<(Option<usize>, Option<usize>), NameUse>;
+
+fn note(node: Option<&ASTNode>, text: &SourceText, found: &mut Found) {
+    let (variable, keys) = match node {
+        Some(ASTNode::Expr(node @ Node::Variable(..))) => (*node, Vec::new()),
+        Some(ASTNode::Expr(Node::Dot(pair, ..))) => (&pair.lhs, keys(&pair.rhs)),
+        _ => return,
+    };
+    if let Node::Variable(info, _, at) = variable {
+        let name = info.1.to_string();
+        let (path, places): (Vec<String>, Vec<_>) = keys.into_iter().unzip();
+        let path_spans = places.into_iter().map(|at| span_of(text, at)).collect();
+        let used = NameUse { name, path, path_spans, span: span_of(text, *at) };
+        // The whole chain is visited before the variable in it.
+        found.entry((at.line(), at.position())).or_insert(used);
+    }
 }
 
 /// As [`collect`], without the variables of names that the script declares anywhere itself.

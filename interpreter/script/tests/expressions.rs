@@ -130,7 +130,7 @@ fn what_cannot_be_compiled_is_shown_at_its_place() {
             "unknown-function 1:1+8 there is no function `day_left` | did you mean `days_left`?",
         ),
         ("days_left()", "wrong-arguments 1:1+9 `days_left` takes 1 argument, 0 given | "),
-        ("facts.leaf.days_left(1)", "wrong-arguments 1:12+9 `days_left` takes 1 argument, 2 given | "),
+        ("facts.leaf.days_left(1)", "wrong-arguments 1:12+9 `days_left` takes 0 arguments, 1 given | "),
         ("[1].map(|x| foo(x))", "unknown-function 1:13+3 there is no function `foo` | "),
         ("number = 3", "script-syntax 1:8+1 "),
         ("let x = 1", "script-syntax 1:1+3 "),

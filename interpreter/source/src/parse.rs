@@ -155,8 +155,12 @@ fn check_tag(text: &Text, raw: &Raw, is: &str, problems: &mut Problems) {
     if tag != is {
         let shown = if tag.starts_with('!') { tag.clone() } else { format!("!!{tag}") };
         problems.push(
-            Diagnostic::error("yaml-tag", format!("the tag `{shown}` is not supported here"), tag_span(text, raw))
-                .help("remove it"),
+            Diagnostic::error(
+                "yaml-tag",
+                format!("the tag `{shown}` is not supported here"),
+                tag_span(text, raw),
+            )
+            .help("remove it"),
         );
     }
 }

@@ -55,6 +55,11 @@ impl<'a> Text<'a> {
         (number(line + 1), number(column + 1))
     }
 
+    /// Where a line, counted from 1, begins.
+    pub fn line_at(&self, line: usize) -> Option<usize> {
+        self.lines.get(line.checked_sub(1)?).copied()
+    }
+
     /// Where the line of a byte offset begins.
     pub fn line_start(&self, at: usize) -> usize {
         let line = self.lines.partition_point(|start| *start <= at).saturating_sub(1);
@@ -71,6 +76,11 @@ impl<'a> Text<'a> {
     /// Where the next line begins, or the end of the text.
     pub fn next_line(&self, at: usize) -> usize {
         self.from(at).find('\n').map_or(self.src.len(), |found| at + found + 1)
+    }
+
+    /// Where a token ends: the scanner counts the white space behind some of them.
+    pub fn token_end(&self, start: usize, end: usize) -> usize {
+        start + self.part(start, end).trim_end().len()
     }
 
     /// The span of a byte range, cut at the end of its first line.

@@ -91,10 +91,29 @@ fn indent<'t>(text: &'t Text, line: usize) -> &'t str {
     &line[..line.len() - line.trim_start_matches([' ', '\t']).len()]
 }
 
+/// The first `\` in a line, counted from 1, or one after it, that no YAML escape begins with.
+fn wrong_escape(text: &Text, line: usize) -> Option<keybook_api::Span> {
+    let start = text.line_at(line)?;
+    let mut letters = text.from(start).char_indices();
+    while let Some((at, letter)) = letters.next() {
+        if letter == '\\' {
+            let (_, escaped) = letters.next()?;
+            if !"0abt\tnvfre \"/\\N_LPxuU\r\n".contains(escaped) {
+                return Some(text.span(start + at, start + at + 1 + escaped.len_utf8()));
+            }
+        }
+    }
+    None
+}
+
 fn syntax_error(text: &Text, error: &saphyr_parser::ScanError) -> Diagnostic {
     let (line, column) = (error.marker().line(), error.marker().col());
     let span = text.scanner_span(line, column);
     let info = error.info();
+    let span = match info {
+        _ if info.contains("unknown escape") => wrong_escape(text, line).unwrap_or(span),
+        _ => span,
+    };
     // The scanner may notice a tab at the end of the line before.
     let tabbed = [line, line + 1].into_iter().find(|line| indent(text, *line).contains('\t'));
     if tabbed == Some(line) || info.contains("tab") {
@@ -199,7 +218,7 @@ impl<'t, 'a> Builder<'t, 'a> {
                 self.stack.push(Frame::Map { raw, entries: Vec::new(), flow, anchor, key: None });
                 Ok(())
             }
-            Event::SequenceEnd | Event::MappingEnd => self.end(end),
+            Event::SequenceEnd | Event::MappingEnd => self.end(self.text.token_end(start, end)),
             _ => Ok(()),
         }
     }
@@ -242,6 +261,7 @@ impl<'t, 'a> Builder<'t, 'a> {
             let message = format!("lists and maps nest deeper than {MAX_DEPTH}");
             return self.fail("too-deep", message, start, "flatten the document");
         }
+        let end = self.text.token_end(start, end);
         let bracket = end.saturating_sub(1).max(start);
         let flow = end > start && matches!(self.text.part(bracket, end), "{" | "[");
         let begin = if flow { bracket } else { end };

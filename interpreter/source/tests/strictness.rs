@@ -39,7 +39,7 @@ fn each_kind_of_wrong_document_has_its_message() {
             "a: 99999999999999999999\n",
             "number-too-large 1:4 the number does not fit into 64 bits | if it is text, put it in quotes: \"99999999999999999999\"",
         ),
-        ("a: !env X\n", "yaml-tag 1:9 the tag `!env` is not supported here | remove it"),
+        ("a: !env X\n", "yaml-tag 1:4 the tag `!env` is not supported here | remove it"),
         (
             "a: *nope\n",
             "yaml-syntax 1:4 this is not YAML: while parsing node, found unknown anchor | define the anchor (`&name`) before its alias (`*name`)",
@@ -129,15 +129,17 @@ fn maps_are_read_with_strict_keys() {
     assert!(reader.required("name", &mut problems).is_some());
     assert!(reader.optional("title").is_none());
     assert!(reader.required("steps", &mut problems).is_none());
+    assert!(reader.required("hosts", &mut problems).is_none());
     reader.finish(&mut problems);
     assert!(problems.errors());
     let found: Vec<String> = problems.into_vec().iter().map(line).collect();
     assert_eq!(
         found,
         [
-            "missing-key 1:1 the runbook needs `steps` | add `steps: …`",
+            "missing-key 1:1 the runbook needs `hosts` | add `hosts: …`",
+            // A required key that is misspelt is not missed as well.
             "unknown-key 2:1 the runbook has no key `step` | did you mean `steps`?",
-            "unknown-key 3:1 the runbook has no key `extra` | known keys: `name`, `title`, `steps`",
+            "unknown-key 3:1 the runbook has no key `extra` | known keys: `name`, `title`, `steps`, `hosts`",
         ]
     );
     let mut reader = MapReader::new(&node, "a step", &mut Problems::default()).unwrap();

@@ -286,5 +286,8 @@ async fn a_host_whose_sh_is_bash_behaves_alike() {
     assert_eq!(fault.now_true.as_deref(), Some("the command was ended (status 143)"));
     let path = sshd.text("odd\nname");
     host.write(&path, keybook_api::Write::keep(Secret::new("x"))).await.unwrap();
-    assert_eq!(host.tree(&[path]).await.unwrap().len(), 1);
+    assert_eq!(host.tree(std::slice::from_ref(&path)).await.unwrap().len(), 1);
+    std::os::unix::fs::symlink("odd\nname", sshd.path("link")).unwrap();
+    let found = host.look(&sshd.text("link"), 10).await.unwrap();
+    assert_eq!((found.path, found.file.unwrap().1), (path, Secret::new("x")));
 }

@@ -151,6 +151,8 @@ async fn files_are_read_through_sudo_with_and_without_its_terminal() {
         );
         let stat = host.stat(&sshd.text("etc/file")).await.unwrap().unwrap();
         assert_eq!((stat.kind, stat.size), (FileKind::File, 300_000), "{option}");
+        let found = host.look(&sshd.text("etc/file"), 1 << 20).await.unwrap().file.unwrap();
+        assert!(found.0 == stat && found.1.expose().len() == 300_000, "{option}");
         assert_eq!(host.stat(&sshd.text("etc/none")).await.unwrap(), None, "{option}");
         assert_eq!(host.list(&sshd.text("etc")).await.unwrap(), ["file"], "{option}");
         let fault = host.read(&sshd.text("etc"), 9).await.unwrap_err();

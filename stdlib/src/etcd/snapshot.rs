@@ -5,7 +5,10 @@ use crate::support::{
     tell::{self, command_line, failed},
 };
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Command, Ctx, Effect, Exit, Fault, FaultKind, FileKind, Plan, Reconcile, Value, WayBack, value::map};
+use keybook_api::{
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Command, Ctx, Effect, Exit, Fault, FaultKind,
+    FileKind, Plan, Reconcile, Value, WayBack, value::map,
+};
 use serde_json::Value as Json;
 use std::time::Duration;
 
@@ -86,7 +89,8 @@ async fn plan(ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
     let save = format!("ETCDCTL_API=3 {}", command_line(job.save_words()));
     let status = format!("ETCDCTL_API=3 {}", command_line(status_words(&job.client.etcdctl, &job.part)));
     let lines = [save, status, format!("rename {} to {} (mode 0600)", job.part, job.out)];
-    let touches = vec![job.out.clone(), job.part.clone()];
+    // etcdctl itself writes to a third name before.
+    let touches = vec![job.out.clone(), job.part.clone(), format!("{}.part", job.part)];
     Ok(Plan { touches, basis: "none".to_owned(), ..Plan::will(lines) })
 }
 

@@ -3,7 +3,10 @@ use crate::support::{
     owner, tell,
 };
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FileKind, Plan, Secret, Stat, WayBack, value::map};
+use keybook_api::{
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FileKind, Plan, Secret, Stat,
+    WayBack, value::map,
+};
 
 /// Demands that a path is as said.
 pub struct Assert;

@@ -3,7 +3,10 @@ use crate::support::{
     tell::{self, failed},
 };
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Change, Command, Ctx, Diff, Effect, Fault, FileKind, Plan, Reconcile, Value, WayBack, value::map};
+use keybook_api::{
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Change, Command, Ctx, Diff, Effect, Fault, FileKind,
+    Plan, Reconcile, Value, WayBack, value::map,
+};
 
 /// Makes or replaces a symbolic link.
 pub struct Link;

@@ -1,6 +1,9 @@
 use crate::support::{files, tell};
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FileKind, Plan, Reconcile, Value, WayBack, value::map};
+use keybook_api::{
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FileKind, Plan, Reconcile,
+    Value, WayBack, value::map,
+};
 
 /// Makes a directory.
 pub struct MakeDir;

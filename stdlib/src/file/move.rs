@@ -1,6 +1,9 @@
 use crate::support::tell;
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Change, Ctx, Effect, Fault, Plan, Reconcile, Stat, Value, WayBack, value::map};
+use keybook_api::{
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Change, Ctx, Effect, Fault, Plan, Reconcile, Stat,
+    Value, WayBack, value::map,
+};
 
 /// Renames a file or directory.
 pub struct Move;

@@ -3,7 +3,10 @@ use crate::support::{
     shown, tell,
 };
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Diff, Effect, Fault, FileKind, Plan, Reconcile, Value, WayBack, value::map};
+use keybook_api::{
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Diff, Effect, Fault, FileKind, Plan, Reconcile,
+    Value, WayBack, value::map,
+};
 
 /// Removes a file.
 pub struct Remove;
@@ -11,8 +14,8 @@ pub struct Remove;
 const SPEC: ActionSpec = ActionSpec {
     name: "file.remove",
     summary: "Removes a file, a symbolic link or an empty directory.",
-    doc: "A path that names nothing is fine. Of a symbolic link the link itself is removed. To get the file back on rollback, name it \
-in the step's `backup`.\n\nErrors: a directory that is not empty, a device or socket.",
+    doc: "A path that names nothing is fine. Of a symbolic link the link itself is removed. A rollback puts it back as \
+it was, by the original that is kept before.\n\nErrors: a directory that is not empty, a device or socket.",
     effect: Effect::Changes,
     args: &[ArgSpec::required("path", ArgKind::Path, "What to remove.")],
     returns: "`path`, `removed` (false when there was nothing).",

@@ -4,7 +4,10 @@ use crate::support::{
     owner, tell,
 };
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Map, Plan, Reconcile, Secret, Value, WayBack};
+use keybook_api::{
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Map, Plan, Reconcile, Secret,
+    Value, WayBack,
+};
 
 /// Writes a file from a template.
 pub struct Template;

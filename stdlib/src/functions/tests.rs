@@ -49,7 +49,8 @@ fn every_example_is_true() {
 fn the_files_in_rhai_compile_and_are_all_listed() {
     ScriptHost::with_library(Limits::default(), &functions(), &LIBRARY).unwrap();
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("rhai");
-    let files = std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.file_name().into_string().unwrap());
+    let files =
+        std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.file_name().into_string().unwrap());
     let files: std::collections::BTreeSet<String> = files.map(|name| format!("keybook/{name}")).collect();
     let listed = LIBRARY.map(|file| file.name.to_owned()).into();
     assert_eq!(files, listed);
@@ -94,7 +95,10 @@ fn wrong_arguments_are_told() {
         ("unique(1)", "expected a list, got int"),
         ("basename(1)", "expected a path, got int"),
         ("version_numbers(\"latest\")", "`version_numbers`: `latest` is no version"),
-        ("version_between(1, \"1\", \"2\")", "`version_between`: `version_at_least`: expected a version, got int"),
+        (
+            "version_between(1, \"1\", \"2\")",
+            "`version_between`: `version_at_least`: expected a version, got int",
+        ),
         ("ends_first([])", "`ends_first`: the list of certificates is empty"),
         ("dns_names(1)", "`dns_names`: expected a certificate or a list of alternative names"),
         ("day_stamp(\"yesterday\")", "is not a date"),

@@ -1,5 +1,8 @@
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, HostSpec, Plan, Reconcile, Value, WayBack, value::map};
+use keybook_api::{
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, HostSpec, Plan, Reconcile,
+    Value, WayBack, value::map,
+};
 use std::sync::Arc;
 
 /// Adds a host to the run.

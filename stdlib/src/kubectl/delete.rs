@@ -3,7 +3,10 @@ use super::{
 };
 use crate::support::tell::{self, failed, missing};
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Value, WayBack, duration, value::map};
+use keybook_api::{
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Value, WayBack,
+    duration, value::map,
+};
 use serde_json::Value as Json;
 use std::time::Duration;
 

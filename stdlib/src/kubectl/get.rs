@@ -1,7 +1,10 @@
 use super::{CONTEXT, KUBECONFIG, KUBECTL, Kubectl, NAMESPACE, items, required, word};
 use crate::support::tell;
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Secret, Value, WayBack, value::map};
+use keybook_api::{
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Secret, Value, WayBack,
+    value::map,
+};
 use serde_json::Value as Json;
 
 /// Reads objects.

@@ -5,7 +5,9 @@ use super::{
 };
 use crate::support::tell::{self, failed, missing};
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, Args, Ctx, Effect, Fault, Plan, Reconcile, Value, WayBack, value::map};
+use keybook_api::{
+    Action, ActionSpec, Applied, Args, Ctx, Effect, Fault, Plan, Reconcile, Value, WayBack, value::map,
+};
 
 /// Restarts a workload's pods.
 pub struct RolloutRestart;

@@ -8,7 +8,10 @@ use crate::support::{
     waiting,
 };
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FaultKind, Plan, WayBack, value::map};
+use keybook_api::{
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FaultKind, Plan, WayBack,
+    value::map,
+};
 use std::time::Duration;
 
 /// Waits for a rollout.

@@ -64,8 +64,12 @@ fn url(given: &Secret) -> Result<Uri, String> {
     if !matches!(url.scheme_str(), Some("http" | "https")) || url.host().is_none_or(str::is_empty) {
         return Err(wrong.to_owned());
     }
-    if url.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+    let authority = url.authority().map_or("", |authority| authority.as_str());
+    if authority.contains('@') {
         return Err("the URL has a user name in it; send it in the header `Authorization`".to_owned());
+    }
+    if url.host() != Some(authority) && url.port_u16().is_none() {
+        return Err(wrong.to_owned());
     }
     Ok(url)
 }
@@ -89,7 +93,8 @@ fn headers(given: Option<&Map>) -> Result<Vec<(HeaderName, HeaderValue)>, String
         }
         let mut bytes = Zeroizing::new(Vec::new());
         pieces(value, &mut bytes).map_err(|why| wrong(&why))?;
-        let mut value = HeaderValue::from_bytes(&bytes).map_err(|_| wrong("has characters that may not be sent"))?;
+        let mut value =
+            HeaderValue::from_bytes(&bytes).map_err(|_| wrong("has characters that may not be sent"))?;
         value.set_sensitive(true);
         headers.retain(|(known, _)| *known != key);
         headers.push((key, value));
@@ -100,7 +105,9 @@ fn headers(given: Option<&Map>) -> Result<Vec<(HeaderName, HeaderValue)>, String
 fn pieces(value: &Value, out: &mut Vec<u8>) -> Result<(), String> {
     match value {
         Value::Secret(secret) => out.extend_from_slice(secret.expose()),
-        Value::Text(_) | Value::Int(_) | Value::Bool(_) => out.extend_from_slice(value.to_string().as_bytes()),
+        Value::Text(_) | Value::Int(_) | Value::Bool(_) => {
+            out.extend_from_slice(value.to_string().as_bytes())
+        }
         Value::List(list) => return list.iter().try_for_each(|item| pieces(item, out)),
         other => return Err(format!("must be text, a secret or a list of them, not {}", other.type_name())),
     }

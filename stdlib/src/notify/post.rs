@@ -113,7 +113,8 @@ fn roots(ca: Option<&Path>) -> Result<RootCerts, String> {
     let certificates: Vec<Vec<u8>> = match ca {
         Some(path) => {
             let file = std::fs::read(path).map_err(|error| format!("read {}: {error}", path.display()))?;
-            let all = Certificate::load_all_pem(&file).map_err(|error| format!("read {}: {error}", path.display()))?;
+            let all = Certificate::load_all_pem(&file)
+                .map_err(|error| format!("read {}: {error}", path.display()))?;
             all.iter().map(|certificate| certificate.der().to_vec()).collect()
         }
         None => {
@@ -160,17 +161,21 @@ fn text(from: impl Read) -> String {
     String::from_utf8_lossy(&bytes).chars().map(plain).collect::<String>().trim().to_owned()
 }
 
+const UNKNOWN_HOST: &str = "the host's name cannot be resolved";
+
 /// In words that hold nothing of the request.
 fn cause(error: &Error) -> (String, bool) {
     let (why, again) = match error {
         Error::Timeout(_) => ("no answer in time", false),
-        Error::HostNotFound => ("the host's name cannot be resolved", true),
+        Error::HostNotFound => (UNKNOWN_HOST, true),
         Error::ConnectionFailed => ("no connection", true),
         Error::Protocol(_) => ("the answer is no HTTP answer", false),
         Error::InvalidProxyUrl | Error::ConnectProxyFailed(_) => ("the proxy cannot be used", false),
         Error::Rustls(error) => (tls(error), false),
         Error::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
             Some(error) => (tls(error), false),
+            // The standard library has no kind of its own for this.
+            None if error.to_string().starts_with("failed to lookup address") => (UNKNOWN_HOST, true),
             None => return (error.kind().to_string(), true),
         },
         _ => ("it cannot be sent", false),
@@ -183,9 +188,9 @@ fn tls(error: &rustls::Error) -> &'static str {
         rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
             "the server's certificate is from no CA that is trusted here"
         }
-        rustls::Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
-            "the server's certificate has expired"
-        }
+        rustls::Error::InvalidCertificate(
+            CertificateError::Expired | CertificateError::ExpiredContext { .. },
+        ) => "the server's certificate has expired",
         rustls::Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         ) => "the server's certificate is for another name",

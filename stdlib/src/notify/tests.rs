@@ -28,7 +28,8 @@ impl Server {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let chain = vec![CertificateDer::from_pem_slice(bench.read("leaf.pem").as_bytes()).unwrap()];
         let key = PrivateKeyDer::from_pem_slice(bench.read("leaf-key.pem").as_bytes()).unwrap();
-        let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let config =
+            rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let config = Arc::new(config.unwrap().with_no_client_auth().with_single_cert(chain, key).unwrap());
         Self::serve(&[OK], move |stream| {
             let session = rustls::ServerConnection::new(config.clone()).unwrap();
@@ -74,7 +75,9 @@ fn read(stream: &mut dyn ReadWrite) -> Option<String> {
         request.extend_from_slice(&chunk[..count]);
         let text = String::from_utf8_lossy(&request).into_owned();
         let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ").map(str::to_owned));
+        let length = head
+            .lines()
+            .find_map(|line| line.to_lowercase().strip_prefix("content-length: ").map(str::to_owned));
         if body.len() >= length?.parse::<usize>().ok()? {
             return Some(text);
         }
@@ -109,11 +112,18 @@ async fn json_is_posted_with_headers_and_the_secrets_in_it() {
         ("Authorization", Value::List(vec!["Bearer ".into(), secret("s3cret")])),
         ("X-Count", Value::Int(2)),
     ]);
-    let body = map([("text", "héllo".into()), ("to", Value::List(vec![Value::Int(1), Value::Null])), ("key", secret("r0uting"))]);
+    let body = map([
+        ("text", "héllo".into()),
+        ("to", Value::List(vec![Value::Int(1), Value::Null])),
+        ("key", secret("r0uting")),
+    ]);
     let order = with(with(to(&server.url("hook?a=b")), "headers", headers), "body", body);
     let applied = sent(&bench, &order).await.unwrap();
     let of = |name: &str| applied.value.get(name).cloned().unwrap();
-    assert_eq!((of("told"), of("status"), of("tries"), applied.changed), (true.into(), Value::Int(200), Value::Int(1), false));
+    assert_eq!(
+        (of("told"), of("status"), of("tries"), applied.changed),
+        (true.into(), Value::Int(200), Value::Int(1), false)
+    );
     assert_eq!(of("answer"), "".into(), "it might repeat a secret");
     let seen = server.seen();
     assert_eq!(seen.len(), 1);
@@ -133,9 +143,15 @@ async fn without_a_body_the_run_and_the_unit_are_told() {
     assert_eq!(applied.value.get("answer"), Some(&"fine".into()));
     let seen = server.seen();
     let body: serde_json::Value = serde_json::from_str(seen[0].split_once("\r\n\r\n").unwrap().1).unwrap();
-    assert_eq!(body, serde_json::json!({ "text": "Keybook run test: step@h1", "run": "test", "unit": "step@h1" }));
+    assert_eq!(
+        body,
+        serde_json::json!({ "text": "Keybook run test: step@h1", "run": "test", "unit": "step@h1" })
+    );
     let plan = bench.describe(&Webhook, &to(&server.url("x"))).await.unwrap();
-    assert_eq!(plan.lines, [format!("post 66 bytes of JSON to http://127.0.0.1:{}/… from this machine", server.port)]);
+    assert_eq!(
+        plan.lines,
+        [format!("post 66 bytes of JSON to http://127.0.0.1:{}/… from this machine", server.port)]
+    );
 }
 
 #[tokio::test]
@@ -148,7 +164,10 @@ async fn a_server_that_is_busy_is_asked_again_and_one_that_refuses_is_not() {
     assert_eq!((fault.cause.as_str(), always.seen().len()), ("it was refused (HTTP 503) (3 tries)", 3));
     let refusing = Server::start(&["HTTP/1.1 400 No\r\nContent-Length: 8\r\n\r\nno\nteam\u{7}"]);
     let fault = sent(&bench, &to(&refusing.url("x"))).await.unwrap_err();
-    assert_eq!((fault.cause.as_str(), refusing.seen().len()), ("it was refused (HTTP 400): no team (one try)", 1));
+    assert_eq!(
+        (fault.cause.as_str(), refusing.seen().len()),
+        ("it was refused (HTTP 400): no team (one try)", 1)
+    );
     assert_eq!(fault.now_true.as_deref(), Some("nobody was told"));
 }
 
@@ -156,7 +175,8 @@ async fn a_server_that_is_busy_is_asked_again_and_one_that_refuses_is_not() {
 async fn a_redirect_is_not_followed() {
     let (bench, other) = (Bench::new(), Server::start(&[OK]));
     for code in ["301 Moved", "307 Elsewhere"] {
-        let answer = format!("HTTP/1.1 {code}\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n", other.url("stolen"));
+        let answer =
+            format!("HTTP/1.1 {code}\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n", other.url("stolen"));
         let server = Server::start(&[&answer]);
         let order = with(to(&server.url("x")), "headers", map([("Authorization", secret("s3cret"))]));
         let fault = sent(&bench, &order).await.unwrap_err();
@@ -178,19 +198,30 @@ async fn nothing_of_a_secret_url_is_told() {
         (server.url(TOKEN), "it was refused (HTTP 403) (one try)"),
         (format!("ftp://127.0.0.1/{TOKEN}"), "the URL must be like https://host/path"),
         (format!("https://me:{TOKEN}@127.0.0.1/"), "the URL must be like https://host/path"),
-        (format!("https://{TOKEN}:x@"), "the URL must be like https://host/path"),
-        (format!("https://me:pass@127.0.0.1/{TOKEN}"), "the URL has a user name in it; send it in the header `Authorization`"),
+        (
+            format!("https://me:pass@127.0.0.1/{TOKEN}"),
+            "the URL has a user name in it; send it in the header `Authorization`",
+        ),
         (format!("https://a\n{TOKEN}"), "the URL must be like https://host/path"),
     ] {
-        let order = with(with(args([("url", secret(&url))]), "timeout", "2s"), "body", map([("a", "b".into())]));
+        let order =
+            with(with(args([("url", secret(&url))]), "timeout", "2s"), "body", map([("a", "b".into())]));
         let plan = bench.describe(&Webhook, &order).await.unwrap();
         let fault = bench.apply(&Webhook, &order).await.unwrap_err();
         assert_eq!(fault.cause, cause);
         let told = format!("{plan:?} {fault} {fault:?}");
         assert!(!told.contains("T0KEN") && !told.contains("127.0.0.1"), "{told}");
     }
+    let nowhere = with(args([("url", secret("http://t0ken.invalid/x"))]), "timeout", "5s");
+    let fault = sent(&bench, &nowhere).await.unwrap_err();
+    let causes = ["the host's name cannot be resolved", "no answer in time"];
+    assert!(
+        causes.iter().any(|cause| fault.cause.starts_with(cause)) && !fault.to_string().contains("t0ken"),
+        "{fault}"
+    );
     let plain = to(&format!("http://127.0.0.1:{closed}/{TOKEN}"));
-    let told = format!("{:?} {}", bench.describe(&Webhook, &plain).await, sent(&bench, &plain).await.unwrap_err());
+    let told =
+        format!("{:?} {}", bench.describe(&Webhook, &plain).await, sent(&bench, &plain).await.unwrap_err());
     assert!(!told.contains("T0KEN"), "a path is as good as a password: {told}");
 }
 
@@ -214,7 +245,10 @@ async fn the_server_must_prove_who_it_is() {
     let at = |server: &Server| to(&format!("https://127.0.0.1:{}/x", server.port));
     for (order, cause) in [
         (url("127.0.0.1"), "the server's certificate is from no CA that is trusted here"),
-        (with(url("127.0.0.1"), "ca", bench.path("stranger.pem")), "the server's certificate is from no CA that is trusted here"),
+        (
+            with(url("127.0.0.1"), "ca", bench.path("stranger.pem")),
+            "the server's certificate is from no CA that is trusted here",
+        ),
         (with(at(&elsewhere), "ca", bench.path("ca.pem")), "the server's certificate is for another name"),
         (with(at(&late), "ca", bench.path("ca.pem")), "the server's certificate has expired"),
         (with(url("127.0.0.1"), "ca", bench.path("none.pem")), "read "),

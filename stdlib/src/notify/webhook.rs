@@ -70,7 +70,8 @@ impl Action for Webhook {
         let sent = post::post(&order, &ctx.cancel).await?;
         match sent.why {
             Some(why) => {
-                let tries = if sent.tries == 1 { "one try".to_owned() } else { format!("{} tries", sent.tries) };
+                let tries =
+                    if sent.tries == 1 { "one try".to_owned() } else { format!("{} tries", sent.tries) };
                 Err(Fault::failed(attempted(&order.shown), format!("{why} ({tries})")).now("nobody was told"))
             }
             None => Ok(Applied::unchanged(map([

@@ -1,7 +1,9 @@
 use super::{NAME, RETURNS, SYSTEMCTL, State, TIMEOUT, Unit, WAIT};
 use crate::support::tell;
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, Args, Change, Ctx, Effect, Fault, Plan, Reconcile, Value, WayBack};
+use keybook_api::{
+    Action, ActionSpec, Applied, Args, Change, Ctx, Effect, Fault, Plan, Reconcile, Value, WayBack,
+};
 
 /// Stops a service.
 pub struct Stop;

@@ -1,6 +1,9 @@
 use super::Script;
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Change, Ctx, Effect, Fault, Plan, Receipt, Reconcile, Value, WayBack, value::map};
+use keybook_api::{
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Change, Ctx, Effect, Fault, Plan, Receipt,
+    Reconcile, Value, WayBack, value::map,
+};
 
 /// Runs a shell script that changes something.
 pub struct Run;

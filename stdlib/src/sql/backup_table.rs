@@ -3,7 +3,10 @@ use super::{
 };
 use crate::support::tell::{self, failed};
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Value, WayBack, value::map};
+use keybook_api::{
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Value, WayBack,
+    value::map,
+};
 
 /// Copies a table.
 pub struct BackupTable;

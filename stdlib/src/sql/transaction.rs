@@ -3,7 +3,10 @@ use super::{
 };
 use crate::{sh::last_receipt, support::tell::failed};
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FaultKind, Plan, Receipt, Reconcile, Value, WayBack, value::map};
+use keybook_api::{
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FaultKind, Plan, Receipt,
+    Reconcile, Value, WayBack, value::map,
+};
 
 /// Changes rows, all or none.
 pub struct Transaction;

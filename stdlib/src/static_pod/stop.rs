@@ -7,7 +7,10 @@ use super::{
 };
 use crate::support::{files, tell, waiting};
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Change, Ctx, Effect, Fault, FaultKind, Plan, Reconcile, Value, WayBack, duration, value::map};
+use keybook_api::{
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Change, Ctx, Effect, Fault, FaultKind, Plan,
+    Reconcile, Value, WayBack, duration, value::map,
+};
 
 /// Stops static pods.
 pub struct Stop;

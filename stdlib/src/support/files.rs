@@ -1,13 +1,12 @@
 //! Files as they are now.
 
-use keybook_api::{Ctx, Fault, FileKind, Map, Owner, Secret, Stat, Target, Value, value::map};
+use keybook_api::{Ctx, Fault, Map, Owner, Secret, Stat, Target, Value, value::map};
 use sha2::{Digest, Sha256};
+
+pub use keybook_api::target::follow;
 
 /// The largest file that an action reads into memory.
 pub const MAX_FILE: u64 = 64 << 20;
-
-/// How many symbolic links are followed in a row; as Linux does (path_resolution(7)).
-const MAX_LINKS: usize = 40;
 
 /// A regular file as it is.
 #[derive(Clone, Debug)]
@@ -116,34 +115,15 @@ pub fn join(dir: &str, name: &str) -> String {
     format!("{}/{name}", dir.trim_end_matches('/'))
 }
 
-/// Follows symbolic links of the path's last part. The second value is what is there, never a link.
-pub async fn follow(target: &dyn Target, path: &str) -> Result<(String, Option<Stat>), Fault> {
-    let mut real = path.to_owned();
-    for _ in 0..MAX_LINKS {
-        let stat = target.stat(&real).await?;
-        match stat.as_ref().and_then(|stat| stat.link.clone()) {
-            // Joined without tidying `..` away: the directory may itself be reached through a link.
-            Some(link) if link.starts_with('/') => real = link,
-            Some(link) => real = join(parent(&real), &link),
-            None => return Ok((real, stat)),
-        }
-    }
-    Err(Fault::failed(format!("read {path}"), "too many symbolic links in a row").on(target.name()))
-}
-
 /// The file at a path, links followed, with the path that was reached; `None` when there is nothing.
 /// A directory or device is a fault.
 pub async fn look(target: &dyn Target, path: &str) -> Result<(String, Option<Current>), Fault> {
-    let (real, stat) = follow(target, path).await?;
-    let Some(stat) = stat else {
-        return Ok((real, None));
-    };
-    if stat.kind != FileKind::File {
-        return Err(Fault::failed(format!("read {path}"), "it is not a regular file").on(target.name()));
-    }
-    let content = target.read(path, MAX_FILE).await?;
-    let sha256 = sha256(content.expose());
-    Ok((real.clone(), Some(Current { path: real, stat, content, sha256 })))
+    let found = target.look(path, MAX_FILE).await?;
+    let current = found.file.map(|(stat, content)| {
+        let sha256 = sha256(content.expose());
+        Current { path: found.path.clone(), stat, content, sha256 }
+    });
+    Ok((found.path, current))
 }
 
 /// The file at a path, links followed; a fault when there is nothing.

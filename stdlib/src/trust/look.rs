@@ -159,7 +159,6 @@ async fn once(
     let name = server.server_name.as_deref().unwrap_or(&server.address);
     let name = ServerName::try_from(name.to_owned()).map_err(|_| format!("`{name}` is no host name"))?;
     let target = hosts.target(&client.host).await.map_err(|fault| fault.cause)?;
-    let stream =
-        target.open(&server.address, server.port, PATIENCE).await.map_err(|fault| fault.cause)?;
+    let stream = target.open(&server.address, server.port, PATIENCE).await.map_err(|fault| fault.cause)?;
     handshake(stream, name, identity, versions, PATIENCE).await.map_err(|error| error.to_string())
 }

@@ -1,6 +1,9 @@
 use crate::support::waiting;
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FaultKind, Plan, Reconcile, Value, WayBack, duration, value::map};
+use keybook_api::{
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FaultKind, Plan, Reconcile,
+    Value, WayBack, duration, value::map,
+};
 use std::time::Duration;
 
 /// Waits for a TCP port.

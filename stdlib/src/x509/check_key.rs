@@ -4,7 +4,9 @@ use crate::support::{
     tell,
 };
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, WayBack, value::map};
+use keybook_api::{
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, WayBack, value::map,
+};
 use keybook_pki::{PkiError, PrivateKey};
 
 /// Does a key belong to a certificate?

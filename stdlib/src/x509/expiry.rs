@@ -5,7 +5,10 @@ use crate::support::{
 };
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FileKind, Plan, Value, WayBack, value::map};
+use keybook_api::{
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FileKind, Plan, Value, WayBack,
+    value::map,
+};
 use keybook_pki::{Certificate, PkiError, rfc3339};
 use serde_json::Value as Json;
 

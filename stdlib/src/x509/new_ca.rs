@@ -11,7 +11,10 @@ use crate::support::{
     tell,
 };
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Secret, Value, WayBack};
+use keybook_api::{
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Secret, Value,
+    WayBack,
+};
 use keybook_pki::{CaRequest, Certificate, KeyForm, KeyKind, PrivateKey, Subject, issue_ca, issue_ca_like};
 
 /// Makes a CA.

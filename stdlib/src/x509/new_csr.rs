@@ -9,7 +9,10 @@ use crate::support::{
     tell,
 };
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Diff, Effect, Fault, Plan, Reconcile, Secret, Value, WayBack, value::map};
+use keybook_api::{
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Diff, Effect, Fault, Plan, Reconcile, Secret,
+    Value, WayBack, value::map,
+};
 use keybook_pki::{Certificate, CertificateRequest, KeyForm, KeyKind, PrivateKey, San, Subject};
 
 /// Makes a certificate request.

@@ -1,7 +1,9 @@
 use super::fault;
 use crate::support::{files, tell};
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Value, WayBack, value::map};
+use keybook_api::{
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Value, WayBack, value::map,
+};
 use keybook_pki::{RevocationList, Revoked, rfc3339};
 
 /// Reads a revocation list.

@@ -6,7 +6,10 @@ use crate::support::{
     tell,
 };
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Secret, Value, WayBack, value::map};
+use keybook_api::{
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Secret, Value,
+    WayBack, value::map,
+};
 use keybook_pki::{Certificate, PrivateKey, Reissued, reissue, rfc3339};
 
 /// Reissues a CA.

@@ -1,7 +1,9 @@
 use super::{date, every, every_of, fault, paths};
 use crate::support::tell;
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Value, WayBack, value::map};
+use keybook_api::{
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Value, WayBack, value::map,
+};
 use keybook_pki::{PkiError, Usage, rfc3339, verify};
 
 /// Verifies a chain.

@@ -16,7 +16,7 @@ static SCRIPT: LazyLock<ScriptHost> = LazyLock::new(|| {
         wall: Duration::from_secs(2),
         ..Limits::default()
     };
-    ScriptHost::new(limits, &keybook_stdlib::functions())
+    keybook_stdlib::script_host(limits)
 });
 
 fuzz_target!(|text: &str| {

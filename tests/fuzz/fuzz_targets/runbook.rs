@@ -1,13 +1,12 @@
 //! A runbook of any bytes: read as YAML, decoded with the real actions, reviewed, and every problem rendered.
 #![no_main]
 
-use keybook_core::model::decode::Decoder;
+use keybook_core::model::{decode::Decoder, review::review};
 use keybook_script::{Limits, ScriptHost};
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
 
-static SCRIPT: LazyLock<ScriptHost> =
-    LazyLock::new(|| ScriptHost::new(Limits::default(), &keybook_stdlib::functions()));
+static SCRIPT: LazyLock<ScriptHost> = LazyLock::new(|| keybook_stdlib::script_host(Limits::default()));
 static REGISTRY: LazyLock<keybook_api::Registry> = LazyLock::new(keybook_stdlib::registry);
 
 fuzz_target!(|text: &str| {
@@ -18,7 +17,7 @@ fuzz_target!(|text: &str| {
             let mut decoder = Decoder::new(&REGISTRY, &SCRIPT, &libraries);
             let runbook = decoder.runbook(&root);
             let mut problems = decoder.problems.into_vec();
-            problems.extend(runbook.as_ref().map(keybook_core::model::review::review).unwrap_or_default());
+            problems.extend(runbook.iter().flat_map(|runbook| review(runbook, &REGISTRY)));
             problems
         }
     };

@@ -57,9 +57,8 @@ fn page(command: Command) -> Result<Vec<u8>, Fault> {
 }
 
 fn write_all(program: &Command, folder: &Path, output: &Output) -> Result<i32, CliError> {
-    let cannot = |error: std::io::Error| {
-        Fault::failed(format!("write manual pages into {}", folder.display()), error)
-    };
+    let cannot =
+        |error: std::io::Error| Fault::failed(format!("write manual pages into {}", folder.display()), error);
     fs::create_dir_all(folder).map_err(cannot)?;
     let pages = verbs(program).map(named).chain([program.clone()]);
     let mut names = Vec::new();

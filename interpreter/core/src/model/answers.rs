@@ -118,7 +118,8 @@ fn review_one(unit: &str, given: &Given, known: &[(String, &Step)]) -> Option<Di
     if host.starts_with('*') && step.irreversible.is_some() {
         let message = format!("`{path}` cannot be taken back, so each host is answered for by name");
         return Some(
-            Diagnostic::error("wildcard", message, given.unit_span.clone()).help(format!("write {path}@HOST for each host")),
+            Diagnostic::error("wildcard", message, given.unit_span.clone())
+                .help(format!("write {path}@HOST for each host")),
         );
     }
     step.gate.is_none().then(|| {

@@ -166,6 +166,7 @@ impl<'d> Decoder<'d> {
         let fields = StepNodes::take(&mut map);
         let children = map.optional("steps");
         let (uses, with) = (map.optional("use"), map.entry("with"));
+        let script = map.optional("script");
         let actions = map.rest_where(|name| name.contains('.'));
         map.finish(&mut self.problems);
         let id = match id {
@@ -180,8 +181,11 @@ impl<'d> Decoder<'d> {
         if children.is_some() || uses.is_some() {
             fields.refuse_with_steps(&mut self.problems);
         }
+        if script.is_some() {
+            fields.refuse_with_script(&mut self.problems);
+        }
         let shell = self.shell(&fields, &id, phases);
-        let nodes = WorkNodes { step: node, children, uses, with, actions: &actions };
+        let nodes = WorkNodes { step: node, children, uses, script, with, actions: &actions };
         let work = self.work(&nodes, inside_now, phases);
         // Before a step that cannot be read is given up: what later steps say of its result is not wrong.
         let registered = fields.register.and_then(|n| self.register(n));
@@ -334,6 +338,7 @@ mod input;
 mod library;
 mod names;
 mod parts;
+mod script;
 mod trust;
 use calls::WorkNodes;
 use i18n::AskScope;

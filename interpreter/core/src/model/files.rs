@@ -2,7 +2,7 @@
 
 use crate::journal::format::sha256_hex;
 use indexmap::IndexMap;
-use keybook_api::Fault;
+use keybook_api::{Diagnostic, Fault};
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
@@ -20,33 +20,40 @@ pub struct Files {
     pub libraries: IndexMap<String, String>,
     /// i18n/LANG.yaml, by language.
     pub translations: IndexMap<String, String>,
+    /// Files that are not UTF-8, or too large; what is no text in them stands as `\u{FFFD}`.
+    pub damaged: Vec<Diagnostic>,
 }
 
 impl Files {
     /// Reads a folder. Spans name the files as `shown/…`.
     ///
     /// # Errors
-    /// A usage fault for a file that cannot be read or is not UTF-8.
+    /// A usage fault for a file that cannot be read.
     pub fn read(folder: &Path, shown: &str) -> Result<Self, Fault> {
         let shown = shown.trim_end_matches('/').to_owned();
         let place = |file: &str| format!("{shown}/{file}");
-        let runbook = read_text(&folder.join("runbook.yaml"))
-            .map_err(|error| not_readable(&place("runbook.yaml"), folder, &error))?;
+        let mut damaged = Vec::new();
+        let mut read_text = |file: &str| {
+            let bytes = std::fs::read(folder.join(file))?;
+            Ok::<_, std::io::Error>(text_of(&place(file), bytes, &mut damaged))
+        };
+        let runbook = read_text("runbook.yaml")
+            .map_err(|error| not_readable(&place("runbook.yaml"), folder, &error.to_string()))?;
         let wrong = |file: &str, error| Fault::usage(format!("read {}", place(file)), error);
-        let hooks_path = folder.join("hooks.rhai");
-        let hooks = hooks_path.exists().then(|| read_text(&hooks_path));
+        let hooks = folder.join("hooks.rhai").exists().then(|| read_text("hooks.rhai"));
         let hooks = hooks.transpose().map_err(|error| wrong("hooks.rhai", error))?;
-        let in_folder = |name: &str| {
+        let mut in_folder = |name: &str| {
             let mut texts = IndexMap::new();
             for path in yaml_files(&folder.join(name)) {
                 let Some(stem) = path.file_stem().and_then(|stem| stem.to_str()) else { continue };
-                let text = read_text(&path).map_err(|error| wrong(&format!("{name}/{stem}.yaml"), error))?;
+                let file = format!("{name}/{stem}.yaml");
+                let text = read_text(&file).map_err(|error| wrong(&file, error))?;
                 texts.insert(stem.to_owned(), text);
             }
             Ok::<_, Fault>(texts)
         };
         let (libraries, translations) = (in_folder("lib")?, in_folder("i18n")?);
-        Ok(Self { shown, runbook, hooks, libraries, translations })
+        Ok(Self { shown, runbook, hooks, libraries, translations, damaged })
     }
 
     /// SHA-256 over runbook.yaml, hooks.rhai and the libraries: what the runbook means. Translations do not count.
@@ -94,9 +101,9 @@ fn yaml_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn read_text(path: &Path) -> Result<String, String> {
-    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
-    String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
+fn text_of(file: &str, bytes: Vec<u8>, damaged: &mut Vec<Diagnostic>) -> String {
+    damaged.extend(keybook_source::decode(file, &bytes).err().map(|problem| *problem));
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 fn not_readable(file: &str, folder: &Path, error: &str) -> Fault {

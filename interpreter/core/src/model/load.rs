@@ -64,14 +64,18 @@ pub fn load(
     let files = Files::read(folder, shown).map_err(LoadError::Fault)?;
     let sources = files.sources();
     let mut script = script.clone();
-    let mut problems = Vec::new();
+    let mut problems = files.damaged.clone();
+    let mut broken_hooks = false;
     if let Some(hooks) = &files.hooks {
         match script.hooks(&SourceText::verbatim(hooks, files.place("hooks.rhai"), 1, 1)) {
             Ok(hooks) => {
                 problems.extend(wrong_hooks(&hooks));
                 script = script.with_hooks(&hooks);
             }
-            Err(found) => problems.extend(found),
+            Err(found) => {
+                broken_hooks = true;
+                problems.extend(found);
+            }
         }
     }
     let libraries = parsed(&files, "lib", &files.libraries, &mut problems);
@@ -85,7 +89,12 @@ pub fn load(
             let mut decoder = Decoder::new(registry, &script, &libraries);
             let runbook = decoder.runbook(&root);
             let read = runbook.map(|runbook| (decoder.translations(&translations, &runbook), runbook));
-            problems.extend(decoder.problems.into_vec());
+            for root in std::iter::once(&root).chain(libraries.values()) {
+                keybook_source::read::warn_surprises(root, &mut decoder.problems);
+            }
+            let broken = files.libraries.keys().filter(|name| !libraries.contains_key(*name));
+            let follows = |problem: &Diagnostic| follows(problem, broken_hooks, broken.clone());
+            problems.extend(decoder.problems.into_vec().into_iter().filter(|problem| !follows(problem)));
             // A step that could not be read is not missed as well.
             let whole =
                 read.as_ref().filter(|_| problems.iter().all(|known| known.severity != Severity::Error));
@@ -116,6 +125,19 @@ pub fn load(
             shown: files.shown,
         }),
         _ => Err(LoadError::Invalid { problems: errors.into_iter().chain(warnings).collect(), sources }),
+    }
+}
+
+/// Is it wrong only because another file is: a function of the hooks, or a library, could not be read?
+fn follows<'f>(
+    problem: &Diagnostic,
+    broken_hooks: bool,
+    mut broken_libraries: impl Iterator<Item = &'f String>,
+) -> bool {
+    match problem.code {
+        "unknown-function" => broken_hooks,
+        "unknown-library" => broken_libraries.any(|name| problem.message.contains(&format!("`{name}`"))),
+        _ => false,
     }
 }
 

@@ -25,7 +25,7 @@ pub use input::{Input, InputKind};
 pub use inventory::Inventory;
 pub use library::Library;
 pub use load::{Loaded, load};
-pub use step::{Call, Gate, Order, Owes, Retry, Show, Step, Work};
+pub use step::{Call, Gate, Order, Owes, Retry, SCRIPT, Show, Step, Work};
 pub use trust::Trust;
 pub use values::{Args, Dynamic};
 

@@ -84,7 +84,8 @@ fn not_owed(what: &str, at: &Span, steps: &[Placed<'_>]) -> Option<Diagnostic> {
     }
     let known = steps.iter().filter_map(|placed| placed.step.owes.as_ref());
     let mut problem = Diagnostic::error("nothing-owed", format!("no step owes `{what}`"), at.clone());
-    problem.help = suggest(what, known.map(|owes| owes.what.value.as_str()))
-        .or_else(|| Some(format!("add `owes: {{ what: {what} }}` to the step that makes this one necessary")));
+    problem.help = suggest(what, known.map(|owes| owes.what.value.as_str())).or_else(|| {
+        Some(format!("add `owes: {{ what: {what} }}` to the step that makes this one necessary"))
+    });
     Some(problem)
 }

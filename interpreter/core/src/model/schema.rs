@@ -198,10 +198,11 @@ fn step(registry: &Registry) -> Value {
         "secret": { "type": "boolean" },
         "with": { "type": "object", "description": "What a library is given." },
     });
-    let mut works: Vec<&str> = vec!["steps", "use"];
+    let mut works: Vec<&str> = vec!["steps", "script", "use"];
     works.extend(registry.names());
     if let Some(keys) = keys.as_object_mut() {
         keys.insert("steps".to_owned(), steps());
+        keys.insert("script".to_owned(), text("Rhai that calls actions: act(\"family.verb\", #{ … })."));
         keys.insert("use".to_owned(), text("A library: lib/NAME.yaml beside runbook.yaml."));
         for name in registry.names() {
             keys.insert(name.to_owned(), json!({ "$ref": format!("#/$defs/{name}") }));

@@ -7,7 +7,7 @@ use super::{
 };
 use indexmap::IndexMap;
 use keybook_api::{Located, Span};
-use keybook_script::{Expr, Template};
+use keybook_script::{Expr, Script, Template};
 use std::time::Duration;
 
 /// One step.
@@ -69,11 +69,16 @@ pub struct Step {
     pub span: Span,
 }
 
+/// What stands for the action of a step with a script, in records and reports.
+pub const SCRIPT: &str = "script";
+
 /// What a step does.
 #[derive(Clone, Debug)]
 pub enum Work {
     /// One action.
     Action(Call),
+    /// A script that calls actions.
+    Script(Script),
     /// Steps of its own.
     Steps(Vec<Step>),
 }
@@ -150,14 +155,15 @@ impl Step {
     pub fn children(&self) -> &[Step] {
         match &self.work {
             Work::Steps(children) => children,
-            Work::Action(_) => &[],
+            Work::Action(_) | Work::Script(_) => &[],
         }
     }
 
-    /// The action's name; empty for a step with steps.
+    /// The action's name; [`SCRIPT`] for a script, empty for a step with steps.
     pub fn action(&self) -> &str {
         match &self.work {
             Work::Action(call) => &call.action,
+            Work::Script(_) => SCRIPT,
             Work::Steps(_) => "",
         }
     }

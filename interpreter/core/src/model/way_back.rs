@@ -1,12 +1,13 @@
 //! Steps that change something and say nowhere how it would be taken back.
 
-use super::{Call, Runbook, Step, Work};
-use keybook_api::{ActionSpec, Diagnostic, Effect, Registry, Value, WayBack};
+use super::{Dynamic, Runbook, Step, Work};
+use keybook_api::{ActionSpec, Diagnostic, Effect, Registry, Span, Value, WayBack};
+use keybook_script::ActCall;
 use std::collections::HashSet;
 
-/// A `no-way-back` for each step whose action has none of its own, unless it, or a step around it, has `undo`,
-/// `backup` or `irreversible`, or `settles` something: that step is carried out again in a rollback. `finally` is left
-/// out: it is no part of what a rollback takes back, and runs at its end, too.
+/// A `no-way-back` for each step whose action, or a call that its script writes out, has none of its own, unless it,
+/// or a step around it, has `undo`, `backup` or `irreversible`, or `settles` something: that step is carried out again
+/// in a rollback. `finally` is left out: it is no part of what a rollback takes back, and runs at its end, too.
 pub fn no_way_back(runbook: &Runbook, registry: &Registry) -> Vec<Diagnostic> {
     let mut told = HashSet::new();
     let mut found = Vec::new();
@@ -14,24 +15,39 @@ pub fn no_way_back(runbook: &Runbook, registry: &Registry) -> Vec<Diagnostic> {
         let inside = path.rsplit_once('/').is_some_and(|(around, _)| told.contains(around));
         if inside || says_how(step) {
             told.insert(path);
-        } else if let Work::Action(call) = &step.work {
-            found.extend(registry.get(&call.action).and_then(|action| problem(action.spec(), call)));
+            continue;
+        }
+        match &step.work {
+            Work::Action(call) => {
+                let given = |arg: &str| call.args.0.get(arg).and_then(Dynamic::fixed);
+                let spec = registry.get(&call.action).map(|action| action.spec());
+                found.extend(spec.and_then(|spec| problem(spec, &given, &call.span)));
+            }
+            Work::Script(script) => {
+                found.extend(script.acts().iter().filter_map(|call| of_call(registry, call)));
+            }
+            Work::Steps(_) => {}
         }
     }
     found
+}
+
+fn of_call(registry: &Registry, call: &ActCall) -> Option<Diagnostic> {
+    let args = call.args.as_deref().unwrap_or_default();
+    let given = |arg: &str| args.iter().find(|(key, _)| key == arg)?.1.value.clone();
+    problem(registry.get(&call.action)?.spec(), &given, &call.span)
 }
 
 fn says_how(step: &Step) -> bool {
     step.undo.is_some() || !step.backup.is_empty() || step.irreversible.is_some() || step.settles.is_some()
 }
 
-fn problem(spec: &ActionSpec, call: &Call) -> Option<Diagnostic> {
+fn problem(spec: &ActionSpec, given: &dyn Fn(&str) -> Option<Value>, at: &Span) -> Option<Diagnostic> {
     let mut help = "add `undo: { … }`, or `backup: […]` for the files that it changes, or `irreversible: why` and a gate".to_owned();
     match spec.way_back {
         WayBack::None if spec.effect == Effect::Changes => {}
         WayBack::NoneIf(arg) if spec.effect == Effect::Changes => {
-            let given = call.args.0.get(arg).and_then(super::Dynamic::fixed);
-            if given == Some(Value::Bool(false)) {
+            if given(arg) == Some(Value::Bool(false)) {
                 return None;
             }
             help.push_str(&format!("; or `{arg}: false` when there is nothing to take back"));
@@ -39,6 +55,6 @@ fn problem(spec: &ActionSpec, call: &Call) -> Option<Diagnostic> {
         _ => return None,
     }
     let message = format!("`{}` cannot be taken back by itself, and nothing says how it is", spec.name);
-    let problem = Diagnostic::error("no-way-back", message, call.span.clone());
+    let problem = Diagnostic::error("no-way-back", message, at.clone());
     Some(problem.label("a rollback would leave what this did").help(help))
 }

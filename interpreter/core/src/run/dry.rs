@@ -3,15 +3,17 @@
 //! change, will not, cannot know (with the reason).
 
 use super::{
+    effect::into_fault,
     hosts::LOCAL,
     session::Session,
     stop::Stop,
     unit::{Attempt, planned},
 };
-use crate::model::{Call, Step, Work};
+use crate::model::{Call, SCRIPT, Step, Work};
 use futures::future::BoxFuture;
 use indexmap::IndexMap;
-use keybook_api::{Cancel, Change, Effect, Event, Fault, Plan, UnitId, Value, event::StepInfo};
+use keybook_api::{Args, Cancel, Change, Effect, Event, Fault, Map, Plan, UnitId, Value, event::StepInfo};
+use keybook_script::Script;
 use std::sync::Arc;
 
 /// One unit of a plan.
@@ -38,6 +40,16 @@ pub struct Planned {
 }
 
 impl Planned {
+    /// What only reads changes nothing: that is known, whatever its checks will say.
+    fn may_stop(&mut self, passes: Result<Option<String>, Stop>) {
+        match passes {
+            Ok(stops) => self.stops = stops,
+            Err(stop) => {
+                self.plan.lines.push(format!("(whether it will pass cannot be known: {})", stop.reason()));
+            }
+        }
+    }
+
     /// An earlier unit changes this host first: what holds now may not hold then.
     fn comes_after(&mut self, earlier: &UnitId) {
         let why = format!("`{earlier}` comes first and may change that");
@@ -67,7 +79,7 @@ impl Attempt<'_> {
                 continue;
             }
             let known = match &child.work {
-                Work::Action(call) => attempt.plan_quietly(call).await,
+                Work::Action(_) | Work::Script(_) => attempt.plan_quietly().await,
                 Work::Steps(_) => Ok(Plan::will([child.title.clone()])),
             };
             match known {
@@ -95,12 +107,15 @@ impl Attempt<'_> {
     }
 
     /// A plan without any record; the error says why it cannot be known.
-    async fn plan_quietly(&mut self, call: &Call) -> Result<Plan, String> {
+    async fn plan_quietly(&mut self) -> Result<Plan, String> {
         let target = self.session.hosts.get(&self.unit.host).await.map_err(|fault| fault.to_string())?;
         let facts = self.read_facts(&target).await.map_err(|stop| stop.reason())?;
         self.scope.insert("facts".to_owned(), Value::Map(facts));
-        let args = self.args(call).map_err(|stop| stop.reason())?;
-        self.describe(call, &target, &args).await.map_err(|stop| stop.reason())
+        let args = match &self.step.work {
+            Work::Action(call) => self.args(call).map_err(|stop| stop.reason())?,
+            Work::Steps(_) | Work::Script(_) => Args::default(),
+        };
+        self.plan_work(&target, &args).await.map(|(plan, _)| plan).map_err(|stop| stop.reason())
     }
 }
 
@@ -202,9 +217,7 @@ impl Attempt<'_> {
             planned.left_out = Some("its condition is false".to_owned());
             return Ok(());
         }
-        if let Work::Action(call) = &self.step.work {
-            planned.changes = self.effect_of(call)? == Effect::Changes;
-        }
+        planned.changes = self.session.can_change(&self.unit.step);
         let target = self.session.hosts.get(&self.unit.host).await?;
         let facts = self.facts(&target).await?;
         self.scope.insert("facts".to_owned(), Value::Map(facts));
@@ -216,21 +229,58 @@ impl Attempt<'_> {
             return Ok(());
         }
         self.library_fits()?;
-        let Work::Action(call) = &self.step.work else { return Ok(()) };
+        let call = match &self.step.work {
+            Work::Action(call) => call,
+            Work::Script(script) => return self.dry_script(script, &target, planned).await,
+            Work::Steps(_) => return Ok(()),
+        };
         let args = self.args(call)?;
         planned.plan = self.describe(call, &target, &args).await?;
         if self.effect_of(call)? == Effect::Reads {
             planned.plan.change = Change::Wont;
-            match self.read_now(call, &planned.plan, &target).await {
-                Ok(stops) => planned.stops = stops,
-                // It only reads: that is known, whatever its checks will say.
-                Err(stop) => planned
-                    .plan
-                    .lines
-                    .push(format!("(whether it will pass cannot be known: {})", stop.reason())),
+            let passes = self.read_now(call, &planned.plan, &target).await;
+            planned.may_stop(passes);
+        }
+        Ok(())
+    }
+
+    /// A script is followed up to its first change; one without any gives later steps its result.
+    async fn dry_script(
+        &mut self,
+        script: &Script,
+        target: &Arc<dyn keybook_api::Target>,
+        planned: &mut Planned,
+    ) -> Result<(), Stop> {
+        if let Some(name) = self.unknown_yet(script) {
+            planned.plan.change =
+                Change::CannotKnow(format!("its script reads `{name}`, which is not known yet"));
+            return Ok(());
+        }
+        match self.plan_script(script, target).await {
+            Ok((plan, None)) => planned.plan = plan,
+            Ok((plan, Some(value))) => {
+                let passes = self.known_now(&plan, SCRIPT, value);
+                planned.plan = plan;
+                planned.may_stop(passes);
+            }
+            Err(stop) => {
+                planned.plan.change = Change::Wont;
+                planned.stops = Some(self.concealed(into_fault(stop)).to_string());
             }
         }
         Ok(())
+    }
+
+    /// A result of an earlier step that a script reads and that a plan does not have.
+    fn unknown_yet(&self, script: &Script) -> Option<String> {
+        let by_host =
+            |name: &String| self.scope.get("by_host").and_then(|by_host| by_host.get(name)?.as_map());
+        script.names_used().iter().find_map(|used| match (used.name.as_str(), used.path.first()) {
+            ("by_host", Some(name)) if by_host(name).is_none_or(Map::is_empty) => {
+                Some(format!("by_host.{name}"))
+            }
+            (name, _) => (!self.scope.contains_key(name)).then(|| name.to_owned()),
+        })
     }
 
     /// Really reads, so that later steps know the result; the reason when the run would stop here.
@@ -246,16 +296,21 @@ impl Attempt<'_> {
             Ok(applied) => applied,
             Err(fault) => return Ok(Some(self.concealed(fault).to_string())),
         };
-        self.scope.insert("result".to_owned(), applied.value.clone());
+        self.known_now(plan, &call.action, applied.value)
+    }
+
+    /// Gives later steps a result; the reason when the run would stop here.
+    fn known_now(&mut self, plan: &Plan, action: &str, value: Value) -> Result<Option<String>, Stop> {
+        self.scope.insert("result".to_owned(), value.clone());
         for expect in &self.step.expect {
             if !self.truth(expect, "expect")? {
                 return Ok(Some(format!("`{}` is false", expect.text().as_str().trim())));
             }
         }
-        let result = if self.step.secret { serde_json::Value::Null } else { applied.value.to_json() };
+        let result = self.journaled(&value).0;
         self.write(planned(plan))?;
         self.write(Event::UnitIntent {
-            action: call.action.clone(),
+            action: action.to_owned(),
             args: IndexMap::new(),
             args_digest: String::new(),
             memo: serde_json::Value::Null,

@@ -4,7 +4,6 @@ use super::{
     machine::UnitState,
     session::{Session, sleep},
     stop::Stop,
-    tell::forgiven,
     unit::{Attempt, Ready, digest, millis},
 };
 use crate::{
@@ -13,7 +12,7 @@ use crate::{
 };
 use indexmap::IndexMap;
 use keybook_api::{
-    Applied, Args, Cancel, Effect, Event, Fault, FaultKind, Target, TreeEntry, event::Touched,
+    Applied, Args, Cancel, Effect, Event, Fault, FaultKind, Target, TreeEntry, Value, event::Touched,
 };
 use std::{
     sync::Arc,
@@ -30,9 +29,11 @@ impl Attempt<'_> {
         if let Err(fault) = kept {
             return Err(self.fail_safely(fault, begun));
         }
-        let Work::Action(call) = &self.step.work else {
+        let call = match &self.step.work {
+            Work::Action(call) => call,
+            Work::Script(script) => return self.run_script(script, ready, begun).await,
             // The children are carried out by the walk, which then finishes this unit.
-            return Ok(());
+            Work::Steps(_) => return Ok(()),
         };
         let effect = self.effect_of(call)?;
         let outcome = self.apply_with_retries(call, &ready).await;
@@ -51,17 +52,21 @@ impl Attempt<'_> {
     }
 
     /// Records a failure with what is on the host now. What cannot be read is left out.
-    async fn fail_after_effect(&self, ready: &Ready, fault: Fault, begun: Instant) -> Stop {
+    pub(super) async fn fail_after_effect(&self, ready: &Ready, fault: Fault, begun: Instant) -> Stop {
         let wrote = self.written(&ready.target, &ready.plan.touches).await.unwrap_or_default();
         self.fail_having_written(fault, wrote, begun)
     }
 
-    /// The state of what this unit may have changed.
+    /// The state of what this unit may have changed; of a script what its calls left.
     pub(super) async fn written(
         &self,
         target: &Arc<dyn Target>,
         touches: &[String],
     ) -> Result<Vec<Touched>, Fault> {
+        if let Work::Script(_) = self.step.work {
+            let known = |known: &super::state::UnitRecord| known.wrote.clone();
+            return Ok(self.session.log.state(|state| state.unit(&self.unit).map(known).unwrap_or_default()));
+        }
         let changes = self.reach() == Effect::Changes;
         let wide = changes && (touches.is_empty() || !self.step.backup.is_empty());
         self.session.written(target, &self.unit.host, touches, wide).await
@@ -71,7 +76,7 @@ impl Attempt<'_> {
     fn reach(&self) -> Effect {
         match &self.step.work {
             Work::Steps(_) if self.step.backup.is_empty() => Effect::Run,
-            Work::Steps(_) => Effect::Changes,
+            Work::Steps(_) | Work::Script(_) => Effect::Changes,
             Work::Action(call) => self.effect_of(call).unwrap_or(Effect::Changes),
         }
     }
@@ -94,25 +99,40 @@ impl Attempt<'_> {
                 Event::ObligationRaised { what: owes.what.value.clone(), host: self.unit.host.clone() };
             self.session.log.run(raised)?;
         }
-        let shown: IndexMap<String, serde_json::Value> = if self.step.secret {
-            IndexMap::new()
-        } else {
-            ready.args.0.iter().map(|(name, value)| (name.clone(), value.to_json())).collect()
-        };
         self.write(Event::UnitIntent {
             action: self.step.action().to_owned(),
-            args: shown,
+            args: self.journaled_args(&ready.args).0,
             args_digest: digest(&ready.args),
             memo: ready.plan.memo.to_json(),
             touches: touches.clone(),
         })?;
-        let store = format!("{}/backup/{}", self.session.state_dir(), self.receipt_name());
-        self.keep(&ready.target, &touches, &store).await
+        self.keep(&ready.target, self.backup_paths(&touches)?, &self.store(None)).await
+    }
+
+    /// Arguments as the journal keeps them, and whether a secret keeps a part of them out.
+    pub(super) fn journaled_args(&self, args: &Args) -> (IndexMap<String, serde_json::Value>, bool) {
+        if self.step.secret {
+            return (IndexMap::new(), !args.0.is_empty());
+        }
+        let kept: Vec<_> = args.0.iter().map(|(name, value)| (name, self.journaled(value))).collect();
+        let withheld = kept.iter().any(|(_, (_, withheld))| *withheld);
+        (kept.into_iter().map(|(name, (json, _))| (name.clone(), json)).collect(), withheld)
+    }
+
+    /// Where the copies of this attempt's originals are. Copies that were cut off are left alone: a number keeps
+    /// those of a later try, or of another call, apart.
+    pub(super) fn store(&self, number: Option<u64>) -> String {
+        let number = number.map(|number| format!(".{number}")).unwrap_or_default();
+        format!("{}/backup/{}{number}", self.session.state_dir(), self.receipt_name())
     }
 
     /// Copies the originals that are not kept yet.
-    async fn keep(&self, target: &Arc<dyn Target>, touches: &[Touched], store: &str) -> Result<(), Fault> {
-        let wanted = self.backup_paths(touches)?;
+    pub(super) async fn keep(
+        &self,
+        target: &Arc<dyn Target>,
+        wanted: Vec<String>,
+        store: &str,
+    ) -> Result<(), Fault> {
         let known = self.session.log.state(|state| state.backups.clone());
         if let Some(taken) = backup::take(target, &self.unit.host, store, &wanted, &known).await? {
             self.write(taken)?;
@@ -130,11 +150,10 @@ impl Attempt<'_> {
             let intent = state.unit(&self.unit).and_then(|known| known.intent());
             (intent.map(|intent| intent.touches.clone()).unwrap_or_default(), state.last)
         });
-        // Copies that were cut off are left alone; a number of its own keeps these apart.
-        let store = format!("{}/backup/{}.{last}", self.session.state_dir(), self.receipt_name());
-        let kept = match self.session.hosts.get(&self.unit.host).await {
-            Ok(target) => self.keep(&target, &touches, &store).await,
-            Err(fault) => Err(fault),
+        let wanted = self.backup_paths(&touches);
+        let kept = match (self.session.hosts.get(&self.unit.host).await, wanted) {
+            (Ok(target), Ok(wanted)) => self.keep(&target, wanted, &self.store(Some(last))).await,
+            (Err(fault), _) | (_, Err(fault)) => Err(fault),
         };
         kept.map_err(|fault| self.fail_safely(fault, begun))
     }
@@ -163,16 +182,17 @@ impl Attempt<'_> {
             let checked = Args([("backup".to_owned(), value)].into_iter().collect());
             paths.push(checked.path("backup").map_err(|fault| fault.at(&self.step.span))?.to_owned());
         }
-        // What the run made for itself needs no copy: it is removed on rollback.
-        let staging = format!("{}/", self.session.state_dir());
-        for touch in
-            touches.iter().filter(|touch| touch.before.is_some() && !touch.path.starts_with(&staging))
-        {
-            if !paths.contains(&touch.path) {
-                paths.push(touch.path.clone());
-            }
-        }
+        let touched = self.worth_keeping(touches);
+        let more: Vec<String> = touched.into_iter().filter(|path| !paths.contains(path)).collect();
+        paths.extend(more);
         Ok(paths)
+    }
+
+    /// The touched paths that exist. What the run made for itself needs no copy: it is removed on rollback.
+    pub(super) fn worth_keeping(&self, touches: &[Touched]) -> Vec<String> {
+        let own = format!("{}/", self.session.state_dir());
+        let there = touches.iter().filter(|touch| touch.before.is_some() && !touch.path.starts_with(&own));
+        there.map(|touch| touch.path.clone()).collect()
     }
 
     async fn apply_with_retries(&mut self, call: &Call, ready: &Ready) -> Result<Applied, Fault> {
@@ -229,34 +249,37 @@ impl Attempt<'_> {
             Err(Stop::Fault(fault)) => return Err(fault),
             Err(other) => return Err(Fault::failed("find the action", other.reason())),
         };
-        let tells = action.spec().effect == Effect::Tells;
-        let work = async {
-            match tells {
-                true => self.session.tell(&*action, &ctx, &ready.args).await,
-                false => action.apply(&ctx, &ready.args).await,
-            }
-        };
-        let mut outcome = match self.step.timeout {
+        let work = self.perform(&*action, &ctx, &ready.args);
+        let outcome = match self.step.timeout {
             None => work.await,
             Some(limit) => bounded(work, limit, &cancel).await,
         };
-        if tells {
-            outcome = forgiven(outcome.map_err(|fault| self.concealed(fault)), |text| {
-                // A journal that cannot be written is found at the next durable record.
-                let _ = self.write(Event::UnitNote { text });
-            });
-        }
+        let outcome = self.forgive(&*action, outcome);
         *ordinal = ctx.ordinal.load(std::sync::atomic::Ordering::SeqCst);
         let applied = outcome.map_err(|fault| fault.at(&call.span))?;
-        Session::learn(&self.session.redactor, &applied.value);
-        self.add_hosts(&applied).await?;
-        self.write(Event::UnitApplied { result: self.journaled(&applied), changed: applied.changed })?;
+        self.take_over(&applied).await?;
+        self.write(Event::UnitApplied {
+            result: self.journaled(&applied.value).0,
+            changed: applied.changed,
+        })?;
         Ok(applied)
     }
 
-    /// A result as the journal keeps it; that of a secret step stays in this process.
-    fn journaled(&self, applied: &Applied) -> serde_json::Value {
-        if self.step.secret { serde_json::Value::Null } else { applied.value.to_json() }
+    /// What is known from now on: secrets in the result, and hosts that were found.
+    pub(super) async fn take_over(&self, applied: &Applied) -> Result<(), Fault> {
+        Session::learn(&self.session.redactor, &applied.value);
+        self.add_hosts(applied).await
+    }
+
+    /// A value as the journal keeps it, and whether a secret keeps a part of it out. A secret step's stays in this
+    /// process.
+    pub(super) fn journaled(&self, value: &Value) -> (serde_json::Value, bool) {
+        if self.step.secret {
+            return (serde_json::Value::Null, *value != Value::Null);
+        }
+        let json = value.to_json();
+        let withheld = value.has_secret() || self.session.redactor.json(&json) != json;
+        (json, withheld)
     }
 
     /// Hosts found while running are looked at and locked like the others before any step works on them.
@@ -288,7 +311,7 @@ impl Attempt<'_> {
         }
     }
 
-    fn check_expectations(&mut self, applied: Applied) -> Result<Applied, Fault> {
+    pub(super) fn check_expectations(&mut self, applied: Applied) -> Result<Applied, Fault> {
         self.scope.insert("result".to_owned(), applied.value.clone());
         for expect in &self.step.expect {
             if !self.truth(expect, "expect").map_err(into_fault)? {
@@ -303,7 +326,7 @@ impl Attempt<'_> {
         Ok(applied)
     }
 
-    async fn finish(&self, ready: &Ready, applied: Applied, begun: Instant) -> Result<(), Stop> {
+    pub(super) async fn finish(&self, ready: &Ready, applied: Applied, begun: Instant) -> Result<(), Stop> {
         let wrote = match self.written(&ready.target, &ready.plan.touches).await {
             Ok(wrote) => wrote,
             // The effect happened: it must be looked for again, not done again.
@@ -313,22 +336,37 @@ impl Attempt<'_> {
                 return Err(self.fail(fault, false, begun));
             }
         };
-        let named_all = !ready.plan.touches.is_empty();
+        let named_all = self.named_all(ready);
         if let Err(fault) = self.trust_after(&wrote, named_all).await {
             return Err(self.fail_having_written(fault, wrote, begun));
         }
-        if applied.value.has_secret() || self.step.secret {
-            let mut live = self.session.live.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            live.insert(self.unit.clone(), applied.value.clone());
-        }
+        self.keep_live(&applied.value);
         self.write(Event::UnitDone {
-            result: self.journaled(&applied),
+            result: self.journaled(&applied.value).0,
             changed: applied.changed,
             wrote,
             took_ms: millis(begun),
         })?;
         self.settle()?;
         Ok(())
+    }
+
+    /// A result that the journal does not have whole stays in this process.
+    pub(super) fn keep_live(&self, value: &Value) {
+        if value.has_secret() || self.step.secret {
+            let mut live = self.session.live.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            live.insert(self.unit.clone(), value.clone());
+        }
+    }
+
+    /// Are the paths that it changed known beforehand? Of a script: those of each call.
+    fn named_all(&self, ready: &Ready) -> bool {
+        let Work::Script(_) = self.step.work else { return !ready.plan.touches.is_empty() };
+        self.session.log.state(|state| {
+            let intents = state.unit(&self.unit).map(|known| known.intents.as_slice()).unwrap_or_default();
+            let mut changed = intents.iter().filter(|intent| intent.may_have_changed());
+            changed.all(|intent| !intent.touches.is_empty())
+        })
     }
 
     /// The obligation of this host is paid.
@@ -372,7 +410,7 @@ fn told(result: &keybook_api::Value) -> String {
     reason.map_or_else(String::new, |reason| format!(": {reason}"))
 }
 
-fn into_fault(stop: Stop) -> Fault {
+pub(super) fn into_fault(stop: Stop) -> Fault {
     match stop {
         Stop::Fault(fault) => fault,
         other => Fault::failed("evaluate an expression", other.reason()),
@@ -380,7 +418,7 @@ fn into_fault(stop: Stop) -> Fault {
 }
 
 /// Ends an action whose time ran out, and waits for it to come back.
-async fn bounded<T>(
+pub(super) async fn bounded<T>(
     work: impl Future<Output = Result<T, Fault>>,
     limit: Duration,
     cancel: &Cancel,

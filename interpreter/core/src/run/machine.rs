@@ -21,6 +21,8 @@ pub enum UnitState {
     Intended,
     /// The originals are safe as well.
     Kept,
+    /// A call of its script is under way; between two calls the script is intended or kept.
+    Calling,
     /// The action returned; `expect` and trust come next.
     Applied,
     /// It worked.
@@ -64,6 +66,10 @@ pub enum UnitSignal {
     Intent,
     /// Originals copied.
     Backup,
+    /// Its script begins a call that changes something.
+    Call,
+    /// A call of its script ended, or it is known what became of it.
+    Called,
     /// The action returned.
     Applied,
     /// It will be tried again.
@@ -122,6 +128,16 @@ pub const UNIT_TABLE: &[(UnitState, UnitSignal, UnitState)] = &[
     (S::Kept, G::FailClean, S::FailedClean),
     (S::Kept, G::Fail, S::Failed),
     (S::Kept, G::Lose, S::Unknown),
+    // A script: each call that changes something is intended by itself.
+    (S::Intended, G::Call, S::Calling),
+    (S::Intended, G::Called, S::Intended),
+    (S::Kept, G::Call, S::Calling),
+    (S::Kept, G::Called, S::Kept),
+    (S::Calling, G::Backup, S::Calling),
+    (S::Calling, G::Called, S::Kept),
+    (S::Calling, G::Lose, S::Unknown),
+    (S::Calling, G::FoundUnknown, S::Unknown),
+    (S::Unknown, G::Called, S::Kept),
     (S::Applied, G::Retry, S::Kept),
     (S::Applied, G::Done, S::Done),
     (S::Applied, G::Fail, S::Failed),
@@ -259,7 +275,7 @@ pub fn run_next(state: RunState, signal: RunSignal) -> Option<RunState> {
 impl UnitState {
     /// An effect may have happened whose outcome is not recorded.
     pub fn in_flight(self) -> bool {
-        matches!(self, Self::Intended | Self::Kept | Self::Applied | Self::Unknown)
+        matches!(self, Self::Intended | Self::Kept | Self::Calling | Self::Applied | Self::Unknown)
     }
 
     /// Nothing remains to be done for it on the way forward.
@@ -281,6 +297,8 @@ pub fn unit_signal(event: &Event) -> Option<UnitSignal> {
         Event::GateAnswered { answer: Answer::Stop | Answer::RollBack, .. } => G::AnswerStop,
         Event::UnitIntent { .. } => G::Intent,
         Event::BackupTaken { .. } => G::Backup,
+        Event::CallIntent { .. } => G::Call,
+        Event::CallDone { .. } | Event::CallFailed { .. } | Event::CallReconciled { .. } => G::Called,
         Event::UnitApplied { .. } => G::Applied,
         Event::UnitRetried { .. } => G::Retry,
         Event::UnitDone { .. } => G::Done,
@@ -345,6 +363,19 @@ mod tests {
             }
             if *from == UnitState::Asked && *to == UnitState::Approved {
                 assert_eq!(*signal, UnitSignal::AnswerRun, "nothing but a yes opens a gate");
+            }
+        }
+    }
+
+    #[test]
+    fn a_call_needs_the_intent_of_its_script_and_ends_before_anything_else() {
+        for (from, signal, to) in UNIT_TABLE {
+            if *signal == UnitSignal::Call {
+                assert!(matches!(from, UnitState::Intended | UnitState::Kept));
+            }
+            if *from == UnitState::Calling {
+                assert!(!matches!(signal, UnitSignal::Call | UnitSignal::Applied | UnitSignal::Done));
+                assert!(matches!(to, UnitState::Calling | UnitState::Kept | UnitState::Unknown));
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Carrying a runbook out.
 
 mod again;
+mod calls;
 pub mod drift;
 pub mod dry;
 mod effect;
@@ -14,8 +15,10 @@ pub mod machine;
 pub mod person;
 pub mod preflight;
 mod reconcile;
+mod record;
 mod rollback;
 mod scope;
+mod script;
 pub mod session;
 pub mod state;
 pub mod stop;

@@ -1,6 +1,7 @@
 //! What became of units that were under way when the run was interrupted.
 
 use super::{
+    machine::UnitState,
     person::{Doubt, Verdict},
     session::{Session, sleep},
     state::Intent,
@@ -8,8 +9,8 @@ use super::{
     unit::{Attempt, digest},
 };
 use crate::model::{Call, Work};
-use keybook_api::{Cancel, Ctx, Effect, Event, Fault, FaultKind, Reconcile, UnitId, Value};
-use serde_json::Value as Json;
+use keybook_api::{Cancel, Ctx, Effect, Event, Fault, FaultKind, Reconcile, Target, UnitId, Value};
+use keybook_script::Script;
 use std::{sync::Arc, time::Duration};
 
 /// How often, and how long apart, a host that was just lost is looked for.
@@ -48,33 +49,64 @@ impl Session {
                 Fault::usage(format!("reconcile {unit}"), "the runbook has no such step any more").into()
             );
         };
-        let Work::Action(call) = &step.work else { return Ok(()) };
-        let attempt = Attempt::resumed(self, step, unit.clone(), &self.item_of(unit), Cancel::new());
-        let intent = self.log.state(|state| state.unit(unit).and_then(|known| known.intent().cloned()));
-        let Some(intent) = intent else { return Ok(()) };
+        let Some(known) = self.log.state(|state| state.unit(unit).cloned()) else { return Ok(()) };
+        let Some(intent) = known.intent() else { return Ok(()) };
+        let resumed = || Attempt::resumed(self, step, unit.clone(), &self.item_of(unit), Cancel::new());
         let target = self.hosts.get(&unit.host).await?;
-        let verdict = match self.look_for(&attempt, call, &intent, &target).await {
-            Ok(verdict) => verdict,
-            Err(Stop::Fault(fault)) if !lost(&fault) => {
-                Reconcile::Unknown(format!("it cannot be looked for: {fault}"))
+        let (call, verdict) = match &step.work {
+            // Its steps are units of their own.
+            Work::Steps(_) => return Ok(()),
+            Work::Action(call) => {
+                let found = found(self.look_for(&resumed(), call, intent, &target).await)?;
+                (None, self.confirm(resumed(), found)?)
             }
-            Err(stop) => return Err(stop),
+            Work::Script(_) if intent.call.is_none() => (None, Reconcile::NotDone),
+            Work::Script(script) if known.open_call().is_some() => {
+                let found = found(self.look_for_call(resumed(), script, intent, &target).await)?;
+                (intent.call, found)
+            }
+            // After its last call something else was lost.
+            Work::Script(_) if known.state == UnitState::Unknown => {
+                (None, self.confirm(resumed(), Reconcile::Done(Value::from_json(&known.result)))?)
+            }
+            // Between two calls: it is gone on with.
+            Work::Script(_) => return Ok(()),
         };
-        let verdict = self.confirm(attempt, verdict)?;
-        let attempt = Attempt::resumed(self, step, unit.clone(), &self.item_of(unit), Cancel::new());
-        let (verdict, reason, by, result) = match verdict {
-            Reconcile::Done(value) => {
-                ("done", "found on the host".to_owned(), "action".to_owned(), value.to_json())
-            }
-            Reconcile::NotDone => {
-                ("not-done", "found on the host".to_owned(), "action".to_owned(), Json::Null)
-            }
-            Reconcile::Unknown(reason) => self.ask_about(unit, &intent, &reason, ask).await,
+        self.settle_doubt(&resumed(), (intent, call), verdict, &target, ask).await
+    }
+
+    /// Records what became of a unit, or of a call of its script.
+    async fn settle_doubt(
+        self: &Arc<Self>,
+        attempt: &Attempt<'_>,
+        (intent, call): (&Intent, Option<u32>),
+        verdict: Reconcile,
+        target: &Arc<dyn Target>,
+        ask: bool,
+    ) -> Result<(), Stop> {
+        let (reason, by) = ("found on the host".to_owned(), "action".to_owned());
+        let (verdict, reason, by, value) = match verdict {
+            Reconcile::Done(value) => ("done", reason, by, value),
+            Reconcile::NotDone => ("not-done", reason, by, Value::Null),
+            Reconcile::Unknown(reason) => self.ask_about(&attempt.unit, intent, &reason, ask).await,
         };
+        let verdict = verdict.to_owned();
+        let done = verdict == "done";
+        let (result, withheld) = attempt.journaled(&value);
         let paths: Vec<String> = intent.touches.iter().map(|touch| touch.path.clone()).collect();
-        let wrote = if verdict == "done" { attempt.written(&target, &paths).await? } else { Vec::new() };
-        attempt.write(Event::UnitReconciled { verdict: verdict.to_owned(), reason, by, result, wrote })?;
-        if verdict == "done" {
+        if let Some(ordinal) = call.filter(|_| verdict != "unknown") {
+            let wide = paths.is_empty() || !attempt.step.backup.is_empty();
+            let wrote = match done {
+                true => self.written(target, &attempt.unit.host, &paths, wide).await?,
+                false => Vec::new(),
+            };
+            let event = Event::CallReconciled { ordinal, verdict, reason, by, result, withheld, wrote };
+            return Ok(attempt.write(event)?);
+        }
+        let wrote = if done { attempt.written(target, &paths).await? } else { Vec::new() };
+        attempt.write(Event::UnitReconciled { verdict, reason, by, result, wrote })?;
+        if done {
+            attempt.keep_live(&value);
             attempt.settle()?;
         }
         Ok(())
@@ -86,7 +118,7 @@ impl Session {
         attempt: &Attempt<'_>,
         call: &Call,
         intent: &Intent,
-        target: &Arc<dyn keybook_api::Target>,
+        target: &Arc<dyn Target>,
     ) -> Result<Reconcile, Stop> {
         if attempt.effect_of(call)? == Effect::Reads {
             return Ok(Reconcile::NotDone);
@@ -96,13 +128,31 @@ impl Session {
             let why = "its arguments are other ones than those it was begun with";
             return Ok(Reconcile::Unknown(why.to_owned()));
         }
-        let ctx = self.session_ctx(attempt, Arc::clone(target));
+        let ctx = self.ctx_of(&attempt.unit, intent, target);
         let found = attempt.action(call)?.reconcile(&ctx, &args, &intent.memo).await;
         Ok(found.map_err(|fault| fault.at(&call.span))?)
     }
 
-    fn session_ctx(self: &Arc<Self>, attempt: &Attempt<'_>, target: Arc<dyn keybook_api::Target>) -> Ctx {
-        self.ctx(target, &attempt.unit, attempt.number, false, Cancel::new())
+    /// What the action of a script's call finds.
+    async fn look_for_call(
+        self: &Arc<Self>,
+        attempt: Attempt<'_>,
+        script: &Script,
+        intent: &Intent,
+        target: &Arc<dyn Target>,
+    ) -> Result<Reconcile, Stop> {
+        let action = attempt.action_named(&intent.action, &attempt.step.span)?;
+        let unit = attempt.unit.clone();
+        let args = attempt.call_args(script, intent).await?;
+        let ctx = self.ctx_of(&unit, intent, target);
+        Ok(action.reconcile(&ctx, &args, &intent.memo).await?)
+    }
+
+    /// For looking at what an intent came to.
+    fn ctx_of(self: &Arc<Self>, unit: &UnitId, intent: &Intent, target: &Arc<dyn Target>) -> Ctx {
+        let mut ctx = self.ctx(Arc::clone(target), unit, intent.attempt, false, Cancel::new());
+        ctx.first_receipt = intent.receipts;
+        ctx
     }
 
     /// An effect that happened must also have worked; one that is repeated until it has is repeated once more.
@@ -138,7 +188,7 @@ impl Session {
         intent: &Intent,
         reason: &str,
         ask: bool,
-    ) -> (&'static str, String, String, Json) {
+    ) -> (&'static str, String, String, Value) {
         let step = self.runbook.step_at(&unit.step);
         let doubt = Doubt {
             unit: unit.clone(),
@@ -149,9 +199,9 @@ impl Session {
         let verdict = if ask { self.person.doubt(&doubt).await } else { None };
         let by = self.person.name();
         match verdict {
-            Some(Verdict::Done) => ("done", reason.to_owned(), by, Json::Null),
-            Some(Verdict::NotDone) => ("not-done", reason.to_owned(), by, Json::Null),
-            None => ("unknown", reason.to_owned(), "action".to_owned(), Json::Null),
+            Some(Verdict::Done) => ("done", reason.to_owned(), by, Value::Null),
+            Some(Verdict::NotDone) => ("not-done", reason.to_owned(), by, Value::Null),
+            None => ("unknown", reason.to_owned(), "action".to_owned(), Value::Null),
         }
     }
 
@@ -174,6 +224,16 @@ impl Session {
             }
             Value::Null
         })
+    }
+}
+
+/// A look that failed tells nothing; one at a lost host may succeed later.
+fn found(looked: Result<Reconcile, Stop>) -> Result<Reconcile, Stop> {
+    match looked {
+        Err(Stop::Fault(fault)) if !lost(&fault) => {
+            Ok(Reconcile::Unknown(format!("it cannot be looked for: {fault}")))
+        }
+        other => other,
     }
 }
 

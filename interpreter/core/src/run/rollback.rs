@@ -15,7 +15,9 @@ use crate::{
     backup::{Original, difference},
     model::{Call, Step, Work, canonical},
 };
-use keybook_api::{Cancel, Effect, Event, Fault, Receipt, Target, UnitId, Value, WayBack, event::Touched};
+use keybook_api::{
+    Cancel, Ctx, Effect, Event, Fault, Receipt, Target, UnitId, Value, WayBack, event::Touched,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -23,6 +25,8 @@ use std::{
 
 /// Numbers of receipts that each undo of a unit has for itself; those below are of its effect.
 const UNDO_RECEIPTS: u32 = 1000;
+
+mod calls;
 
 /// A step whose files were restored, and the hosts that now owe its obligation again.
 struct Debt {
@@ -97,14 +101,13 @@ impl Session {
 
     /// Ends what an interrupted run left running.
     async fn end_commands(self: &Arc<Self>) -> Result<(), Stop> {
-        let flying: Vec<(UnitId, u32)> = self.log.state(|state| {
-            let flying = state.units.iter().filter(|(_, unit)| {
-                unit.state.in_flight() && unit.intent().is_some_and(|intent| !intent.action.is_empty())
-            });
-            flying.map(|(id, unit)| (id.clone(), unit.attempt)).collect()
+        let flying: Vec<(UnitId, Intent)> = self.log.state(|state| {
+            let flying = state.units.iter().filter(|(_, unit)| unit.state.in_flight());
+            let latest = flying.filter_map(|(id, unit)| Some((id.clone(), unit.intent()?.clone())));
+            latest.filter(|(_, intent)| !intent.action.is_empty()).collect()
         });
-        for (unit, attempt) in flying {
-            self.end_from(&unit, attempt, 0).await?;
+        for (unit, intent) in flying {
+            self.end_from(&unit, intent.attempt, intent.receipts).await?;
         }
         Ok(())
     }
@@ -140,6 +143,7 @@ impl Session {
                 self.undo(step, attempt).await
             }
             "restore" => self.restore(unit, &paths, owes).await,
+            "calls" => self.take_back_calls(step, unit, owes).await,
             _ => Ok(()),
         };
         let attempt = Attempt::resumed(self, step, unit.clone(), &Value::Null, Cancel::new());
@@ -160,6 +164,7 @@ impl Session {
             return ("undo", Vec::new());
         }
         let changes = match &step.work {
+            Work::Script(_) => return self.way_back_of_calls(unit),
             Work::Steps(_) => !step.backup.is_empty(),
             Work::Action(call) => {
                 let Some(action) = self.registry.get(&call.action) else { return ("nothing", Vec::new()) };
@@ -204,31 +209,40 @@ impl Session {
             }
         }
         attempt.scope.insert("result".to_owned(), result.clone());
-        let context = |number: u32| {
-            let ctx = self.ctx(Arc::clone(&target), &attempt.unit, number, true, Cancel::new());
-            // Receipts of each undo stand apart from those of the effect and of the undos before: a command
-            // whose receipt exists is never run again.
-            ctx.ordinal.store(undos.max(1) * UNDO_RECEIPTS, std::sync::atomic::Ordering::SeqCst);
-            ctx
-        };
         let call: &Call = match (&step.undo, &step.work) {
             (Some(undo), _) => {
                 let args = attempt.args(undo)?;
-                let ctx = context(attempt.number);
+                let ctx = self.undo_ctx(&target, &attempt.unit, attempt.number, 0, undos);
                 attempt.action(undo)?.apply(&ctx, &args).await.map_err(|fault| fault.at(&undo.span))?;
                 return Ok(());
             }
             (None, Work::Action(call)) => call,
-            (None, Work::Steps(_)) => return Ok(()),
+            (None, Work::Steps(_) | Work::Script(_)) => return Ok(()),
         };
         let args = attempt.args(call)?;
         // Each attempt that may have had an effect knows only what itself found and changed.
         for intent in begun.iter().rev() {
-            let ctx = context(intent.attempt);
+            let ctx = self.undo_ctx(&target, &attempt.unit, intent.attempt, 0, undos);
             let undone = attempt.action(call)?.undo(&ctx, &args, &intent.memo, &result).await;
             undone.map_err(|fault| fault.at(&call.span))?;
         }
         Ok(())
+    }
+
+    /// What an undo works with. Receipts of each undo stand apart from those of the effect (from `receipts` on) and
+    /// of the undos before: a command whose receipt exists is never run again.
+    fn undo_ctx(
+        self: &Arc<Self>,
+        target: &Arc<dyn Target>,
+        unit: &UnitId,
+        attempt: u32,
+        receipts: u32,
+        undos: u32,
+    ) -> Ctx {
+        let mut ctx = self.ctx(Arc::clone(target), unit, attempt, true, Cancel::new());
+        ctx.first_receipt = receipts;
+        *ctx.ordinal.get_mut() = undos.max(1) * UNDO_RECEIPTS;
+        ctx
     }
 
     /// Puts originals back.
@@ -240,8 +254,18 @@ impl Session {
     ) -> Result<(), Stop> {
         let target = self.hosts.get(&unit.host).await?;
         self.remove_unrecorded(&target, unit).await?;
+        self.restore_paths(&target, unit, paths, owes).await
+    }
+
+    async fn restore_paths(
+        &self,
+        target: &Arc<dyn Target>,
+        unit: &UnitId,
+        paths: &[String],
+        owes: Option<&str>,
+    ) -> Result<(), Stop> {
         for path in self.paths_below(&unit.host, paths) {
-            self.restore_path(&target, unit, &path, owes).await?;
+            self.restore_path(target, unit, &path, owes).await?;
         }
         Ok(())
     }
@@ -478,18 +502,24 @@ impl Session {
             });
             own.map(|(id, _)| id.clone()).collect()
         });
-        let lost = |unit: &UnitId| {
-            let step = self.runbook.step_at(&unit.step)?;
-            let Work::Action(call) = &step.work else { return None };
-            let changes = self.registry.get(&call.action)?.spec().effect == Effect::Changes;
+        let lost = |unit: &UnitId| -> Vec<String> {
+            let Some(step) = self.runbook.step_at(&unit.step) else { return Vec::new() };
             // What settles an obligation (a restart) leaves nothing to take back: it was carried out again.
-            (changes
-                && step.backup.is_empty()
-                && !self.settles(&unit.step)
-                && self.way_back(step, unit).0 == "nothing")
-                .then(|| format!("{unit}: `{}` has no way back; what it changed stands", call.action))
+            if !step.backup.is_empty() || step.undo.is_some() || self.settles(&unit.step) {
+                return Vec::new();
+            }
+            let without = match &step.work {
+                Work::Action(call) if self.way_back(step, unit).0 == "nothing" => vec![call.action.clone()],
+                Work::Script(_) => self.calls_without_way_back(unit),
+                Work::Action(_) | Work::Steps(_) => Vec::new(),
+            };
+            let changes = |name: &String| {
+                self.registry.get(name).is_some_and(|action| action.spec().effect == Effect::Changes)
+            };
+            let lost = without.into_iter().filter(changes);
+            lost.map(|name| format!("{unit}: `{name}` has no way back; what it changed stands")).collect()
         };
-        changed.iter().filter_map(lost).collect()
+        changed.iter().flat_map(lost).collect()
     }
 
     /// Compares every path that the run touched or kept with what was there first.

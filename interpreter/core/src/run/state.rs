@@ -1,71 +1,13 @@
 //! What a run's records add up to. The live run and a resumed one use the same sum.
 
+pub use super::record::{CallOutcome, CallRecord, Intent, UnitRecord};
+
 use super::machine::{self, RunSignal, RunState, UnitSignal, UnitState};
 use crate::{backup::Originals, model::canonical};
 use indexmap::{IndexMap, IndexSet};
-use keybook_api::{
-    Event, Identity, Record, TrustEdge, TrustVerdict, UnitId, Value,
-    event::{RunStatus, Touched},
-};
+use keybook_api::{Event, Identity, Record, TrustEdge, TrustVerdict, UnitId, event::RunStatus};
 use serde_json::Value as Json;
 use std::collections::BTreeSet;
-
-/// What is known of one unit.
-#[derive(Clone, Debug)]
-pub struct UnitRecord {
-    /// Where it stands.
-    pub state: UnitState,
-    /// Its latest attempt, from 1; 0 before the first.
-    pub attempt: u32,
-    /// Facts of the latest attempt.
-    pub facts: Json,
-    /// Its latest plan, as it is in the journal.
-    pub plan: Json,
-    /// The result, once applied or done.
-    pub result: Json,
-    /// Whether the latest finished attempt changed anything.
-    pub changed: bool,
-    /// Every intent whose effect may have happened, the latest last.
-    pub intents: Vec<Intent>,
-    /// Paths as the unit left them, as far as it changed them.
-    pub wrote: Vec<Touched>,
-    /// True when `wrote` is all that the latest attempt did; false while that is not known.
-    pub recorded: bool,
-    /// How often taking it back began.
-    pub undos: u32,
-    /// Why it failed last.
-    pub failure: Option<keybook_api::event::FaultInfo>,
-    /// Journal number of the latest change of state; orders the rollback.
-    pub seq: u64,
-}
-
-/// A recorded intent.
-#[derive(Clone, Debug)]
-pub struct Intent {
-    /// The action; empty for a step with children.
-    pub action: String,
-    /// Arguments, secrets redacted.
-    pub args: Json,
-    /// Digest of the arguments.
-    pub args_digest: String,
-    /// The plan's memo.
-    pub memo: Value,
-    /// Paths with what was there before.
-    pub touches: Vec<Touched>,
-    /// The attempt, from 1.
-    pub attempt: u32,
-    /// It was found that its effect did not happen, or only a part that is done again from the start.
-    pub not_done: bool,
-    /// Its attempt ended well and changed nothing.
-    pub unchanged: bool,
-}
-
-impl Intent {
-    /// Its effect happened, or may have.
-    pub fn may_have_changed(&self) -> bool {
-        !self.not_done && !self.unchanged
-    }
-}
 
 /// One backup on a host.
 #[derive(Clone, Debug)]
@@ -264,7 +206,7 @@ impl State {
                     self.backups.push(kept);
                 }
             }
-            Event::UnitIntent { touches, .. } => {
+            Event::UnitIntent { touches, .. } | Event::CallIntent { touches, .. } => {
                 // What `finally` and a rollback's settling do is not taken back.
                 if let Some(unit) = &record.unit
                     && canonical(&unit.step) == unit.step
@@ -273,6 +215,9 @@ impl State {
                 }
             }
             Event::UnitDone { wrote, .. }
+            | Event::CallDone { wrote, .. }
+            | Event::CallFailed { wrote, .. }
+            | Event::CallReconciled { wrote, .. }
             | Event::UnitFailed { wrote, .. }
             | Event::UnitReconciled { wrote, .. } => {
                 if let Some(unit) = &record.unit
@@ -334,99 +279,5 @@ impl TrustKnown {
                 }
             }
         }
-    }
-}
-
-impl UnitRecord {
-    fn new() -> Self {
-        Self {
-            state: UnitState::Pending,
-            attempt: 0,
-            facts: Json::Null,
-            plan: Json::Null,
-            result: Json::Null,
-            changed: false,
-            intents: Vec::new(),
-            wrote: Vec::new(),
-            recorded: true,
-            undos: 0,
-            failure: None,
-            seq: 0,
-        }
-    }
-
-    /// The latest intent.
-    pub fn intent(&self) -> Option<&Intent> {
-        self.intents.last()
-    }
-
-    /// A rollback has to look at it.
-    pub fn may_have_changed(&self) -> bool {
-        !self.intents.is_empty() && self.state != UnitState::TakenBack
-    }
-
-    fn keep(&mut self, event: &Event, attempt: u32) {
-        match event {
-            Event::UnitFacts { facts } => {
-                self.facts = Json::Object(facts.iter().map(|(k, v)| (k.clone(), v.clone())).collect());
-            }
-            Event::UnitIntent { action, args, args_digest, memo, touches } => {
-                self.intents.push(Intent {
-                    action: action.clone(),
-                    args: Json::Object(args.iter().map(|(k, v)| (k.clone(), v.clone())).collect()),
-                    args_digest: args_digest.clone(),
-                    memo: Value::from_json(memo),
-                    touches: touches.clone(),
-                    attempt,
-                    not_done: false,
-                    unchanged: false,
-                });
-                self.failure = None;
-                self.recorded = false;
-            }
-            Event::UnitApplied { result, changed } => {
-                self.result = result.clone();
-                self.changed = *changed;
-            }
-            Event::UnitDone { result, changed, wrote, .. } => {
-                self.result = result.clone();
-                self.changed = *changed;
-                self.recorded = true;
-                let own = self.intents.iter_mut().filter(|intent| intent.attempt == attempt);
-                own.for_each(|intent| intent.unchanged = !changed);
-                self.left(wrote);
-            }
-            Event::UnitReconciled { verdict, result, wrote, .. } if verdict == "done" => {
-                self.result = result.clone();
-                self.recorded = true;
-                self.left(wrote);
-                self.changed = true;
-            }
-            Event::UnitReconciled { verdict, .. } if verdict == "not-done" => {
-                self.intents
-                    .iter_mut()
-                    .filter(|intent| intent.attempt == attempt)
-                    .for_each(|intent| intent.not_done = true);
-            }
-            Event::UnitPlanned { .. } => {
-                // The record was written as JSON already, so this cannot fail; no plan equals none.
-                self.plan = serde_json::to_value(event).unwrap_or_default();
-            }
-            Event::UnitUndoIntent { .. } => self.undos += 1,
-            Event::UnitFailed { fault, before_effect, wrote, .. } => {
-                self.failure = Some(fault.clone());
-                self.recorded = !machine::loses(&fault.kind);
-                self.left(wrote);
-                if *before_effect {
-                    self.intents.retain(|intent| intent.attempt != attempt);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn left(&mut self, wrote: &[Touched]) {
-        self.wrote.retain(|known| wrote.iter().all(|touch| touch.path != known.path));
-        self.wrote.extend(wrote.iter().cloned());
     }
 }

@@ -45,13 +45,7 @@ impl Stop {
     #[must_use]
     pub fn redacted(self, redactor: &Redactor) -> Self {
         let Self::Fault(fault) = self else { return self };
-        Self::Fault(Fault {
-            attempted: redactor.text(&fault.attempted),
-            cause: redactor.text(&fault.cause),
-            now_true: fault.now_true.map(|text| redactor.text(&text)),
-            hints: fault.hints.iter().map(|hint| redactor.text(hint)).collect(),
-            ..fault
-        })
+        Self::Fault(redact(fault, redactor))
     }
 
     /// How the run rests.
@@ -98,6 +92,31 @@ pub fn exit_code(status: RunStatus) -> i32 {
         RunStatus::Stopped => 8,
         RunStatus::Unknown => 9,
     }
+}
+
+/// A fault without secrets.
+pub fn redact(fault: Fault, redactor: &Redactor) -> Fault {
+    Fault {
+        attempted: redactor.text(&fault.attempted),
+        cause: redactor.text(&fault.cause),
+        now_true: fault.now_true.map(|text| redactor.text(&text)),
+        hints: fault.hints.iter().map(|hint| redactor.text(hint)).collect(),
+        ..fault
+    }
+}
+
+/// The kind of a word in a journal.
+pub fn kind_of(word: &str) -> FaultKind {
+    let kinds = [
+        FaultKind::Usage,
+        FaultKind::Waiting,
+        FaultKind::Unreachable,
+        FaultKind::Locked,
+        FaultKind::Stopped,
+        FaultKind::TimedOut,
+        FaultKind::Unknown,
+    ];
+    kinds.into_iter().find(|kind| kind_word(*kind) == word).unwrap_or(FaultKind::Failed)
 }
 
 /// The words of fault kinds in journals.

@@ -1,8 +1,8 @@
 //! Actions that tell people outside ([`keybook_api::Effect::Tells`]): what goes wrong with them is noted and nothing
 //! else, and a sandbox tells nobody.
 
-use super::session::Session;
-use keybook_api::{Action, Applied, Args, Ctx, Fault, FaultKind, Value, value::map};
+use super::{session::Session, unit::Attempt};
+use keybook_api::{Action, Applied, Args, Ctx, Effect, Event, Fault, FaultKind, Value, value::map};
 
 impl Session {
     /// Tells, unless the hosts are folders.
@@ -12,6 +12,36 @@ impl Session {
         }
         let lines = action.describe(ctx, args).await?.lines.join("; ");
         Err(Fault::failed("tell anybody", format!("a sandbox sends nothing; a real run would: {lines}")))
+    }
+}
+
+impl Attempt<'_> {
+    /// Does what an action does.
+    pub(super) async fn perform(
+        &self,
+        action: &dyn Action,
+        ctx: &Ctx,
+        args: &Args,
+    ) -> Result<Applied, Fault> {
+        match action.spec().effect {
+            Effect::Tells => self.session.tell(action, ctx, args).await,
+            Effect::Reads | Effect::Changes | Effect::Run => action.apply(ctx, args).await,
+        }
+    }
+
+    /// The outcome of [`Attempt::perform`], which is never a failure where people are told.
+    pub(super) fn forgive(
+        &self,
+        action: &dyn Action,
+        outcome: Result<Applied, Fault>,
+    ) -> Result<Applied, Fault> {
+        if action.spec().effect != Effect::Tells {
+            return outcome;
+        }
+        forgiven(outcome.map_err(|fault| self.concealed(fault)), |text| {
+            // A journal that cannot be written is found at the next durable record.
+            let _ = self.write(Event::UnitNote { text });
+        })
     }
 }
 

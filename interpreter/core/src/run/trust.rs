@@ -216,7 +216,8 @@ impl Attempt<'_> {
         if self.inside_atomic() || !self.may_touch(wrote, named_all)? {
             return Ok(());
         }
-        let edges = self.session.judge(Some(host), &self.cancel).await?;
+        // The effect has happened: a stop waits for the judgement, which is bounded in time.
+        let edges = self.session.judge(Some(host), &Cancel::new()).await?;
         self.write(Event::TrustChecked { edges: edges.clone() })?;
         let allowed = self.breaks();
         let broken = self.session.newly_broken(&edges, &allowed);
@@ -241,8 +242,10 @@ impl Attempt<'_> {
             Work::Action(call) => {
                 self.session.registry.get(&call.action).is_some_and(|a| a.spec().effect == Effect::Changes)
             }
+            // A call that named no paths may have changed any.
+            Work::Script(_) => true,
             // What is inside an atomic step is judged when it is through.
-            _ => self.step.atomic && self.changed_inside(),
+            Work::Steps(_) => self.step.atomic && self.changed_inside(),
         };
         if self.step.settles.is_some() || (changes && !named_all) {
             return Ok(true);

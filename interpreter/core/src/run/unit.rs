@@ -4,7 +4,7 @@
 use super::{
     machine::UnitState,
     session::Session,
-    stop::{Stop, kind_word},
+    stop::{Stop, kind_of, kind_word},
 };
 use crate::{
     journal::format::sha256_hex,
@@ -12,7 +12,7 @@ use crate::{
 };
 use indexmap::IndexMap;
 use keybook_api::{
-    Args, Cancel, Change, Effect, Event, Fault, FaultKind, Map, Plan, Target, UnitId, Value,
+    Args, Cancel, Change, Effect, Event, Fault, FaultKind, Map, Plan, Span, Target, UnitId, Value,
     event::{FaultInfo, SkipReason, Touched},
 };
 use keybook_script::Expr;
@@ -47,6 +47,8 @@ pub(super) struct Ready {
     pub target: Arc<dyn Target>,
     pub args: Args,
     pub plan: Plan,
+    /// Somebody said yes to the plan.
+    pub approved: bool,
 }
 
 impl<'s> Attempt<'s> {
@@ -83,9 +85,14 @@ impl<'s> Attempt<'s> {
         self.session.log.unit(&self.unit, self.number, event)
     }
 
-    /// Carries the unit out. Ok when it is done or was left out.
+    /// Carries the unit out, or goes on with its script. Ok when it is done or was left out.
     pub async fn carry_out(mut self) -> Result<(), Stop> {
         let begun = Instant::now();
+        if let Work::Script(script) = &self.step.work
+            && self.state().in_flight()
+        {
+            return self.carry_on(script).await;
+        }
         match self.prepare_or_fail(begun).await? {
             Prepared::LeftOut => Ok(()),
             Prepared::Go(ready) => self.effect(*ready, begun).await,
@@ -145,17 +152,22 @@ impl<'s> Attempt<'s> {
         {
             return self.leave_out(SkipReason::AlreadyDone, "its check says that it is so already").await;
         }
-        let Work::Action(call) = &self.step.work else { return self.prepare_parent(target).await };
-        let args = self.args(call)?;
-        self.settle_plan(call, target, args).await
+        let args = match &self.step.work {
+            Work::Steps(_) => return self.prepare_parent(target).await,
+            Work::Action(call) => self.args(call)?,
+            Work::Script(_) => Args::default(),
+        };
+        self.settle_plan(target, args).await
     }
 
     /// A step with steps: its gate shows what the steps inside would do now.
     async fn prepare_parent(&mut self, target: Arc<dyn Target>) -> Result<Prepared, Stop> {
         self.library_fits()?;
-        let go = |target, plan| Ok(Prepared::Go(Box::new(Ready { target, args: Args::default(), plan })));
+        let go = |target, plan| {
+            Ok(Prepared::Go(Box::new(Ready { target, args: Args::default(), plan, approved: false })))
+        };
         if self.step.gate.is_none() {
-            let plan = Plan::will(self.step.children().iter().map(|child| child.title.clone()));
+            let (plan, _) = self.plan_work(&target, &Args::default()).await?;
             self.write(planned(&plan))?;
             return go(target, plan);
         }
@@ -182,16 +194,10 @@ impl<'s> Attempt<'s> {
     }
 
     /// Plan, gate, re-read: until the plan that was approved is the plan that is true.
-    async fn settle_plan(
-        &mut self,
-        call: &Call,
-        target: Arc<dyn Target>,
-        args: Args,
-    ) -> Result<Prepared, Stop> {
-        let effect = self.effect_of(call)?;
+    async fn settle_plan(&mut self, target: Arc<dyn Target>, args: Args) -> Result<Prepared, Stop> {
         let mut changed: Option<String> = None;
         for _ in 0..SETTLE_TRIES {
-            let plan = self.describe(call, &target, &args).await?;
+            let (plan, effect) = self.plan_work(&target, &args).await?;
             self.write(planned(&plan))?;
             let changing = effect == Effect::Changes && plan.change != Change::Wont;
             let gated = self.step.gate.is_some() || (self.ask_each && changing);
@@ -200,19 +206,38 @@ impl<'s> Attempt<'s> {
                 return self.leave_out(SkipReason::NothingToChange, &detail).await;
             }
             if !gated || (plan.change == Change::Wont && effect == Effect::Changes) {
-                return Ok(Prepared::Go(Box::new(Ready { target, args, plan })));
+                return Ok(Prepared::Go(Box::new(Ready { target, args, plan, approved: false })));
             }
             if let Some(skip) = self.ask(&plan, changed.take()).await? {
                 return self.leave_out(SkipReason::Operator, &skip).await;
             }
-            let again = self.describe(call, &target, &args).await?;
+            let (again, _) = self.plan_work(&target, &args).await?;
             let Some(difference) = difference(&plan, &again) else {
-                return Ok(Prepared::Go(Box::new(Ready { target, args, plan: again })));
+                return Ok(Prepared::Go(Box::new(Ready { target, args, plan: again, approved: true })));
             };
             self.write(Event::UnitPlanChanged { detail: difference.clone() })?;
             changed = Some(difference);
         }
         Err(self.unsettled().into())
+    }
+
+    /// What the step would do now, and what that may do to the world.
+    pub(super) async fn plan_work(
+        &self,
+        target: &Arc<dyn Target>,
+        args: &Args,
+    ) -> Result<(Plan, Effect), Stop> {
+        Ok(match &self.step.work {
+            Work::Action(call) => (self.describe(call, target, args).await?, self.effect_of(call)?),
+            Work::Steps(children) => {
+                (Plan::will(children.iter().map(|child| child.title.clone())), Effect::Run)
+            }
+            Work::Script(script) => match self.plan_script(script, target).await?.0 {
+                // Carried out all the same, as what only reads is: for its notes, and its result.
+                plan if plan.change == Change::Wont => (plan, Effect::Reads),
+                plan => (plan, Effect::Changes),
+            },
+        })
     }
 
     fn unsettled(&self) -> Fault {
@@ -249,15 +274,18 @@ impl<'s> Attempt<'s> {
     pub(super) async fn read_facts(&self, target: &Arc<dyn Target>) -> Result<Map, Stop> {
         let mut facts = Map::new();
         for (name, call) in &self.step.facts {
-            let args = self.args(call)?;
-            let action = self.action(call)?;
-            let ctx =
-                self.session.ctx(Arc::clone(target), &self.unit, self.number, false, self.cancel.clone());
-            let applied = action.apply(&ctx, &args).await.map_err(|fault| fault.at(&call.span))?;
-            Session::learn(&self.session.redactor, &applied.value);
-            facts.insert(name.clone(), applied.value);
+            facts.insert(name.clone(), self.read_fact(call, target).await?);
         }
         Ok(facts)
+    }
+
+    pub(super) async fn read_fact(&self, call: &Call, target: &Arc<dyn Target>) -> Result<Value, Stop> {
+        let args = self.args(call)?;
+        let action = self.action(call)?;
+        let ctx = self.session.ctx(Arc::clone(target), &self.unit, self.number, false, self.cancel.clone());
+        let applied = action.apply(&ctx, &args).await.map_err(|fault| fault.at(&call.span))?;
+        Session::learn(&self.session.redactor, &applied.value);
+        Ok(applied.value)
     }
 
     pub(super) async fn describe(
@@ -282,12 +310,13 @@ impl<'s> Attempt<'s> {
 
     /// The action of a call.
     pub fn action(&self, call: &Call) -> Result<Arc<dyn keybook_api::Action>, Stop> {
-        let found = self.session.registry.get(&call.action).cloned();
-        found.ok_or_else(|| {
-            Stop::Fault(
-                Fault::usage(format!("use `{}`", call.action), "there is no such action").at(&call.span),
-            )
-        })
+        Ok(self.action_named(&call.action, &call.span)?)
+    }
+
+    /// The action of a name; `at` is where it is asked for.
+    pub fn action_named(&self, name: &str, at: &Span) -> Result<Arc<dyn keybook_api::Action>, Fault> {
+        let found = self.session.registry.get(name).cloned();
+        found.ok_or_else(|| Fault::usage(format!("use `{name}`"), "there is no such action").at(at))
     }
 
     pub fn effect_of(&self, call: &Call) -> Result<Effect, Stop> {
@@ -327,6 +356,19 @@ pub fn info(fault: &Fault) -> FaultInfo {
     }
 }
 
+/// The fault that the journal tells of.
+pub fn from_info(info: &FaultInfo) -> Fault {
+    Fault {
+        kind: kind_of(&info.kind),
+        attempted: info.attempted.clone(),
+        cause: info.cause.clone(),
+        host: info.host.clone(),
+        at: info.at.clone(),
+        now_true: info.now_true.clone(),
+        hints: info.hints.clone(),
+    }
+}
+
 /// Whole milliseconds since then.
 pub fn millis(begun: Instant) -> u64 {
     u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
@@ -346,7 +388,7 @@ pub(super) fn planned(plan: &Plan) -> Event {
     }
 }
 
-fn hide(plan: Plan) -> Plan {
+pub(super) fn hide(plan: Plan) -> Plan {
     Plan { lines: vec!["(not shown: the step is secret)".to_owned()], diffs: Vec::new(), ..plan }
 }
 

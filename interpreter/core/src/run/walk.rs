@@ -237,7 +237,7 @@ impl Session {
         // An atomic step with steps may still be stopped at its gate; what is inside may not.
         let unstoppable = match &step.work {
             Work::Steps(_) => place.atomic,
-            Work::Action(_) => atomic,
+            Work::Action(_) | Work::Script(_) => atomic,
         };
         let cancel = if unstoppable { Cancel::new() } else { self.cancel.clone() };
         let told = unit.clone();
@@ -253,12 +253,15 @@ impl Session {
                 };
                 self.parent(step, unit, item, cancel, children, &inside).await
             }
-            Work::Action(_) if state.in_flight() => Err(doubtful(&unit).into()),
-            Work::Action(_) => {
+            Work::Action(_) | Work::Script(_) if in_doubt(step, state) => Err(doubtful(&unit).into()),
+            Work::Script(_) if state.in_flight() => {
+                self.leaf(Attempt::resumed(self, step, unit, &item, cancel), &item).await
+            }
+            Work::Action(_) | Work::Script(_) => {
                 let mut attempt = Attempt::new(self, step, unit, &item, cancel);
                 // Inside an atomic step and in `finally`, `--step` must not leave the host half-way.
                 attempt.ask_each &= !place.atomic;
-                self.leaf(attempt).await
+                self.leaf(attempt, &item).await
             }
         };
         self.tell_hooks(step, &told, &outcome).await;
@@ -274,7 +277,7 @@ impl Session {
         });
         match (state, outcome) {
             (UnitState::Done, Ok(())) => self.after_step(step, unit, attempt, &result).await,
-            (UnitState::Failed | UnitState::Unknown, Err(Stop::Fault(fault))) => {
+            (UnitState::FailedClean | UnitState::Failed | UnitState::Unknown, Err(Stop::Fault(fault))) => {
                 self.on_failure(step, unit, attempt, fault).await;
             }
             _ => {}
@@ -305,12 +308,15 @@ impl Session {
         })
     }
 
-    /// Has the step at a path an action that can change a host?
+    /// Has the step at a path an action that can change a host, or a script, which can?
     pub(super) fn can_change(&self, path: &str) -> bool {
-        let Some(Work::Action(call)) = self.runbook.step_at(path).map(|step| &step.work) else {
-            return false;
-        };
-        self.registry.get(&call.action).is_some_and(|action| action.spec().effect == Effect::Changes)
+        match self.runbook.step_at(path).map(|step| &step.work) {
+            Some(Work::Script(_)) => true,
+            Some(Work::Action(call)) => {
+                self.registry.get(&call.action).is_some_and(|action| action.spec().effect == Effect::Changes)
+            }
+            Some(Work::Steps(_)) | None => false,
+        }
     }
 
     /// The process was killed between a unit's end and the record that its obligation is paid. One that was
@@ -328,20 +334,35 @@ impl Session {
         Ok(())
     }
 
-    /// A unit with an action. When its host was lost, its outcome is looked for once more right away.
-    async fn leaf(self: &Arc<Self>, attempt: Attempt<'_>) -> Result<(), Stop> {
-        let unit = attempt.unit.clone();
-        let outcome = attempt.carry_out().await;
-        if outcome.is_err() && self.log.state(|state| state.unit_state(&unit)) == UnitState::Unknown {
+    /// A unit with an action or a script. When its host was lost, its outcome is looked for once more right away.
+    async fn leaf(self: &Arc<Self>, attempt: Attempt<'_>, item: &Value) -> Result<(), Stop> {
+        let (unit, step, cancel) = (attempt.unit.clone(), attempt.step, attempt.cancel.clone());
+        let mut outcome = attempt.carry_out().await;
+        while outcome.is_err() && self.log.state(|state| state.unit_state(&unit)) == UnitState::Unknown {
             self.reconcile_soon(&unit).await?;
-            if self.log.state(|state| state.unit_state(&unit)) == UnitState::Done {
-                return Ok(());
-            }
-            if self.log.state(|state| state.unit_state(&unit)) == UnitState::Unknown {
-                return Err(doubtful(&unit).into());
+            match self.log.state(|state| state.unit_state(&unit)) {
+                UnitState::Done => return Ok(()),
+                UnitState::Unknown => return Err(doubtful(&unit).into()),
+                _ if self.script_goes_on(&unit, &outcome) => {
+                    outcome =
+                        Attempt::resumed(self, step, unit.clone(), item, cancel.clone()).carry_out().await;
+                }
+                _ => return outcome,
             }
         }
         outcome
+    }
+
+    /// The call of a script that was in doubt is done, and neither time nor a person ended the script.
+    fn script_goes_on(&self, unit: &UnitId, outcome: &Result<(), Stop>) -> bool {
+        let lost = |fault: &Fault| matches!(fault.kind, FaultKind::Unreachable | FaultKind::Unknown);
+        let found = self.log.state(|state| {
+            let known = state.unit(unit).filter(|known| known.state == UnitState::Kept);
+            known
+                .and_then(|known| known.intent())
+                .is_some_and(|intent| intent.call.is_some() && !intent.not_done)
+        });
+        found && matches!(outcome, Err(Stop::Fault(fault)) if lost(fault))
     }
 
     async fn parent(
@@ -379,6 +400,14 @@ impl Session {
         attempt.effect(*ready, begun).await?;
         self.walk(children, inside).await?;
         Attempt::resumed(self, step, unit, &item, cancel).finish_parent(begun).await
+    }
+}
+
+/// Nobody knows what became of it. A script between two of its calls is only interrupted.
+fn in_doubt(step: &Step, state: UnitState) -> bool {
+    match &step.work {
+        Work::Script(_) => matches!(state, UnitState::Calling | UnitState::Unknown),
+        _ => state.in_flight(),
     }
 }
 

@@ -270,3 +270,32 @@ async fn the_gate_of_an_outer_step_that_failed_is_asked_again_when_something_els
         assert_eq!(bench.world.text("a", "/etc/f").unwrap(), "new");
     }
 }
+
+/// What only the run can have made goes without asking: a key that a killed unit staged must not hold an unattended
+/// rollback up.
+#[tokio::test(start_paused = true)]
+async fn killed_while_it_fills_its_own_folder_a_run_is_taken_back_without_a_person() {
+    let mut bench = Bench::new(
+        "steps:
+  - { id: stage, hosts: \"master[0]\", t.pair: { first: \"${run.staging}/key\", second: \"${run.staging}/cert\", content: x } }
+",
+    );
+    let staging = format!("/var/lib/keybook/{}/staging", crate::support::bench::RUN);
+    for folder in ["/var/lib/keybook", staging.trim_end_matches("/staging"), &staging] {
+        bench.world.put_node("a", folder, Node::dir(0o700));
+    }
+    let tape = Tape::new(bench.journal(), &bench.world);
+    bench.watchers.push(Arc::clone(&tape) as Arc<_>);
+    assert_eq!(bench.start().await.exit, 0);
+    let mut staged = 0;
+    for shot in tape.shots() {
+        let again = bench.after(&shot.journal, World::from_hosts(&shot.hosts));
+        staged += u32::from(again.world.text("a", &format!("{staging}/key")).is_some());
+        let outcome = again.roll_back().await;
+        let at = format!("after {}: {}", shot.after, outcome.reason);
+        assert_eq!((outcome.status, outcome.exit), (RunStatus::RolledBack, 5), "{at}");
+        assert!(again.person.conflicts.lock().unwrap().is_empty(), "{at}");
+        assert_eq!(again.world.text("a", &format!("{staging}/key")), None, "{at}");
+    }
+    assert!(staged > 2, "some of the instants are between the files and their record");
+}

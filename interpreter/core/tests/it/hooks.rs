@@ -107,12 +107,23 @@ fn after_run(run, outcome) { act("t.tell", #{ text: outcome.status }); }
 
 #[tokio::test(start_paused = true)]
 async fn hooks_tell_people_from_this_machine() {
-    let bench = bench(TELLING, "  - { id: one, hosts: \"master[0]\", t.note: { text: x }, expect: \"false\" }\n");
+    let bench =
+        bench(TELLING, "  - { id: one, hosts: \"master[0]\", t.note: { text: x }, expect: \"false\" }\n");
     assert_eq!(bench.start().await.exit, 1);
     let told = bench.world.text("local", "/told").unwrap();
     assert_eq!(told, format!("failed one@a in {}\nfailed\n", crate::support::bench::RUN));
     assert_eq!(bench.world.text("a", "/told"), None);
     assert!(notes(&bench).contains(&"one@a: told true".to_owned()), "{:#?}", notes(&bench));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_unit_that_fails_before_its_effect_has_failed_too() {
+    let hooks = "fn on_failure(unit, fault) { note(`failed: ${fault.cause}`); }";
+    let bench =
+        bench(hooks, "  - { id: one, hosts: \"master[0]\", when: \"[1][3] == 1\", t.note: { text: x } }\n");
+    assert_eq!(bench.start().await.exit, 1);
+    let told = notes(&bench);
+    assert_eq!(told, ["one@a: failed: the list has 1 items, there is no item 3"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -132,7 +143,8 @@ fn before_step(unit) { act("t.tell", #{ text: "lost" }); }
     assert_eq!(bench.world.text("a", "/told").as_deref(), Some("here\n"));
     let told = notes(&bench);
     assert_eq!(told[..2], ["could not tell: nobody listens", "false"], "{told:#?}");
-    let of_one: Vec<&String> = told.iter().filter(|note| note.starts_with("one@a: could not tell: nobody")).collect();
+    let of_one: Vec<&String> =
+        told.iter().filter(|note| note.starts_with("one@a: could not tell: nobody")).collect();
     assert_eq!(of_one.len(), 2, "the hook's and the step's: {told:#?}");
 }
 
@@ -168,7 +180,10 @@ fn after_run(run, outcome) { note(`${run.inputs}`); }
     let told = notes(&bench);
     for hook in ["after_step", "after_run"] {
         let refused = format!("the hook `{hook}` failed");
-        assert!(told.iter().any(|note| note.contains(&refused) && note.contains("a secret cannot become text")), "{told:#?}");
+        assert!(
+            told.iter().any(|note| note.contains(&refused) && note.contains("a secret cannot become text")),
+            "{told:#?}"
+        );
     }
     assert!(!std::fs::read_to_string(bench.journal()).unwrap().contains("hunter22"));
 }
@@ -200,7 +215,10 @@ async fn somebody_is_told_once_for_each_stop_at_a_gate() {
         bench.options.unattended = unattended;
         bench.person.will_answer([None, None, Some(Answer::Run)]);
         for round in 1..=2 {
-            assert_eq!(if round == 1 { bench.start().await } else { bench.resume().await }.status, RunStatus::Waiting);
+            assert_eq!(
+                if round == 1 { bench.start().await } else { bench.resume().await }.status,
+                RunStatus::Waiting
+            );
             let told = at_the_gate(&bench).into_iter().filter(|name| name == "unit.note").count();
             assert_eq!(told, round, "unattended: {unattended}");
         }

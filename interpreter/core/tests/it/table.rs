@@ -38,6 +38,12 @@ const SMALL: &str = "steps:
     steps:
       - { id: plain, t.judged: { name: plain } }
       - { id: kept, backup: [/etc/g], gate: { ask: ok }, t.judged: { name: kept }, expect: inputs.fine }
+      - id: calls
+        script: |
+          act(\"t.read\", #{ path: \"/etc/f\" });
+          act(\"t.put\", #{ path: \"/etc/h\", content: \"new\" });
+          act(\"t.judged\", #{ name: \"called\" });
+          act(\"t.read\", #{ path: \"/etc/f\" })
   - id: bare
     hosts: master[0]
     steps:
@@ -50,6 +56,7 @@ fn small(fine: bool) -> Bench {
     let mut bench = Bench::new(SMALL).masters(&["a"]);
     bench.inputs = map([("fine", fine.into())]);
     bench.world.put("a", "/etc/f", "old");
+    bench.world.put("a", "/etc/h", "old");
     bench
 }
 
@@ -188,6 +195,9 @@ async fn odd_moments(taken: &mut Taken) {
             taken.add(&never.start().await);
         }
     }
+    let bench = one(r#"script: "act(\"t.judged\", #{ name: \"s\" })""#, &[]);
+    bench.world.trouble("a", "exec", "", How::LostAfter);
+    taken.add(&bench.start().await);
     let bench = one("backup: [/etc/f], timeout: 1s, t.note: { text: wait }", &[]);
     bench.world.put("a", "/etc/f", "old");
     taken.add(&bench.start().await);

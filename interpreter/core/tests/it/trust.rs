@@ -190,7 +190,7 @@ fn what_is_wrong_in_trust_is_said_at_its_place() {
     api: { on: mastre, port: 66666, cert: /etc/cert, clients: cb }
     web: { on: master, port: 1, cert: /etc/cert, reads: each-time, started: { t.read: { path: /x } } }
   clients:
-    kubelet: { on: manager, uses: [apy], trusts: ca, started: { t.put: { path: /x, content: y } } }
+    kubelet: { on: manager, uses: [apy], trusts: ca, started: { t.put: { path: /x, content: new } } }
     api: { on: manager, uses: [api], trusts: ca, reads: always }
 steps:
   - { id: s, hosts: master, breaks: kubelt, t.note: { text: x } }
@@ -199,11 +199,11 @@ steps:
     assert_eq!(
         problems(&yaml),
         [
-            "bundle 12:13 a bundle is either a `file` or a `kubeconfig`",
+            "bundle 12:11 a bundle is either a `file` or a `kubeconfig`",
             "unknown-group 14:16 no group `mastre` is declared under `hosts` | did you mean `master`?",
             "out-of-range 14:30 66666 is out of range; write 1 to 65535",
             "unknown-bundle 14:63 there is no bundle `cb` | did you mean `ca`?",
-            "reads 15:79 `started` says nothing of a process that reads its files each time",
+            "reads 15:77 `started` says nothing of a process that reads its files each time",
             "unknown-server 17:36 `apy` is none of the servers | did you mean `api`?",
             "fact-changes 17:65 `t.put` is not read-only, so it cannot tell when something started",
             "duplicate-id 18:5 `api` is a server already | give the client a name of its own, such as `api-client`",

@@ -22,6 +22,8 @@ pub fn registry() -> Registry {
     registry.add(Leak);
     registry.add(Burn);
     registry.add(Tell);
+    registry.add(ReadSecret);
+    registry.add(Keyed);
     registry
 }
 
@@ -501,5 +503,71 @@ impl Action for Tell {
 
     async fn reconcile(&self, _ctx: &Ctx, _args: &Args, _memo: &Value) -> Result<Reconcile, Fault> {
         Ok(Reconcile::NotDone)
+    }
+}
+
+/// Reads a file as a secret.
+pub struct ReadSecret;
+
+static READ_SECRET: ActionSpec =
+    spec("t.secret", Effect::Reads, &[need("path", ArgKind::Path)], WayBack::Nothing);
+
+#[async_trait]
+impl Action for ReadSecret {
+    fn spec(&self) -> &'static ActionSpec {
+        &READ_SECRET
+    }
+
+    async fn describe(&self, _ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
+        Ok(Plan::wont(format!("read {}", args.path("path")?)))
+    }
+
+    async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
+        Ok(Applied::unchanged(Value::Secret(ctx.target.read(args.path("path")?, 1 << 20).await?)))
+    }
+}
+
+/// Makes a file that only the same key takes away again.
+pub struct Keyed;
+
+static KEYED: ActionSpec = spec(
+    "t.keyed",
+    Effect::Changes,
+    &[need("path", ArgKind::Path), need("key", ArgKind::Secret)],
+    WayBack::Undo,
+);
+
+#[async_trait]
+impl Action for Keyed {
+    fn spec(&self) -> &'static ActionSpec {
+        &KEYED
+    }
+
+    async fn describe(&self, _ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
+        Ok(Plan::will([format!("lock {}", args.path("path")?)]))
+    }
+
+    async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
+        let key = args.opt_secret("key")?.unwrap_or_default();
+        let lock = sha256_hex(key.expose());
+        ctx.target.write(args.path("path")?, Write::keep(keybook_api::Secret::new(lock))).await?;
+        Ok(Applied::changed(Value::Secret(key)))
+    }
+
+    async fn reconcile(&self, ctx: &Ctx, args: &Args, _memo: &Value) -> Result<Reconcile, Fault> {
+        let key = args.opt_secret("key")?.unwrap_or_default();
+        Ok(match text(ctx, args.path("path")?).await? {
+            None => Reconcile::NotDone,
+            Some(lock) if lock == sha256_hex(key.expose()) => Reconcile::Done(Value::Secret(key)),
+            Some(_) => Reconcile::Unknown("it is locked with another key".into()),
+        })
+    }
+
+    async fn undo(&self, ctx: &Ctx, args: &Args, memo: &Value, _result: &Value) -> Result<(), Fault> {
+        match self.reconcile(ctx, args, memo).await? {
+            Reconcile::Done(_) => ctx.target.remove(args.path("path")?).await,
+            Reconcile::NotDone => Ok(()),
+            Reconcile::Unknown(why) => Err(Fault::failed("unlock", why)),
+        }
     }
 }

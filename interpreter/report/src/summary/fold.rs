@@ -79,12 +79,15 @@ impl Fold {
             Event::UnitFacts { facts } => {
                 facts.values().for_each(|fact| self.certificates.look(host, at, fact));
             }
-            Event::UnitApplied { result, .. } | Event::UnitReconciled { result, .. } => {
-                self.certificates.look(host, at, result);
+            Event::UnitApplied { result, .. }
+            | Event::UnitReconciled { result, .. }
+            | Event::CallReconciled { result, .. } => self.certificates.look(host, at, result),
+            Event::CallDone { result, host: asked, .. } => {
+                self.certificates.look(asked.as_deref().unwrap_or(host), at, result);
             }
             // It repeats the result of `unit.applied`: that is one sighting, not two.
             Event::UnitDone { result, .. } => self.certificates.look_again(host, at, result),
-            Event::UnitIntent { touches, .. } => {
+            Event::UnitIntent { touches, .. } | Event::CallIntent { touches, .. } => {
                 for Touched { path, before } in touches {
                     self.certificates.will_touch(host, path);
                     if before.is_none() {

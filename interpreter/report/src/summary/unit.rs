@@ -149,6 +149,17 @@ impl UnitSummary {
                 });
                 self.end(verdict_status(verdict), at);
             }
+            // The script goes on.
+            Event::CallReconciled { verdict, reason, by, .. } => {
+                self.reconciled.push(Reconciled {
+                    at: at.clone(),
+                    verdict: verdict.clone(),
+                    reason: reason.clone(),
+                    by: by.clone(),
+                });
+                self.status = UnitStatus::UnderWay;
+                self.ended = None;
+            }
             Event::UnitUndoIntent { .. } | Event::UnitUndone { .. } | Event::UnitUndoFailed { .. } => {
                 self.add_undo(record);
             }

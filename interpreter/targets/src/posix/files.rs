@@ -5,10 +5,16 @@ use super::output::Capture;
 use super::shell::RawShell;
 use super::temporary::Temporary;
 use super::{FILE_LIMIT, PosixTarget, TREE_LIMIT, payload, scripts};
+use keybook_api::target::Found;
 use keybook_api::{Fault, FileKind, Owner, Secret, Stat};
+use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// Exit statuses of our scripts (scripts/prelude.sh).
 pub(super) const ABSENT: i32 = 10;
+
+/// More than a path and what is known of it take.
+const HEAD: usize = 64 << 10;
 
 /// Beyond this, a shell's arithmetic overflows.
 const READ_LIMIT: u64 = i64::MAX as u64 - 1;
@@ -107,26 +113,70 @@ pub(super) async fn read<S: RawShell>(
     limit: u64,
 ) -> Result<Secret, Fault> {
     let attempted = format!("read {path}");
-    let path = target.path(&attempted, path)?;
     let limit = limit.min(READ_LIMIT);
-    let room = usize::try_from(limit).unwrap_or(usize::MAX - 1).saturating_add(1);
-    let time = FILE_LIMIT + super::upload::per_mebibyte(limit.min(16 << 30));
+    let bytes = Secret::new(content(target, &attempted, scripts::READ, path, limit).await?);
+    bounded(target, &attempted, bytes, limit)
+}
+
+/// Runs a script that prints a file of at most `limit` bytes, and up to [`HEAD`] bytes before them.
+async fn content<S: RawShell>(
+    target: &PosixTarget<S>,
+    attempted: &str,
+    script: &str,
+    path: &str,
+    limit: u64,
+) -> Result<Vec<u8>, Fault> {
+    let path = target.path(attempted, path)?;
+    let room = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1 + HEAD);
+    let time: Duration = FILE_LIMIT + super::upload::per_mebibyte(limit.min(16 << 30));
     let outcome = target
-        .script(&attempted, scripts::READ, &[path, &limit.to_string()], |job| Job {
+        .script(attempted, script, &[path, &limit.to_string()], |job| Job {
             stdout: Capture::beginning(room),
             timeout: Some(time),
             ..looking(job)
         })
         .await?;
-    if outcome.status != 0 {
-        return Err(target.failure(&attempted, &outcome));
+    if outcome.status == 0 {
+        Ok(outcome.stdout.into_bytes())
+    } else {
+        Err(target.failure(attempted, &outcome))
     }
-    let bytes = Secret::new(outcome.stdout.into_bytes());
+}
+
+/// The file may have grown while it was read.
+fn bounded<S: RawShell>(
+    target: &PosixTarget<S>,
+    attempted: &str,
+    bytes: Secret,
+    limit: u64,
+) -> Result<Secret, Fault> {
     if bytes.expose().len() as u64 > limit {
         return Err(Fault::failed(attempted, format!("it is larger than the {limit} bytes allowed"))
             .on(target.shell.host()));
     }
     Ok(bytes)
+}
+
+pub(super) async fn look<S: RawShell>(
+    target: &PosixTarget<S>,
+    path: &str,
+    limit: u64,
+) -> Result<Found, Fault> {
+    let attempted = format!("read {path}");
+    let limit = limit.min(READ_LIMIT);
+    let answer = Zeroizing::new(content(target, &attempted, scripts::LOOK, path, limit).await?);
+    let mut parts = answer.splitn(3, |b| *b == 0);
+    let (path, facts, bytes) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
+    let path = String::from_utf8(path.to_vec()).map_err(|_| not_utf8(target, &attempted, path))?;
+    // Without a file, nothing follows the path's end.
+    let (Some(facts), Some(bytes)) = (facts, bytes) else {
+        return Ok(Found { path, file: None });
+    };
+    // What is no link leads nowhere.
+    let mut facts = facts.split(|b| *b == b' ').chain([&b""[..]]);
+    let stat = parse_stat(&mut facts).ok_or_else(|| target.unreadable(&attempted, "stat"))?;
+    let content = bounded(target, &attempted, Secret::new(bytes), limit)?;
+    Ok(Found { path, file: Some((stat, content)) })
 }
 
 pub(super) async fn list<S: RawShell>(target: &PosixTarget<S>, path: &str) -> Result<Vec<String>, Fault> {

@@ -25,7 +25,7 @@ use exec::{Job, Outcome, run};
 use output::Capture;
 
 use async_trait::async_trait;
-use keybook_api::target::LineSink;
+use keybook_api::target::{Found, LineSink};
 use keybook_api::{
     Command, Exit, Fault, Identity, Receipt, ReceiptId, Secret, Stat, Stream, Target, TreeEntry, Write,
 };
@@ -163,6 +163,10 @@ impl<S: RawShell> Target for PosixTarget<S> {
 
     async fn read(&self, path: &str, limit: u64) -> Result<Secret, Fault> {
         files::read(self, path, limit).await
+    }
+
+    async fn look(&self, path: &str, limit: u64) -> Result<Found, Fault> {
+        files::look(self, path, limit).await
     }
 
     async fn write(&self, path: &str, write: Write) -> Result<(), Fault> {

@@ -10,6 +10,7 @@ pub(crate) const ENVIRONMENT: &str = include_str!("scripts/environment.sh");
 pub(crate) const FINISH: &str = include_str!("scripts/finish.sh");
 pub(crate) const IDENTITY: &str = include_str!("scripts/identity.sh");
 pub(crate) const LIST: &str = include_str!("scripts/list.sh");
+pub(crate) const LOOK: &str = include_str!("scripts/look.sh");
 pub(crate) const MAKE_DIR: &str = include_str!("scripts/make_dir.sh");
 pub(crate) const PATH: &str = include_str!("scripts/path.sh");
 pub(crate) const PRELUDE: &str = include_str!("scripts/prelude.sh");

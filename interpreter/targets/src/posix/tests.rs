@@ -1,6 +1,7 @@
 //! The POSIX layer on this machine, with folders that stand for hosts and without.
 
 mod bare;
+mod look;
 mod safety;
 
 use super::*;

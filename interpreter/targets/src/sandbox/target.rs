@@ -5,7 +5,7 @@ use super::{answer, faults, receipts, serve};
 use crate::local::LocalShell;
 use crate::posix::PosixTarget;
 use async_trait::async_trait;
-use keybook_api::target::LineSink;
+use keybook_api::target::{Found, LineSink};
 use keybook_api::{
     Command, Exit, Fault, FaultKind, Identity, Owner, Receipt, ReceiptId, Secret, Stat, Stream, Survey,
     Target, TreeEntry, Write,
@@ -106,6 +106,12 @@ impl Target for SandboxTarget {
 
     async fn read(&self, path: &str, limit: u64) -> Result<Secret, Fault> {
         self.posix.read(path, limit).await
+    }
+
+    async fn look(&self, path: &str, limit: u64) -> Result<Found, Fault> {
+        let found = self.posix.look(path, limit).await?;
+        let file = found.file.map(|(stat, content)| (shown(stat, stand_in()), content));
+        Ok(Found { file, ..found })
     }
 
     async fn write(&self, path: &str, write: Write) -> Result<(), Fault> {

@@ -3,7 +3,7 @@
 use super::{Decoder, NAMES};
 use crate::model::{Args, Call, Library, Work};
 use indexmap::IndexMap;
-use keybook_api::{Diagnostic, Located, Value};
+use keybook_api::{ActionSpec, ArgSpec, Diagnostic, Located, Registry, Span, Value};
 use keybook_source::{Key, MapReader, Node, NodeValue, advice, read, suggest};
 
 /// The nodes that say what a step does.
@@ -11,12 +11,13 @@ pub(super) struct WorkNodes<'n> {
     pub step: &'n Node,
     pub children: Option<&'n Node>,
     pub uses: Option<&'n Node>,
+    pub script: Option<&'n Node>,
     pub with: Option<&'n (Key, Node)>,
     pub actions: &'n [(&'n Key, &'n Node)],
 }
 
 impl Decoder<'_> {
-    /// Exactly one of an action, `steps` and `use`.
+    /// Exactly one of an action, `steps`, `script` and `use`.
     pub(super) fn work(
         &mut self,
         nodes: &WorkNodes<'_>,
@@ -29,23 +30,26 @@ impl Decoder<'_> {
                     .help("the arguments of an action stand under its name"),
             );
         }
-        match (nodes.children, nodes.uses, nodes.actions) {
-            (Some(list), None, []) => Some((Work::Steps(self.steps(list, inside, phases)), None)),
-            (None, Some(name), []) => {
+        match (nodes.children, nodes.uses, nodes.script, nodes.actions) {
+            (Some(list), None, None, []) => Some((Work::Steps(self.steps(list, inside, phases)), None)),
+            (None, Some(name), None, []) => {
                 let (library, steps) = self.library(name, nodes.with, inside, phases)?;
                 Some((Work::Steps(steps), Some(library)))
             }
-            (None, None, [(key, value)]) => Some((Work::Action(self.call(key, value, &["facts"])?), None)),
-            (None, None, []) => {
+            (None, None, Some(text), []) => Some((Work::Script(self.script(text)?), None)),
+            (None, None, None, [(key, value)]) => {
+                Some((Work::Action(self.call(key, value, &["facts"])?), None))
+            }
+            (None, None, None, []) => {
                 self.problems.push(
                     Diagnostic::error("missing-action", "this step does nothing", nodes.step.span.clone())
-                        .help("give it an action such as `file.put:`, `steps:`, or `use:`"),
+                        .help("give it an action such as `file.put:`, `steps:`, `script:` or `use:`"),
                 );
                 None
             }
-            (children, uses, actions) => {
+            (children, uses, script, actions) => {
                 let second = actions.last().map(|(key, _)| &key.span);
-                let second = second.or(uses.map(|node| &node.span)).or(children.map(|node| &node.span));
+                let second = second.or(script.or(uses).or(children).map(|node| &node.span));
                 let span = second.unwrap_or(&nodes.step.span).clone();
                 self.problems.push(
                     Diagnostic::error("two-actions", "a step does exactly one thing", span)
@@ -58,13 +62,7 @@ impl Decoder<'_> {
 
     pub(super) fn call(&mut self, key: &Key, node: &Node, more: &[&str]) -> Option<Call> {
         let Some(action) = self.registry.get(&key.name) else {
-            let mut problem = Diagnostic::error(
-                "unknown-action",
-                format!("there is no action `{}`", key.name),
-                key.span.clone(),
-            );
-            problem.help = suggest(&key.name, self.registry.names());
-            self.problems.push(problem);
+            self.problems.push(unknown_action(self.registry, &key.name, &key.span));
             return None;
         };
         let spec = action.spec();
@@ -73,35 +71,20 @@ impl Decoder<'_> {
             NodeValue::Null => Vec::new(),
             _ => MapReader::new(node, &format!("`{}`", key.name), &mut self.problems)?.rest(),
         };
-        let mut unknown = Vec::new();
         for (name, value) in &entries {
             let Some(arg) = spec.args.iter().find(|arg| arg.name == name.name) else {
-                let message = format!("`{}` has no argument `{}`", spec.name, name.name);
-                let mut problem = Diagnostic::error("unknown-argument", message, name.span.clone());
-                problem.help = advice(&name.name, spec.args.iter().map(|arg| arg.name));
-                self.problems.push(problem);
-                unknown.push(name.name.as_str());
+                self.problems.push(unknown_argument(spec, &name.name, &name.span));
                 continue;
             };
             let Some(dynamic) = self.dynamic(value, more) else { continue };
-            if let Some(fixed) = dynamic.fixed()
-                && !matches!(fixed, Value::Null)
-                && let Err(why) = keybook_api::action::fits(arg.kind, &fixed)
-            {
-                let message = format!("the argument `{}`: {why}", arg.name);
-                self.problems.push(Diagnostic::error("wrong-type", message, value.span.clone()));
+            if let Some(problem) = dynamic.fixed().and_then(|fixed| wrong_type(arg, &fixed, &value.span)) {
+                self.problems.push(problem);
             }
             args.insert(name.name.clone(), dynamic);
         }
-        // An argument that is only misspelt is not missed as well.
-        let given = |wanted: &str| {
-            entries.iter().any(|(name, _)| name.name == wanted)
-                || unknown.iter().any(|name| suggest(name, [wanted]).is_some())
-        };
-        for arg in spec.args.iter().filter(|arg| arg.required && !given(arg.name)) {
-            let message = format!("`{}` needs the argument `{}`", spec.name, arg.name);
-            self.problems
-                .push(Diagnostic::error("missing-argument", message, key.span.clone()).label(arg.doc));
+        let given: Vec<&str> = entries.iter().map(|(name, _)| name.name.as_str()).collect();
+        for problem in missing_arguments(spec, &given, &key.span) {
+            self.problems.push(problem);
         }
         Some(Call { action: key.name.clone(), args: Args(args), span: key.span.clone() })
     }
@@ -130,4 +113,44 @@ impl Decoder<'_> {
         }
         Some(Located::new(name, node.span.clone()))
     }
+}
+
+/// There is no action of this name.
+pub(super) fn unknown_action(registry: &Registry, name: &str, at: &Span) -> Diagnostic {
+    let message = format!("there is no action `{name}`");
+    let mut problem = Diagnostic::error("unknown-action", message, at.clone());
+    problem.help = suggest(name, registry.names());
+    problem
+}
+
+/// The action has no argument of this name.
+pub(super) fn unknown_argument(spec: &ActionSpec, name: &str, at: &Span) -> Diagnostic {
+    let message = format!("`{}` has no argument `{name}`", spec.name);
+    let mut problem = Diagnostic::error("unknown-argument", message, at.clone());
+    problem.help = advice(name, spec.args.iter().map(|arg| arg.name));
+    problem
+}
+
+/// A value that is known beforehand and does not fit; null stands for an absent one.
+pub(super) fn wrong_type(arg: &ArgSpec, value: &Value, at: &Span) -> Option<Diagnostic> {
+    if matches!(value, Value::Null) {
+        return None;
+    }
+    let why = keybook_api::action::fits(arg.kind, value).err()?;
+    Some(Diagnostic::error("wrong-type", format!("the argument `{}`: {why}", arg.name), at.clone()))
+}
+
+/// Arguments that must be given and are not. One that is only misspelt is not missed as well.
+pub(super) fn missing_arguments(spec: &ActionSpec, given: &[&str], at: &Span) -> Vec<Diagnostic> {
+    let known = |name: &str| spec.args.iter().any(|arg| arg.name == name);
+    let meant = |wanted: &str| {
+        given.iter().any(|name| *name == wanted || !known(name) && suggest(name, [wanted]).is_some())
+    };
+    let missing = spec.args.iter().filter(|arg| arg.required && !meant(arg.name));
+    missing
+        .map(|arg| {
+            let message = format!("`{}` needs the argument `{}`", spec.name, arg.name);
+            Diagnostic::error("missing-argument", message, at.clone()).label(arg.doc)
+        })
+        .collect()
 }

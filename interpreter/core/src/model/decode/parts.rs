@@ -85,6 +85,16 @@ impl<'n> StepNodes<'n> {
         }
     }
 
+    /// A script that failed has done a part, and would do it again.
+    pub(super) fn refuse_with_script(&self, problems: &mut Problems) {
+        let Some(node) = self.retry else { return };
+        problems.push(
+            Diagnostic::error("retry-with-script", "`retry` does not go with `script`", node.span.clone())
+                .label("what the script did before it failed would be done again")
+                .help("repeat what may be repeated inside the script, in a loop with `try`"),
+        );
+    }
+
     pub(super) fn titles(&self, problems: &mut Problems) -> (String, String) {
         let mut text = |node: Option<&Node>| node.and_then(|n| read::string(n, problems)).unwrap_or_default();
         (text(self.title), text(self.why))

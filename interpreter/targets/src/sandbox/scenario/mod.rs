@@ -309,7 +309,7 @@ fn read_one(
         vec![Diagnostic::error("not-readable", message, at.clone())]
     };
     let bytes = std::fs::read(path).map_err(unreadable)?;
+    sources.insert(shown.to_owned(), String::from_utf8_lossy(&bytes).into_owned());
     let text = keybook_source::decode(shown, &bytes).map_err(|problem| vec![*problem])?;
-    sources.insert(shown.to_owned(), text.to_owned());
     keybook_source::parse(shown, text)
 }

@@ -7,7 +7,7 @@ use crate::sandbox::{glob::Glob, natives};
 use indexmap::IndexMap;
 use keybook_api::{Diagnostic, SourceText, Span};
 use keybook_pki::{KeyForm, KeyKind, San, Usages};
-use keybook_script::{ScriptHost, Template};
+use keybook_script::{NameUse, ScriptHost, Template};
 use keybook_source::{MapReader, Node, NodeValue, Problems, advice, read, suggest};
 use std::time::Duration;
 
@@ -33,7 +33,25 @@ impl<'s> Parts<'s> {
     }
 
     fn template(&self, text: &SourceText, problems: &mut Problems) -> Option<Template> {
-        self.engine.template(text, &NAMES).map_err(|found| problems.extend(found)).ok()
+        let template = self.engine.template(text, &NAMES).map_err(|found| problems.extend(found)).ok()?;
+        template.names_used().for_each(|used| self.known_name(used, problems));
+        Some(template)
+    }
+
+    /// A host or group that is read by its name: only while running would it turn out that there is none.
+    fn known_name(&self, used: &NameUse, problems: &mut Problems) {
+        let (Some(name), Some(at)) = (used.path.first(), used.path_spans.first()) else { return };
+        let known: Vec<&str> = match used.name.as_str() {
+            "groups" => self.choices.groups.keys().map(String::as_str).collect(),
+            "hosts" => self.choices.hosts.keys().map(String::as_str).collect(),
+            _ => return,
+        };
+        if !known.contains(&name.as_str()) {
+            let message = format!("there is no {} `{name}`", used.name.trim_end_matches('s'));
+            let mut problem = Diagnostic::error("unknown-name", message, at.clone());
+            problem.help = suggest(name, known);
+            problems.push(problem);
+        }
     }
 
     fn hosts(&self, map: &mut MapReader, problems: &mut Problems) -> Vec<String> {
@@ -246,11 +264,13 @@ impl<'s> Parts<'s> {
         let pattern = read::string(pattern?, problems)?;
         let text = read::text(answer?, problems)?;
         let script = self.engine.script_with(text, &ANSWER_NAMES, &natives::arities());
+        let script = script.map_err(|found| problems.extend(found)).ok()?;
+        script.names_used().iter().for_each(|used| self.known_name(used, problems));
         Some(CommandAnswer {
             pattern: Glob::new(&pattern),
             hosts,
             takes: takes.unwrap_or(Duration::ZERO),
-            script: script.map_err(|found| problems.extend(found)).ok()?,
+            script,
         })
     }
 

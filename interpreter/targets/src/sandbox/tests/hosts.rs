@@ -120,7 +120,7 @@ async fn what_cannot_be_made_is_told_at_its_place_and_nothing_is_left() {
         assert!(WORLD.contains(from));
         Sandbox::create(load(&WORLD.replace(from, to)), folder.path().join("sb")).unwrap_err()
     };
-    let fault = make("${host.name} at", "${hosts.nobody.name} at");
+    let fault = make("${host.name} at", "${hosts[`nobody`].name} at");
     assert!(fault.cause.contains("no key `nobody`"), "{fault}");
     assert_eq!(fault.at.unwrap().line as usize, line_of("/etc/motd"));
     assert_eq!(fault.host.as_deref(), Some("h2"));

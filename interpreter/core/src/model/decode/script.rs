@@ -1,0 +1,62 @@
+//! `script:`: Rhai that calls actions.
+
+use super::{
+    Decoder,
+    calls::{missing_arguments, unknown_action, unknown_argument, wrong_type},
+};
+use keybook_api::{Diagnostic, Effect, Registry};
+use keybook_script::{ActCall, Script};
+use keybook_source::{Node, read};
+
+impl Decoder<'_> {
+    /// The script of a step. It sees what its arguments would see.
+    pub(super) fn script(&mut self, node: &Node) -> Option<Script> {
+        let text = read::text(node, &mut self.problems)?.clone();
+        if text.as_str().trim().is_empty() {
+            let problem = Diagnostic::error("empty", "the script does nothing", node.span.clone());
+            self.problems.push(problem.help("call an action: act(\"family.verb\", #{ … })"));
+            return None;
+        }
+        let registry = self.registry;
+        let judge = |call: &ActCall| wrong_call(registry, call);
+        match self.script.script_judged(&text, &self.names(&["facts"]), &judge) {
+            Ok(script) => {
+                script.names_used().iter().for_each(|used| self.known_name(used));
+                Some(script)
+            }
+            Err(found) => {
+                found.into_iter().for_each(|problem| self.problems.push(problem));
+                None
+            }
+        }
+    }
+}
+
+/// What is wrong with a call, as far as it is written out.
+fn wrong_call(registry: &Registry, call: &ActCall) -> Vec<Diagnostic> {
+    let (name, host) = match call.action.split_once('@') {
+        Some((name, host)) => (name, Some(host)),
+        None => (call.action.as_str(), None),
+    };
+    let Some(action) = registry.get(name) else { return vec![unknown_action(registry, name, &call.span)] };
+    let spec = action.spec();
+    let mut found = Vec::new();
+    if host.is_some() && spec.effect != Effect::Reads {
+        let message = format!("`{name}` does not only read, so it cannot be called on another host");
+        found.push(
+            Diagnostic::error("act-elsewhere", message, call.span.clone())
+                .help("a step of its own, with `hosts`, has a gate, a backup and a way back there"),
+        );
+    }
+    let Some(args) = &call.args else { return found };
+    for (key, arg) in args {
+        match (spec.args.iter().find(|known| known.name == key), &arg.value) {
+            (None, _) => found.push(unknown_argument(spec, key, &arg.span)),
+            (Some(known), Some(value)) => found.extend(wrong_type(known, value, &arg.span)),
+            (Some(_), None) => {}
+        }
+    }
+    let given: Vec<&str> = args.iter().map(|(key, _)| key.as_str()).collect();
+    found.extend(missing_arguments(spec, &given, &call.span));
+    found
+}

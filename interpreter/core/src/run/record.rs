@@ -1,0 +1,359 @@
+//! What the journal says of one unit: its intents, and the calls of its script.
+
+use super::machine::{self, UnitState};
+use crate::model::SCRIPT;
+use indexmap::IndexMap;
+use keybook_api::{
+    Event, Value,
+    event::{FaultInfo, Touched},
+};
+use serde_json::Value as Json;
+
+/// What is known of one unit.
+#[derive(Clone, Debug)]
+pub struct UnitRecord {
+    /// Where it stands.
+    pub state: UnitState,
+    /// Its latest attempt, from 1; 0 before the first.
+    pub attempt: u32,
+    /// Facts of the latest attempt.
+    pub facts: Json,
+    /// Its latest plan, as it is in the journal.
+    pub plan: Json,
+    /// The result, once applied or done.
+    pub result: Json,
+    /// Whether the latest finished attempt changed anything.
+    pub changed: bool,
+    /// Every intent whose effect may have happened, the latest last: of the unit, and of calls of its script.
+    pub intents: Vec<Intent>,
+    /// The calls of its script, of every attempt.
+    pub calls: Vec<CallRecord>,
+    /// How many records of calls there are: numbers the receipts of the next one.
+    pub call_records: u32,
+    /// Paths as the unit left them, as far as it changed them.
+    pub wrote: Vec<Touched>,
+    /// True when `wrote` is all that the latest attempt did; false while that is not known.
+    pub recorded: bool,
+    /// How often taking it back began.
+    pub undos: u32,
+    /// Why it failed last.
+    pub failure: Option<FaultInfo>,
+    /// Journal number of the latest change of state; orders the rollback.
+    pub seq: u64,
+}
+
+/// A recorded intent.
+#[derive(Clone, Debug)]
+pub struct Intent {
+    /// The action; [`SCRIPT`] for a script, empty for a step with children.
+    pub action: String,
+    /// Arguments, secrets redacted.
+    pub args: Json,
+    /// Digest of the arguments.
+    pub args_digest: String,
+    /// The arguments are not whole, because of a secret (only told of calls).
+    pub withheld: bool,
+    /// The plan's memo.
+    pub memo: Value,
+    /// Paths with what was there before.
+    pub touches: Vec<Touched>,
+    /// The attempt, from 1.
+    pub attempt: u32,
+    /// The facts of that attempt.
+    pub facts: Json,
+    /// The call of a script that it belongs to, by its place in the attempt; none for the unit's own.
+    pub call: Option<u32>,
+    /// The first number of its receipts.
+    pub receipts: u32,
+    /// It was found that its effect did not happen, or only a part that is done again from the start.
+    pub not_done: bool,
+    /// Its attempt ended well and changed nothing.
+    pub unchanged: bool,
+}
+
+/// A call of a script, as the journal has it.
+#[derive(Clone, Debug)]
+pub struct CallRecord {
+    /// The attempt, from 1.
+    pub attempt: u32,
+    /// Its place among the attempt's calls, from 0.
+    pub ordinal: u32,
+    /// The action.
+    pub action: String,
+    /// The host it was asked for, where that is named.
+    pub host: Option<String>,
+    /// Arguments, secrets redacted.
+    pub args: Json,
+    /// Digest of the arguments.
+    pub args_digest: String,
+    /// What came of it.
+    pub outcome: CallOutcome,
+    /// Paths that it left changed, as far as that is known.
+    pub wrote: Vec<String>,
+}
+
+/// What came of a call.
+#[derive(Clone, Debug)]
+pub enum CallOutcome {
+    /// Nobody recorded it.
+    Open,
+    /// It ended well.
+    Done {
+        /// With this result.
+        result: Json,
+        /// The result is not whole, because of a secret.
+        withheld: bool,
+        /// And changed something.
+        changed: bool,
+    },
+    /// It failed.
+    Failed(FaultInfo),
+}
+
+impl Intent {
+    /// Its effect happened, or may have.
+    pub fn may_have_changed(&self) -> bool {
+        !self.not_done && !self.unchanged
+    }
+}
+
+impl UnitRecord {
+    pub(super) fn new() -> Self {
+        Self {
+            state: UnitState::Pending,
+            attempt: 0,
+            facts: Json::Null,
+            plan: Json::Null,
+            result: Json::Null,
+            changed: false,
+            intents: Vec::new(),
+            calls: Vec::new(),
+            call_records: 0,
+            wrote: Vec::new(),
+            recorded: true,
+            undos: 0,
+            failure: None,
+            seq: 0,
+        }
+    }
+
+    /// The latest intent.
+    pub fn intent(&self) -> Option<&Intent> {
+        self.intents.last()
+    }
+
+    /// The call of an attempt with this ordinal.
+    pub fn call(&self, attempt: u32, ordinal: u32) -> Option<&CallRecord> {
+        self.calls.iter().find(|call| call.is(attempt, ordinal))
+    }
+
+    /// The intent of the call that is under way, or may be.
+    pub fn open_call(&self) -> Option<&Intent> {
+        let intent = self.intent()?;
+        let call = self.call(intent.attempt, intent.call?)?;
+        matches!(call.outcome, CallOutcome::Open).then_some(intent)
+    }
+
+    /// Did an attempt of its script begin a call that changes something?
+    pub fn called(&self, attempt: u32) -> bool {
+        self.intents.iter().any(|intent| intent.attempt == attempt && intent.call.is_some())
+    }
+
+    /// A rollback has to look at it.
+    pub fn may_have_changed(&self) -> bool {
+        !self.intents.is_empty() && self.state != UnitState::TakenBack
+    }
+
+    pub(super) fn keep(&mut self, event: &Event, attempt: u32) {
+        match event {
+            Event::UnitFacts { facts } => {
+                self.facts = object(facts);
+            }
+            Event::UnitIntent { action, args, args_digest, memo, touches } => {
+                // What changes something in a script are its calls, each with an intent of its own.
+                let script = action == SCRIPT;
+                let own = self.begun(attempt, (action, args, args_digest), memo, touches);
+                self.intents.push(Intent { unchanged: script, ..own });
+                self.failure = None;
+                self.recorded = script;
+            }
+            Event::UnitApplied { result, changed } => {
+                self.result = result.clone();
+                self.changed = *changed;
+            }
+            Event::UnitDone { result, changed, wrote, .. } => {
+                self.result = result.clone();
+                self.changed = *changed;
+                self.recorded = true;
+                let own = self.intents.iter_mut().filter(|intent| {
+                    intent.attempt == attempt && intent.call.is_none() && intent.action != SCRIPT
+                });
+                own.for_each(|intent| intent.unchanged = !changed);
+                self.left(wrote);
+            }
+            Event::UnitReconciled { verdict, result, wrote, .. } if verdict == "done" => {
+                self.result = result.clone();
+                self.recorded = true;
+                self.left(wrote);
+                self.changed = true;
+            }
+            Event::UnitReconciled { verdict, .. } if verdict == "not-done" => {
+                self.intents
+                    .iter_mut()
+                    .filter(|intent| intent.attempt == attempt)
+                    .for_each(|intent| intent.not_done = true);
+            }
+            Event::UnitPlanned { .. } => {
+                // The record was written as JSON already, so this cannot fail; no plan equals none.
+                self.plan = serde_json::to_value(event).unwrap_or_default();
+            }
+            Event::UnitUndoIntent { .. } => self.undos += 1,
+            Event::UnitFailed { fault, before_effect, wrote, .. } => {
+                self.failure = Some(fault.clone());
+                self.recorded = !machine::loses(&fault.kind);
+                self.left(wrote);
+                if *before_effect {
+                    self.intents.retain(|intent| intent.attempt != attempt);
+                }
+            }
+            _ => self.keep_call(event, attempt),
+        }
+    }
+
+    fn keep_call(&mut self, event: &Event, attempt: u32) {
+        match event {
+            Event::CallIntent { .. } => self.begin_call(event, attempt),
+            Event::CallDone {
+                ordinal,
+                action,
+                host,
+                args,
+                args_digest,
+                result,
+                withheld,
+                changed,
+                wrote,
+            } => {
+                let outcome =
+                    CallOutcome::Done { result: result.clone(), withheld: *withheld, changed: *changed };
+                let call = CallRecord::new(attempt, *ordinal, action, args, args_digest);
+                self.end_call(CallRecord { host: host.clone(), outcome, ..call }, wrote, !changed);
+            }
+            Event::CallFailed { ordinal, action, host, args, args_digest, fault, before_effect, wrote } => {
+                let outcome = CallOutcome::Failed(fault.clone());
+                let call = CallRecord::new(attempt, *ordinal, action, args, args_digest);
+                self.end_call(CallRecord { host: host.clone(), outcome, ..call }, wrote, *before_effect);
+            }
+            Event::CallReconciled { ordinal, verdict, result, withheld, wrote, .. } if verdict == "done" => {
+                let outcome =
+                    CallOutcome::Done { result: result.clone(), withheld: *withheld, changed: true };
+                let known = self.call(attempt, *ordinal).cloned();
+                known.into_iter().for_each(|call| {
+                    self.end_call(CallRecord { outcome: outcome.clone(), ..call }, wrote, false);
+                });
+            }
+            Event::CallReconciled { ordinal, .. } => {
+                self.call_records += 1;
+                self.calls.retain(|call| !call.is(attempt, *ordinal));
+                self.intents_of(attempt, *ordinal).for_each(|intent| intent.not_done = true);
+            }
+            _ => {}
+        }
+    }
+
+    fn begin_call(&mut self, event: &Event, attempt: u32) {
+        let Event::CallIntent { ordinal, action, args, args_digest, withheld, memo, touches, receipts } =
+            event
+        else {
+            return;
+        };
+        self.put_call(CallRecord::new(attempt, *ordinal, action, args, args_digest));
+        self.call_records += 1;
+        self.recorded = false;
+        let own = self.begun(attempt, (action, args, args_digest), memo, touches);
+        let (call, receipts, withheld) = (Some(*ordinal), *receipts, *withheld);
+        self.intents.push(Intent { call, receipts, withheld, ..own });
+    }
+
+    fn begun(
+        &self,
+        attempt: u32,
+        (action, args, args_digest): (&str, &IndexMap<String, Json>, &str),
+        memo: &Json,
+        touches: &[Touched],
+    ) -> Intent {
+        Intent {
+            action: action.to_owned(),
+            args: object(args),
+            args_digest: args_digest.to_owned(),
+            withheld: false,
+            memo: Value::from_json(memo),
+            touches: touches.to_vec(),
+            attempt,
+            facts: self.facts.clone(),
+            call: None,
+            receipts: 0,
+            not_done: false,
+            unchanged: false,
+        }
+    }
+
+    /// The end of a call whose intent is known has no arguments: they stay.
+    fn put_call(&mut self, call: CallRecord) {
+        match self.calls.iter_mut().find(|known| known.is(call.attempt, call.ordinal)) {
+            Some(known) => (known.outcome, known.wrote) = (call.outcome, call.wrote),
+            None => self.calls.push(call),
+        }
+    }
+
+    fn end_call(&mut self, call: CallRecord, wrote: &[Touched], unchanged: bool) {
+        self.call_records += 1;
+        self.recorded = true;
+        self.intents_of(call.attempt, call.ordinal).for_each(|intent| intent.unchanged = unchanged);
+        let wrote_now = wrote.iter().map(|touch| touch.path.clone()).collect();
+        self.put_call(CallRecord { wrote: wrote_now, ..call });
+        self.left(wrote);
+    }
+
+    /// The intents of a call: more than one where it was begun again after nothing of it had happened.
+    fn intents_of(&mut self, attempt: u32, ordinal: u32) -> impl Iterator<Item = &mut Intent> {
+        let wanted = move |intent: &&mut Intent| {
+            intent.attempt == attempt && intent.call == Some(ordinal) && !intent.not_done
+        };
+        self.intents.iter_mut().filter(wanted)
+    }
+
+    fn left(&mut self, wrote: &[Touched]) {
+        self.wrote.retain(|known| wrote.iter().all(|touch| touch.path != known.path));
+        self.wrote.extend(wrote.iter().cloned());
+    }
+}
+
+impl CallRecord {
+    fn new(
+        attempt: u32,
+        ordinal: u32,
+        action: &str,
+        args: &IndexMap<String, Json>,
+        args_digest: &str,
+    ) -> Self {
+        Self {
+            attempt,
+            ordinal,
+            action: action.to_owned(),
+            host: None,
+            args: object(args),
+            args_digest: args_digest.to_owned(),
+            outcome: CallOutcome::Open,
+            wrote: Vec::new(),
+        }
+    }
+
+    fn is(&self, attempt: u32, ordinal: u32) -> bool {
+        self.attempt == attempt && self.ordinal == ordinal
+    }
+}
+
+fn object(map: &IndexMap<String, Json>) -> Json {
+    Json::Object(map.iter().map(|(key, value)| (key.clone(), value.clone())).collect())
+}

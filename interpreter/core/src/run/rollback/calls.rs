@@ -1,0 +1,108 @@
+//! The calls of a script are taken back one by one, the latest first, each by its action's undo or by its files.
+
+use crate::{
+    model::{Step, Work},
+    run::{
+        session::Session,
+        state::{CallOutcome, Intent, UnitRecord},
+        stop::Stop,
+        unit::Attempt,
+    },
+};
+use keybook_api::{Action, Cancel, Target, UnitId, Value, WayBack};
+use keybook_script::Script;
+use std::sync::Arc;
+
+impl Session {
+    /// How a script is taken back, and the paths concerned.
+    pub(super) fn way_back_of_calls(&self, unit: &UnitId) -> (&'static str, Vec<String>) {
+        let known = self.log.state(|state| state.unit(unit).cloned());
+        let Some(known) = known.filter(|known| known.intents.iter().any(|intent| intent.call.is_some()))
+        else {
+            return ("nothing", Vec::new());
+        };
+        let touched = known.intents.iter().flat_map(|intent| &intent.touches);
+        let mut paths: Vec<String> = touched.chain(&known.wrote).map(|touch| touch.path.clone()).collect();
+        paths.sort();
+        paths.dedup();
+        ("calls", paths)
+    }
+
+    /// The actions of calls that changed something, or may have, and that nothing takes back.
+    pub(super) fn calls_without_way_back(&self, unit: &UnitId) -> Vec<String> {
+        let Some(known) = self.log.state(|state| state.unit(unit).cloned()) else { return Vec::new() };
+        let calls = known.intents.iter().filter(|intent| intent.call.is_some() && intent.may_have_changed());
+        let without = calls.filter(|intent| {
+            let action = self.registry.get(&intent.action);
+            action.is_none_or(|action| action.spec().way_back != WayBack::Undo)
+                && paths_of(&known, intent).is_empty()
+        });
+        without.map(|intent| intent.action.clone()).collect()
+    }
+
+    /// Takes the calls of all attempts back.
+    pub(super) async fn take_back_calls(
+        self: &Arc<Self>,
+        step: &Step,
+        unit: &UnitId,
+        owes: Option<&str>,
+    ) -> Result<(), Stop> {
+        let Work::Script(script) = &step.work else { return Ok(()) };
+        let Some(known) = self.log.state(|state| state.unit(unit).cloned()) else { return Ok(()) };
+        let target = self.hosts.get(&unit.host).await?;
+        self.remove_unrecorded(&target, unit).await?;
+        for intent in known.intents.iter().rev().filter(|intent| intent.call.is_some()) {
+            let attempt = || Attempt::resumed(self, step, unit.clone(), &self.item_of(unit), Cancel::new());
+            let action = attempt().action_named(&intent.action, &step.span)?;
+            if action.spec().way_back == WayBack::Undo {
+                self.owe(unit, owes)?;
+                self.undo_call(attempt(), script, &*action, intent, &known, &target).await?;
+            } else {
+                self.restore_paths(&target, unit, &paths_of(&known, intent), owes).await?;
+            }
+        }
+        // What nobody recorded may be anywhere in what was kept.
+        let rest = if known.recorded { paths_written(&known) } else { self.kept_roots(&unit.host) };
+        self.restore_paths(&target, unit, &rest, owes).await
+    }
+
+    async fn undo_call(
+        self: &Arc<Self>,
+        attempt: Attempt<'_>,
+        script: &Script,
+        action: &dyn Action,
+        intent: &Intent,
+        known: &UnitRecord,
+        target: &Arc<dyn Target>,
+    ) -> Result<(), Stop> {
+        // What an undo that failed or was killed left running is ended before it is tried again.
+        for earlier in 1..known.undos {
+            let first = intent.receipts.saturating_add(earlier * super::UNDO_RECEIPTS);
+            self.end_from(&attempt.unit, intent.attempt, first).await?;
+        }
+        let result = match intent.call.and_then(|ordinal| known.call(intent.attempt, ordinal)) {
+            Some(call) => match &call.outcome {
+                CallOutcome::Done { result, .. } => Value::from_json(result),
+                CallOutcome::Open | CallOutcome::Failed(_) => Value::Null,
+            },
+            None => Value::Null,
+        };
+        let (unit, span) = (attempt.unit.clone(), attempt.step.span.clone());
+        let args = attempt.call_args(script, intent).await?;
+        let ctx = self.undo_ctx(target, &unit, intent.attempt, intent.receipts, known.undos);
+        action.undo(&ctx, &args, &intent.memo, &result).await.map_err(|fault| fault.at(&span))?;
+        Ok(())
+    }
+}
+
+/// The paths that a call touched or left changed.
+fn paths_of(known: &UnitRecord, intent: &Intent) -> Vec<String> {
+    let mut paths: Vec<String> = intent.touches.iter().map(|touch| touch.path.clone()).collect();
+    let call = intent.call.and_then(|ordinal| known.call(intent.attempt, ordinal));
+    paths.extend(call.iter().flat_map(|call| call.wrote.iter().cloned()));
+    paths
+}
+
+fn paths_written(known: &UnitRecord) -> Vec<String> {
+    known.wrote.iter().map(|touch| touch.path.clone()).collect()
+}
