@@ -40,7 +40,7 @@ fn bad_input_runbook_with_unknown_and_double_keys() {
         "  - { id: a, hosts: nodes, sh.read: { script: id } }\n",
         &["small/runbook.yaml:8:21", "nodes", "node"],
     );
-    invalid("  - { id: a, hosts: node }\n", &["small/runbook.yaml:8:7", "this step does nothing"]);
+    invalid("  - { id: a, hosts: node }\n", &["small/runbook.yaml:8:5", "this step does nothing"]);
     invalid(
         "  - { id: a, hosts: node, sh.read: { script: id } }\n  - { id: a, hosts: node, sh.read: { script: id } }\n",
         &["small/runbook.yaml:9:", "a"],
@@ -129,7 +129,7 @@ fn bad_input_inventory_is_located() {
         ("keybook: 1\ncluster: c\nhosts: { a: { port: 70000 } }\n", &["inv.yaml:3:21", "65535"]),
         (
             "keybook: 1\ncluster: c\nhosts: { a: { via: b } }\n",
-            &["inv.yaml:3:15", "there is no host `b` to jump through"],
+            &["inv.yaml:3:20", "there is no host `b` to jump through"],
         ),
         ("keybook: 1\ncluster: c\nhosts: { a: {}, a: {} }\n", &["inv.yaml:3:17"]),
         (

@@ -40,10 +40,13 @@ fn book_example_is_valid_runs_and_is_taken_back() {
     }
 }
 
-/// A chat room: keeps each message with the path that it was posted to.
-fn chat_room() -> (u16, Arc<Mutex<Vec<(String, Json)>>>) {
+/// What was said in a chat room: the path that each message was posted to, and the message.
+type Said = Arc<Mutex<Vec<(String, Json)>>>;
+
+/// A chat room on a port of its own.
+fn chat_room() -> (u16, Said) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let (port, said) = (listener.local_addr().unwrap().port(), Arc::<Mutex<Vec<_>>>::default());
+    let (port, said) = (listener.local_addr().unwrap().port(), Said::default());
     let sink = said.clone();
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {

@@ -20,8 +20,11 @@ use std::{
 };
 use tempfile::TempDir;
 
+/// A fixture, a file in it, and what makes the file.
+type Made = (&'static str, &'static str, fn() -> Vec<u8>);
+
 /// What a fixture's files cannot hold: made where it is run.
-const MADE: &[(&str, &str, fn() -> Vec<u8>)] = &[("too-large-2", "scenarios/default.yaml", || {
+const MADE: &[Made] = &[("too-large-2", "scenarios/default.yaml", || {
     let mut text = b"keybook: 1\nscenario: default\ntitle: ".to_vec();
     text.resize(keybook_source::MAX_BYTES + 1, b'x');
     text

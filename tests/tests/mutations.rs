@@ -25,7 +25,7 @@ use std::{
 };
 
 /// How many mistakes of one kind are made in one file.
-const EACH: usize = 4;
+const EACH: usize = 3;
 
 fn seed() -> u64 {
     match std::env::var("KEYBOOK_SEED") {

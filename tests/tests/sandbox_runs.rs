@@ -334,6 +334,8 @@ fn sandbox_resume_with_an_accepted_runbook_is_taken_back_by_it() {
     let own = bench.path("tos-etcd-ca/runbook.yaml");
     let text = fs::read_to_string(&own).unwrap();
     fs::write(&own, text.replace("id: bounce\n", "id: restart\n")).unwrap();
+    let words = bench.path("tos-etcd-ca/i18n/zh.yaml");
+    fs::write(&words, fs::read_to_string(&words).unwrap().replace("\n  bounce", "\n  restart")).unwrap();
     let answers =
         format!("keybook: 1\nanswers: {{ install@{FIRST}: run, restart@{FIRST}: run, rollback: run }}\n");
     let answers = bench.write("restart.yaml", answers);
