@@ -40,7 +40,7 @@ impl RunDir {
     /// Makes the folder of a new run.
     pub fn create() -> Result<Self, Fault> {
         let root = root()?;
-        let id = new_id()?;
+        let id = new_id(&Self::all()?)?;
         let path = root.join(id.as_str());
         let failed = |error: std::io::Error| {
             Fault::failed(format!("make the run's folder {}", path.display()), error)
@@ -164,13 +164,29 @@ fn check_owner(root: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The time and four random hexadecimal digits.
-fn new_id() -> Result<RunId, Fault> {
-    let time = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string();
-    let mut random = [0u8; 2];
-    getrandom::fill(&mut random).map_err(|error| Fault::failed("draw random numbers", error))?;
-    let id = format!("{time}-{:02x}{:02x}", random[0], random[1]);
-    RunId::new(id).ok_or_else(|| Fault::failed("name the run", "the clock gives no usable date"))
+/// The time in UTC and four random hexadecimal digits. Ids sort by age: where a run began within the same second,
+/// the digits of the new one are drawn from above its own, so that "the latest run" is the one begun last.
+fn new_id(known: &[RunDir]) -> Result<RunId, Fault> {
+    loop {
+        let time = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S-").to_string();
+        let of_this_second = known.iter().filter_map(|run| run.id.as_str().strip_prefix(&time));
+        let used = of_this_second.filter_map(|digits| u16::from_str_radix(digits, 16).ok()).max();
+        let mut random = [0u8; 2];
+        getrandom::fill(&mut random).map_err(|error| Fault::failed("draw random numbers", error))?;
+        if let Some(digits) = above(used, u16::from_be_bytes(random)) {
+            let unusable = || Fault::failed("name the run", "the clock gives no usable date");
+            return RunId::new(format!("{time}{digits:04x}")).ok_or_else(unusable);
+        }
+        // The highest digits are taken: the next second has room.
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
+/// Spreads a random number over what is above the digits that are used. None: nothing is.
+fn above(used: Option<u16>, random: u16) -> Option<u16> {
+    let Some(used) = used else { return Some(random) };
+    let room = u16::MAX - used;
+    (room > 0).then(|| used + 1 + random % room)
 }
 
 /// `user@machine`.
@@ -180,4 +196,20 @@ pub fn operator() -> String {
     let user = user.unwrap_or_else(|_| format!("uid-{}", rustix::process::getuid().as_raw()));
     let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
     format!("{user}@{machine}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::above;
+
+    #[test]
+    fn digits_of_a_later_run_of_the_same_second_are_higher() {
+        assert_eq!(above(None, 7), Some(7));
+        for used in [0, 1, 0x8f55, 0xfffe] {
+            for random in [0, 1, 0x7fff, 0xffff] {
+                assert!(above(Some(used), random).unwrap() > used, "{used:x} {random:x}");
+            }
+        }
+        assert_eq!(above(Some(0xffff), 0), None);
+    }
 }
