@@ -1,6 +1,7 @@
 //! What the end-to-end tests share. Everything here panics when something is wrong: that is a failed test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+pub mod book;
 pub mod cli;
 pub mod kill;
 pub mod lab;

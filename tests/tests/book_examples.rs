@@ -40,6 +40,30 @@ fn book_example_is_valid_runs_and_is_taken_back() {
     }
 }
 
+/// The chapter about scenarios: certificates, a daemon, and a connection that breaks once.
+#[test]
+fn book_example_of_a_scenario_loses_its_connection_goes_on_and_is_taken_back() {
+    let bench = Bench::new();
+    let folder = root().join("book/examples/web-certificate");
+    let (folder, answers) = (folder.to_str().unwrap(), folder.join("scenarios/answers.yaml"));
+    let found = bench.keybook.call(["validate", "--format", "json", folder]).with(0);
+    let found: Json = serde_json::from_str(&found.stdout).unwrap();
+    assert_eq!((&found["errors"], &found["warnings"]), (&0.into(), &0.into()), "{found:#}");
+
+    let unattended = ["--unattended", "--answers", answers.to_str().unwrap()];
+    bench.keybook.call([&["run", folder, "--sandbox", "lost-connection"], &unattended[..]].concat()).with(4);
+    let pair =
+        || ["web-1", "web-2"].map(|host| fs::read(bench.on_host(host, "/etc/web/server.pem")).unwrap());
+    let [renewed, also_renewed] = pair();
+    assert_ne!(renewed, also_renewed, "each has its own");
+
+    bench.on_run("resume", &unattended).with(0);
+    assert_eq!(pair(), [renewed.clone(), also_renewed], "nothing was issued or copied again");
+    bench.on_run("rollback", &unattended).with(5);
+    let [old, also_old] = pair();
+    assert!(old == also_old && old != renewed, "both have the one they shared");
+}
+
 /// What was said in a chat room: the path that each message was posted to, and the message.
 type Said = Arc<Mutex<Vec<(String, Json)>>>;
 

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use keybook_tests::{
+    book,
     cli::{Keybook, root},
     sources,
 };
@@ -191,13 +192,5 @@ fn the_book_shows_every_diagnostic() {
             write!(text, "\n```text\n{rendering}\n```\n").unwrap();
         }
     }
-    let path = root().join("book/src/reference/diagnostics.md");
-    if std::env::var_os("UPDATE_BOOK").is_some() {
-        fs::write(&path, &text).unwrap();
-    }
-    let page = fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        page == text,
-        "book/src/reference/diagnostics.md is not what the fixtures say: run with UPDATE_BOOK=1"
-    );
+    book::check("diagnostics.md", &text);
 }

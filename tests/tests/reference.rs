@@ -7,16 +7,8 @@ use keybook_core::run::{
     stop::exit_code,
 };
 use keybook_script::Limits;
-use std::{fmt::Write, path::Path};
-
-fn check(page: &str, text: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("book/src/reference").join(page);
-    if std::env::var_os("UPDATE_BOOK").is_some() {
-        std::fs::write(&path, text).unwrap();
-    }
-    let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == text, "book/src/reference/{page} is not what the code says: run with UPDATE_BOOK=1");
-}
+use keybook_tests::book::check;
+use std::fmt::Write;
 
 /// `FoundNotDone` → `found not done`.
 fn words(name: &str) -> String {

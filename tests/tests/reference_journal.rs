@@ -2,10 +2,10 @@
 //! otherwise compared.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use keybook_tests::{book, cli::root};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
-    path::Path,
 };
 use syn::{Attribute, Expr, Field, Fields, GenericArgument, Item, Lit, Meta, PathArguments, Type};
 
@@ -20,10 +20,6 @@ struct Page {
     types: BTreeMap<String, Item>,
     /// Types that are mentioned and not yet told.
     wanted: BTreeSet<String>,
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
 fn doc(attributes: &[Attribute]) -> String {
@@ -180,13 +176,5 @@ fn journal() {
     }
     let text =
         text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n").replace("\n\n\n", "\n\n") + "\n";
-    let path = root().join("book/src/reference/journal.md");
-    if std::env::var_os("UPDATE_BOOK").is_some() {
-        std::fs::write(&path, &text).unwrap();
-    }
-    let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        written == text,
-        "book/src/reference/journal.md is not what the code says: run with UPDATE_BOOK=1"
-    );
+    book::check("journal.md", &text);
 }

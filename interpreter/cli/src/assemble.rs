@@ -39,6 +39,11 @@ pub fn load(folder: &Path, shown: &str) -> Result<Loaded, CliError> {
     })
 }
 
+/// The folder that a path is in; `.` for a path that is only a name.
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Reads a YAML file.
 pub fn read_yaml(file: &Path) -> Result<(Node, HashMap<String, String>), CliError> {
     let shown = file.display().to_string();

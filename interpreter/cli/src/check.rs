@@ -2,13 +2,12 @@
 
 use crate::{assemble, error::CliError};
 use keybook_api::{Diagnostic, Fault, Severity, Span, Value};
-use keybook_core::model::{Answers, Inventory, Loaded, Runbook};
+use keybook_core::model::{Answers, Inventory, Loaded, Runbook, yaml_files};
 use keybook_script::Limits;
 use keybook_source::{MapReader, Node, Problems, suggest};
 use keybook_targets::sandbox::Scenario;
 use std::{
     collections::HashMap,
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -52,10 +51,7 @@ impl Findings {
             _ => self.kind(path),
         };
         match kind {
-            Some(Kind::Runbook) => {
-                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-                self.folder(folder.unwrap_or(Path::new(".")))
-            }
+            Some(Kind::Runbook) => self.folder(assemble::folder_of(path)),
             Some(Kind::Part) => match runbook_of(path) {
                 Some(folder) => self.folder(&folder),
                 None => {
@@ -105,8 +101,7 @@ impl Findings {
     /// The runbook whose `scenarios/` a file is in, when it can be read. Its own problems are not reported here.
     fn runbook_around(&self, file: &Path) -> Option<Runbook> {
         let scenarios = file.parent().filter(|folder| folder.ends_with("scenarios"))?;
-        let folder = scenarios.parent()?;
-        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let folder = assemble::folder_of(scenarios);
         assemble::load(folder, &folder.display().to_string()).ok().map(|loaded| loaded.runbook)
     }
 
@@ -323,19 +318,6 @@ fn kind_of(root: &Node) -> Option<Kind> {
 fn runbook_of(part: &Path) -> Option<PathBuf> {
     let beside = part.parent()?;
     let inside = ["lib", "i18n"].iter().any(|name| beside.ends_with(name));
-    let folder = if inside { beside.parent()? } else { beside };
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let folder = assemble::folder_of(if inside { beside } else { part });
     folder.join("runbook.yaml").is_file().then(|| folder.to_owned())
-}
-
-/// The YAML files of a folder, by name; none when there is no folder.
-fn yaml_files(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    let mut files: Vec<PathBuf> = entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|ending| ending == "yaml"))
-        .collect();
-    files.sort();
-    files
 }

@@ -70,9 +70,9 @@ impl Client {
                 return wrong(format!("`{endpoint}` stands there twice"));
             }
         }
-        let etcdctl = args.texts("etcdctl")?;
+        let etcdctl = program::words(args, "etcdctl", "etcdctl")?;
         Ok(Self {
-            etcdctl: if etcdctl.is_empty() { vec!["etcdctl".to_owned()] } else { etcdctl },
+            etcdctl,
             endpoints,
             cacert: args.path("cacert")?.to_owned(),
             cert: args.path("cert")?.to_owned(),

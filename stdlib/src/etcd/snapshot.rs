@@ -112,10 +112,10 @@ impl Job {
         let timeout = timeout.filter(|timeout| *timeout != Value::Null).and(args.opt_duration("timeout")?);
         let out = args.path("out")?.to_owned();
         let part = join(parent(&out), &format!(".{}.keybook", base(&out)));
-        let etcdutl = args.texts("etcdutl")?;
+        let etcdutl = program::words(args, "etcdutl", "etcdutl")?;
         Ok(Self {
             client,
-            etcdutl: if etcdutl.is_empty() { vec!["etcdutl".to_owned()] } else { etcdutl },
+            etcdutl,
             out,
             part,
             timeout: timeout.unwrap_or(Duration::from_secs(300)),

@@ -1,3 +1,4 @@
+use super::{MODE, OWNER, kind};
 use crate::support::{
     files::{self, mode_text, owner_text},
     owner, tell,
@@ -22,13 +23,8 @@ Errors: any difference; nothing demanded; `exists: false` beside another demand.
         ArgSpec::required("path", ArgKind::Path, "The path."),
         ArgSpec::optional("exists", ArgKind::Bool, "true", "Whether anything must be there."),
         ArgSpec::optional("sha256", ArgKind::Text, "", "The SHA-256 of the content, in hexadecimal."),
-        ArgSpec::optional("mode", ArgKind::Mode, "", "Permission bits."),
-        ArgSpec::optional(
-            "owner",
-            ArgKind::Text,
-            "",
-            "`user:group` in numbers or names, or one user's name.",
-        ),
+        ArgSpec { default: "", ..MODE },
+        ArgSpec { default: "", ..OWNER },
         ArgSpec::optional("contains", ArgKind::Texts, "", "Texts that must all be in the content."),
         ArgSpec::optional(
             "type",
@@ -127,15 +123,6 @@ async fn differences(ctx: &Ctx, args: &Args, path: &str, stat: &Stat) -> Result<
 
 fn holds(content: &Secret, text: &str) -> bool {
     text.is_empty() || content.expose().windows(text.len()).any(|window| window == text.as_bytes())
-}
-
-fn kind(kind: FileKind) -> &'static str {
-    match kind {
-        FileKind::File => "file",
-        FileKind::Directory => "directory",
-        FileKind::Symlink => "symlink",
-        FileKind::Other => "other",
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-use super::reconcile_file;
+use super::{CREATE_DIRS, MODE, OWNER, RETURNS, apply_file, reconcile_file};
 use crate::support::{
     change::{self, FileChange, Wanted},
     files::{self, Current},
@@ -30,16 +30,11 @@ Errors: no such source or directory, a directory instead of a file, a host that 
             "The inventory name of the host that has it.",
         ),
         ArgSpec::required("to", ArgKind::Path, "The file to write on this host."),
-        ArgSpec::optional("mode", ArgKind::Mode, "the file's own; the source's when new", "Permission bits."),
-        ArgSpec::optional(
-            "owner",
-            ArgKind::Text,
-            "the file's own; the source's when new",
-            "`user:group` in numbers or names, or one user's name.",
-        ),
-        ArgSpec::optional("create_dirs", ArgKind::Bool, "false", "Make missing parent directories (0755)."),
+        ArgSpec { default: "the file's own; the source's when new", ..MODE },
+        ArgSpec { default: "the file's own; the source's when new", ..OWNER },
+        CREATE_DIRS,
     ],
-    returns: "`path`, `sha256`, `mode`, `owner` as `uid:gid`, `size`.",
+    returns: RETURNS,
     way_back: WayBack::Files,
     example: "file.copy:\n  from: /root/gencerts/etcd.pem\n  from_host: master-1\n  to: /srv/kubernetes/etcd.pem\n",
 };
@@ -56,8 +51,7 @@ impl Action for Copy {
 
     async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
         let source = source(ctx, args).await?;
-        let (now, changed) = change(ctx, args, source).await?.apply(ctx).await?;
-        Ok(Applied { changed, ..Applied::changed(now.result(args.path("to")?)) })
+        apply_file(ctx, args.path("to")?, &change(ctx, args, source).await?).await
     }
 
     async fn reconcile(&self, ctx: &Ctx, args: &Args, memo: &Value) -> Result<Reconcile, Fault> {

@@ -35,8 +35,7 @@ pub async fn describe(ctx: &Ctx, args: &Args, action: &dyn Action, format: &Form
 pub async fn apply(ctx: &Ctx, args: &Args, format: &Format) -> Result<Applied, Fault> {
     let path = args.path("path")?;
     let file = files::need(&*ctx.target, path).await?;
-    let (now, changed) = change(ctx, args, format, &file).await?.apply(ctx).await?;
-    Ok(Applied { changed, ..Applied::changed(now.result(path)) })
+    apply_file(ctx, path, &change(ctx, args, format, &file).await?).await
 }
 
 async fn change(ctx: &Ctx, args: &Args, format: &Format, file: &Current) -> Result<FileChange, Fault> {

@@ -1,6 +1,6 @@
 use super::{
     edit::{self, Format, PATH, REMOVE, SET},
-    reconcile_file,
+    RETURNS, reconcile_file,
 };
 use async_trait::async_trait;
 use keybook_api::{Action, ActionSpec, Applied, Args, Ctx, Effect, Fault, Plan, Reconcile, Value, WayBack};
@@ -21,7 +21,7 @@ After a crash the file's digest tells what became of it, as for `file.put`.\n\n\
 Errors: no such file, not valid JSON, a place that leads nowhere or to several values.",
     effect: Effect::Changes,
     args: &[PATH, SET, REMOVE],
-    returns: "`path`, `sha256`, `mode`, `owner` as `uid:gid`, `size`.",
+    returns: RETURNS,
     way_back: WayBack::Files,
     example: "file.edit_json:\n  path: /root/gencerts/config.json\n  set:\n    signing.default.expiry: 876000h\n",
 };

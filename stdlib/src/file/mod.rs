@@ -29,8 +29,44 @@ pub use remove::Remove;
 pub use stat::Stat;
 pub use template::Template;
 
-use crate::support::change::{Became, became};
-use keybook_api::{Ctx, Fault, Reconcile, Value};
+use crate::support::{
+    change::{Became, FileChange, Wanted, became},
+    owner,
+};
+use keybook_api::{Applied, ArgKind, ArgSpec, Args, Ctx, Fault, FileKind, Reconcile, Secret, Value};
+
+const MODE: ArgSpec =
+    ArgSpec::optional("mode", ArgKind::Mode, "the file's own; 0600 when new", "Permission bits.");
+const OWNER: ArgSpec = ArgSpec::optional(
+    "owner",
+    ArgKind::Text,
+    "the file's own; the login when new",
+    "`user:group` in numbers or names, or one user's name.",
+);
+const CREATE_DIRS: ArgSpec =
+    ArgSpec::optional("create_dirs", ArgKind::Bool, "false", "Make missing parent directories (0755).");
+
+/// What the actions return whose whole effect is one file.
+const RETURNS: &str = "`path`, `sha256`, `mode`, `owner` as `uid:gid`, `size`.";
+
+/// The change that gives the file of the argument `path` this content, never shown when it is `secret`, and what
+/// `mode`, `owner` and `create_dirs` say.
+async fn with_content(ctx: &Ctx, args: &Args, content: Secret, secret: bool) -> Result<FileChange, Fault> {
+    let wanted = Wanted {
+        mode: args.opt_mode("mode")?,
+        owner: owner::wanted(ctx, args).await?,
+        create_dirs: args.bool_or("create_dirs", false)?,
+        secret,
+        ..Wanted::content(args.path("path")?, content)
+    };
+    FileChange::new(ctx, wanted).await
+}
+
+/// Applies an action whose whole effect is one file, and whose result is that file's.
+async fn apply_file(ctx: &Ctx, asked: &str, change: &FileChange) -> Result<Applied, Fault> {
+    let (now, changed) = change.apply(ctx).await?;
+    Ok(Applied { changed, ..Applied::changed(now.result(asked)) })
+}
 
 /// Reconciles an action whose whole effect is one file, and whose result is that file's.
 async fn reconcile_file(ctx: &Ctx, asked: &str, memo: &Value) -> Result<Reconcile, Fault> {
@@ -39,4 +75,14 @@ async fn reconcile_file(ctx: &Ctx, asked: &str, memo: &Value) -> Result<Reconcil
         Became::Untouched => Reconcile::NotDone,
         Became::Other(why) => Reconcile::Unknown(why),
     })
+}
+
+/// The word for a kind.
+fn kind(kind: FileKind) -> &'static str {
+    match kind {
+        FileKind::File => "file",
+        FileKind::Directory => "directory",
+        FileKind::Symlink => "symlink",
+        FileKind::Other => "other",
+    }
 }

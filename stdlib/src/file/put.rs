@@ -1,8 +1,5 @@
-use super::reconcile_file;
-use crate::support::{
-    change::{FileChange, Wanted},
-    owner, tell,
-};
+use super::{CREATE_DIRS, MODE, OWNER, RETURNS, apply_file, reconcile_file, with_content};
+use crate::support::{change::FileChange, tell};
 use async_trait::async_trait;
 use keybook_api::{
     Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Secret, Value,
@@ -24,16 +21,11 @@ Errors: no such directory (unless `create_dirs`), a path that is a directory, an
     args: &[
         ArgSpec::required("path", ArgKind::Path, "The file."),
         ArgSpec::required("content", ArgKind::Secret, "The whole content: text, or a secret."),
-        ArgSpec::optional("mode", ArgKind::Mode, "the file's own; 0600 when new", "Permission bits."),
-        ArgSpec::optional(
-            "owner",
-            ArgKind::Text,
-            "the file's own; the login when new",
-            "`user:group` in numbers or names, or one user's name.",
-        ),
-        ArgSpec::optional("create_dirs", ArgKind::Bool, "false", "Make missing parent directories (0755)."),
+        MODE,
+        OWNER,
+        CREATE_DIRS,
     ],
-    returns: "`path`, `sha256`, `mode`, `owner` as `uid:gid`, `size`.",
+    returns: RETURNS,
     way_back: WayBack::Files,
     example: "file.put:\n  path: /etc/sysctl.d/99-keybook.conf\n  content: |\n    net.ipv4.ip_forward = 1\n  mode: \"0644\"\n",
 };
@@ -49,8 +41,7 @@ impl Action for Put {
     }
 
     async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
-        let (now, changed) = change(ctx, args).await?.apply(ctx).await?;
-        Ok(Applied { changed, ..Applied::changed(now.result(args.path("path")?)) })
+        apply_file(ctx, args.path("path")?, &change(ctx, args).await?).await
     }
 
     async fn reconcile(&self, ctx: &Ctx, args: &Args, memo: &Value) -> Result<Reconcile, Fault> {
@@ -63,14 +54,7 @@ async fn change(ctx: &Ctx, args: &Args) -> Result<FileChange, Fault> {
         Some(Value::Secret(secret)) => secret.clone(),
         _ => Secret::new(args.text("content")?),
     };
-    let wanted = Wanted {
-        mode: args.opt_mode("mode")?,
-        owner: owner::wanted(ctx, args).await?,
-        create_dirs: args.bool_or("create_dirs", false)?,
-        secret: matches!(args.get("content"), Some(Value::Secret(_))),
-        ..Wanted::content(args.path("path")?, content)
-    };
-    FileChange::new(ctx, wanted).await
+    with_content(ctx, args, content, matches!(args.get("content"), Some(Value::Secret(_)))).await
 }
 
 #[cfg(test)]

@@ -1,3 +1,4 @@
+use super::kind;
 use crate::support::{files, tell};
 use async_trait::async_trait;
 use keybook_api::{
@@ -54,15 +55,6 @@ impl Action for Stat {
             ("link", field(|stat| stat.link.clone().into())),
             ("modified", field(|stat| Value::Int(stat.modified))),
         ])))
-    }
-}
-
-fn kind(kind: FileKind) -> &'static str {
-    match kind {
-        FileKind::File => "file",
-        FileKind::Directory => "directory",
-        FileKind::Symlink => "symlink",
-        FileKind::Other => "other",
     }
 }
 

@@ -1,8 +1,5 @@
-use super::reconcile_file;
-use crate::support::{
-    change::{FileChange, Wanted},
-    owner, tell,
-};
+use super::{CREATE_DIRS, MODE, OWNER, RETURNS, apply_file, reconcile_file, with_content};
+use crate::support::{change::FileChange, tell};
 use async_trait::async_trait;
 use keybook_api::{
     Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Map, Plan, Reconcile, Secret,
@@ -26,16 +23,11 @@ nor true or false nor a secret; what `file.put` refuses.",
         ArgSpec::required("path", ArgKind::Path, "The file."),
         ArgSpec::required("template", ArgKind::Text, "The text."),
         ArgSpec::required("values", ArgKind::Map, "What stands for each placeholder."),
-        ArgSpec::optional("mode", ArgKind::Mode, "the file's own; 0600 when new", "Permission bits."),
-        ArgSpec::optional(
-            "owner",
-            ArgKind::Text,
-            "the file's own; the login when new",
-            "`user:group` in numbers or names, or one user's name.",
-        ),
-        ArgSpec::optional("create_dirs", ArgKind::Bool, "false", "Make missing parent directories (0755)."),
+        MODE,
+        OWNER,
+        CREATE_DIRS,
     ],
-    returns: "`path`, `sha256`, `mode`, `owner` as `uid:gid`, `size`.",
+    returns: RETURNS,
     way_back: WayBack::Files,
     example: "file.template:\n  path: /etc/etcd.env\n  template: |\n    ETCD_NAME={{ name }}\n    ETCD_PORT={{ port }}\n  \
 values: { name: m1, port: 2379 }\n  mode: \"0644\"\n",
@@ -52,8 +44,7 @@ impl Action for Template {
     }
 
     async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
-        let (now, changed) = change(ctx, args).await?.apply(ctx).await?;
-        Ok(Applied { changed, ..Applied::changed(now.result(args.path("path")?)) })
+        apply_file(ctx, args.path("path")?, &change(ctx, args).await?).await
     }
 
     async fn reconcile(&self, ctx: &Ctx, args: &Args, memo: &Value) -> Result<Reconcile, Fault> {
@@ -66,14 +57,7 @@ async fn change(ctx: &Ctx, args: &Args) -> Result<FileChange, Fault> {
     let values = args.get("values").and_then(Value::as_map).unwrap_or(&empty);
     let content = render(args.text("template")?, values)
         .map_err(|why| Fault::usage("fill in the template", why).now("nothing was written"))?;
-    let wanted = Wanted {
-        mode: args.opt_mode("mode")?,
-        owner: owner::wanted(ctx, args).await?,
-        create_dirs: args.bool_or("create_dirs", false)?,
-        secret: values.values().any(Value::has_secret),
-        ..Wanted::content(args.path("path")?, content)
-    };
-    FileChange::new(ctx, wanted).await
+    with_content(ctx, args, content, values.values().any(Value::has_secret)).await
 }
 
 /// The template with its placeholders filled in; the error says which line or name is wrong.

@@ -46,10 +46,7 @@ struct Kubectl {
 
 impl Kubectl {
     fn from_args(args: &Args) -> Result<Self, Fault> {
-        let mut begin = args.texts("kubectl")?;
-        if begin.is_empty() {
-            begin.push("kubectl".to_owned());
-        }
+        let mut begin = program::words(args, "kubectl", "kubectl")?;
         begin.push(format!("--kubeconfig={}", args.path("kubeconfig")?));
         begin.extend(args.opt_text("context")?.map(|context| format!("--context={context}")));
         begin.push(format!("--request-timeout={}", duration::format(REQUEST)));

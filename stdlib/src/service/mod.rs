@@ -11,10 +11,12 @@ pub use status::Status;
 pub use stop::Stop;
 
 use crate::support::{
-    tell::{command_line, failed, missing, tail},
+    tell::{command_line, failed, missing, planned, tail},
     waiting,
 };
-use keybook_api::{ArgKind, ArgSpec, Args, Command, Ctx, Fault, Value, duration, value::map};
+use keybook_api::{
+    Action, Applied, ArgKind, ArgSpec, Args, Change, Command, Ctx, Fault, Plan, Value, duration, value::map,
+};
 use std::time::Duration;
 
 const NAME: ArgSpec =
@@ -70,10 +72,10 @@ impl Unit {
             let why = format!("`{}` is no name of a unit", name.escape_debug());
             return Err(Fault::usage("read the argument `name`", why));
         }
-        let systemctl = args.texts("systemctl")?;
+        let systemctl = program::words(args, "systemctl", "systemctl")?;
         Ok(Self {
             name: name.to_owned(),
-            systemctl: if systemctl.is_empty() { vec!["systemctl".to_owned()] } else { systemctl },
+            systemctl,
             wait: args.bool_or("wait", true)?,
             timeout: args.opt_duration("timeout")?.unwrap_or(Duration::from_secs(90)),
         })
@@ -158,6 +160,44 @@ impl Unit {
             Ok(Err(format!("it is {} ({}), not yet: {until}", state.active, state.sub)))
         })
         .await
+    }
+}
+
+/// A change to a state in which the unit stays.
+struct Turn {
+    verb: &'static str,
+    /// What is waited for, for people.
+    until: &'static str,
+    reached: fn(&State) -> bool,
+}
+
+const START: Turn = Turn { verb: "start", until: "it is active", reached: State::is_active };
+const STOP: Turn = Turn { verb: "stop", until: "it is stopped", reached: State::is_stopped };
+
+impl Turn {
+    /// The plan of the action whose effect it is.
+    async fn plan(&self, ctx: &Ctx, action: &dyn Action, args: &Args) -> Result<Plan, Fault> {
+        let unit = Unit::from_args(args)?;
+        let state = match unit.need(ctx, self.verb).await {
+            Ok(state) => state,
+            Err(fault) => return planned(ctx, action, args, Err(fault)),
+        };
+        let mut plan = Plan::will(unit.lines(self.verb, self.until));
+        if (self.reached)(&state) {
+            plan.change = Change::Wont;
+            plan.lines = vec![format!("{} is {} already", state.id, state.active)];
+        }
+        Ok(Plan { basis: state.basis(), memo: state.memo(), ..plan })
+    }
+
+    /// Makes it, unless it is so already.
+    async fn make(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
+        let unit = Unit::from_args(args)?;
+        let state = unit.need(ctx, self.verb).await?;
+        if (self.reached)(&state) {
+            return Ok(Applied::unchanged(state.result()));
+        }
+        Ok(Applied::changed(unit.make(ctx, self.verb, self.until, self.reached).await?.result()))
     }
 }
 

@@ -1,8 +1,7 @@
-use super::{NAME, RETURNS, SYSTEMCTL, State, TIMEOUT, Unit, WAIT};
-use crate::support::tell;
+use super::{NAME, RETURNS, START, STOP, SYSTEMCTL, TIMEOUT, Unit, WAIT};
 use async_trait::async_trait;
 use keybook_api::{
-    Action, ActionSpec, Applied, Args, Change, Ctx, Effect, Fault, Plan, Reconcile, Value, WayBack,
+    Action, ActionSpec, Applied, Args, Ctx, Effect, Fault, Plan, Reconcile, Value, WayBack,
 };
 
 /// Starts a service.
@@ -23,8 +22,6 @@ Errors: a unit that systemd does not know, masked or broken; a job that fails; t
     example: "service.start:\n  name: kubelet\n",
 };
 
-const UNTIL: &str = "it is active";
-
 #[async_trait]
 impl Action for Start {
     fn spec(&self) -> &'static ActionSpec {
@@ -32,26 +29,11 @@ impl Action for Start {
     }
 
     async fn describe(&self, ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
-        let unit = Unit::from_args(args)?;
-        let state = match unit.need(ctx, "start").await {
-            Ok(state) => state,
-            Err(fault) => return tell::planned(ctx, self, args, Err(fault)),
-        };
-        let mut plan = Plan::will(unit.lines("start", UNTIL));
-        if state.is_active() {
-            plan.change = Change::Wont;
-            plan.lines = vec![format!("{} is {} already", state.id, state.active)];
-        }
-        Ok(Plan { basis: state.basis(), memo: state.memo(), ..plan })
+        START.plan(ctx, self, args).await
     }
 
     async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
-        let unit = Unit::from_args(args)?;
-        let state = unit.need(ctx, "start").await?;
-        if state.is_active() {
-            return Ok(Applied::unchanged(state.result()));
-        }
-        Ok(Applied::changed(unit.make(ctx, "start", UNTIL, State::is_active).await?.result()))
+        START.make(ctx, args).await
     }
 
     async fn reconcile(&self, ctx: &Ctx, args: &Args, _memo: &Value) -> Result<Reconcile, Fault> {
@@ -66,14 +48,10 @@ impl Action for Start {
     }
 
     async fn undo(&self, ctx: &Ctx, args: &Args, memo: &Value, _result: &Value) -> Result<(), Fault> {
-        let unit = Unit::from_args(args)?;
         // What was so before the step stays so.
         if memo.get("active").and_then(Value::as_str) == Some("active") {
             return Ok(());
         }
-        if unit.need(ctx, "stop").await?.is_stopped() {
-            return Ok(());
-        }
-        unit.make(ctx, "stop", "it is stopped", State::is_stopped).await.map(drop)
+        STOP.make(ctx, args).await.map(drop)
     }
 }

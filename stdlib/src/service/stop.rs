@@ -1,8 +1,7 @@
-use super::{NAME, RETURNS, SYSTEMCTL, State, TIMEOUT, Unit, WAIT};
-use crate::support::tell;
+use super::{NAME, RETURNS, START, STOP, SYSTEMCTL, TIMEOUT, Unit, WAIT};
 use async_trait::async_trait;
 use keybook_api::{
-    Action, ActionSpec, Applied, Args, Change, Ctx, Effect, Fault, Plan, Reconcile, Value, WayBack,
+    Action, ActionSpec, Applied, Args, Ctx, Effect, Fault, Plan, Reconcile, Value, WayBack,
 };
 
 /// Stops a service.
@@ -24,8 +23,6 @@ Errors: a unit that systemd does not know, masked or broken; a job that fails; t
     example: "service.stop:\n  name: kubelet\n",
 };
 
-const UNTIL: &str = "it is stopped";
-
 #[async_trait]
 impl Action for Stop {
     fn spec(&self) -> &'static ActionSpec {
@@ -33,26 +30,11 @@ impl Action for Stop {
     }
 
     async fn describe(&self, ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
-        let unit = Unit::from_args(args)?;
-        let state = match unit.need(ctx, "stop").await {
-            Ok(state) => state,
-            Err(fault) => return tell::planned(ctx, self, args, Err(fault)),
-        };
-        let mut plan = Plan::will(unit.lines("stop", UNTIL));
-        if state.is_stopped() {
-            plan.change = Change::Wont;
-            plan.lines = vec![format!("{} is {} already", state.id, state.active)];
-        }
-        Ok(Plan { basis: state.basis(), memo: state.memo(), ..plan })
+        STOP.plan(ctx, self, args).await
     }
 
     async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
-        let unit = Unit::from_args(args)?;
-        let state = unit.need(ctx, "stop").await?;
-        if state.is_stopped() {
-            return Ok(Applied::unchanged(state.result()));
-        }
-        Ok(Applied::changed(unit.make(ctx, "stop", UNTIL, State::is_stopped).await?.result()))
+        STOP.make(ctx, args).await
     }
 
     async fn reconcile(&self, ctx: &Ctx, args: &Args, memo: &Value) -> Result<Reconcile, Fault> {
@@ -70,14 +52,10 @@ impl Action for Stop {
     }
 
     async fn undo(&self, ctx: &Ctx, args: &Args, memo: &Value, _result: &Value) -> Result<(), Fault> {
-        let unit = Unit::from_args(args)?;
         // What was so before the step stays so.
         if memo.get("active").and_then(Value::as_str).is_none_or(|before| before != "active") {
             return Ok(());
         }
-        if unit.need(ctx, "start").await?.is_active() {
-            return Ok(());
-        }
-        unit.make(ctx, "start", "it is active", State::is_active).await.map(drop)
+        START.make(ctx, args).await.map(drop)
     }
 }

@@ -8,8 +8,25 @@ pub use run::Run;
 pub(crate) use run::last_receipt;
 
 use crate::support::tell::{command_line, failed, tail};
-use keybook_api::{Args, Command, Ctx, Fault, Map, ReceiptId, Secret, Value, value::map};
+use keybook_api::{ArgKind, ArgSpec, Args, Command, Ctx, Fault, Map, ReceiptId, Secret, Value, value::map};
 use std::time::Duration;
+
+const SCRIPT: ArgSpec = ArgSpec::required("script", ArgKind::Text, "The script.");
+const ARGS: ArgSpec = ArgSpec::optional("args", ArgKind::Texts, "[]", "Its arguments: `$1`, `$2` and so on.");
+const ENV: ArgSpec =
+    ArgSpec::optional("env", ArgKind::Map, "{}", "Environment variables to add; no secrets.");
+const STDIN: ArgSpec =
+    ArgSpec::optional("stdin", ArgKind::Secret, "", "What the script reads from its standard input.");
+const TIMEOUT: ArgSpec =
+    ArgSpec::optional("timeout", ArgKind::Duration, "", "End the script after this time.");
+const OK_STATUS: ArgSpec =
+    ArgSpec::optional("ok_status", ArgKind::List, "[0]", "Exit statuses that count as success.");
+const PARSE: ArgSpec = ArgSpec::optional(
+    "parse",
+    ArgKind::Enum(&["text", "json", "lines"]),
+    "text",
+    "What standard output is: `json` adds `result.json`, `lines` adds `result.lines`.",
+);
 
 /// How standard output becomes part of the result.
 #[derive(Clone, Copy, PartialEq)]

@@ -1,7 +1,7 @@
-use super::Script;
+use super::{ARGS, ENV, OK_STATUS, PARSE, SCRIPT, STDIN, Script, TIMEOUT};
 use crate::support::tell;
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, WayBack};
+use keybook_api::{Action, ActionSpec, Applied, Args, Ctx, Effect, Fault, Plan, WayBack};
 
 /// Runs a shell script that only reads.
 pub struct Read;
@@ -13,18 +13,8 @@ const SPEC: ActionSpec = ActionSpec {
 and leaves no receipt.\n\nErrors: an exit status outside `ok_status`, a time-out, output that `parse: json` cannot read.",
     effect: Effect::Reads,
     args: &[
-        ArgSpec::required("script", ArgKind::Text, "The script."),
-        ArgSpec::optional("args", ArgKind::Texts, "[]", "Its arguments: `$1`, `$2` and so on."),
-        ArgSpec::optional("env", ArgKind::Map, "{}", "Environment variables to add; no secrets."),
-        ArgSpec::optional("stdin", ArgKind::Secret, "", "What the script reads from its standard input."),
-        ArgSpec::optional("timeout", ArgKind::Duration, "", "End the script after this time."),
-        ArgSpec::optional("ok_status", ArgKind::List, "[0]", "Exit statuses that count as success."),
-        ArgSpec::optional(
-            "parse",
-            ArgKind::Enum(&["text", "json", "lines"]),
-            "text",
-            "What standard output is: `json` adds `result.json`, `lines` adds `result.lines`.",
-        ),
+        SCRIPT, ARGS, ENV, STDIN, TIMEOUT, OK_STATUS,
+        PARSE,
     ],
     returns: "`status`, `stdout` and `stderr` without one trailing line feed, `truncated` (true when more than 1 MiB was printed), \
 `json` or `lines` as `parse` says.",

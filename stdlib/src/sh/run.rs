@@ -1,4 +1,4 @@
-use super::Script;
+use super::{ARGS, ENV, OK_STATUS, PARSE, SCRIPT, STDIN, Script, TIMEOUT};
 use async_trait::async_trait;
 use keybook_api::{
     Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Change, Ctx, Effect, Fault, Plan, Receipt,
@@ -20,12 +20,7 @@ Errors: an exit status outside `ok_status`, a time-out, output that `parse: json
 Give secrets as `stdin`: arguments and environment variables can be seen by others on the host.",
     effect: Effect::Changes,
     args: &[
-        ArgSpec::required("script", ArgKind::Text, "The script."),
-        ArgSpec::optional("args", ArgKind::Texts, "[]", "Its arguments: `$1`, `$2` and so on."),
-        ArgSpec::optional("env", ArgKind::Map, "{}", "Environment variables to add; no secrets."),
-        ArgSpec::optional("stdin", ArgKind::Secret, "", "What the script reads from its standard input."),
-        ArgSpec::optional("timeout", ArgKind::Duration, "", "End the script after this time."),
-        ArgSpec::optional("ok_status", ArgKind::List, "[0]", "Exit statuses that count as success."),
+        SCRIPT, ARGS, ENV, STDIN, TIMEOUT, OK_STATUS,
         ArgSpec::optional("creates", ArgKind::Path, "", "The script is not run when this path exists."),
         ArgSpec::optional(
             "changes",
@@ -33,12 +28,7 @@ Give secrets as `stdin`: arguments and environment variables can be seen by othe
             "true",
             "Set it to false when the script changes nothing.",
         ),
-        ArgSpec::optional(
-            "parse",
-            ArgKind::Enum(&["text", "json", "lines"]),
-            "text",
-            "What standard output is: `json` adds `result.json`, `lines` adds `result.lines`.",
-        ),
+        PARSE,
     ],
     returns: "`status`, `stdout` and `stderr` without one trailing line feed, `truncated` (true when more than 1 MiB was printed), \
 `json` or `lines` as `parse` says. After a crash, and when `creates` exists: `status` or null, the rest null.",

@@ -52,10 +52,7 @@ head -c "$bytes" <&5 | { exec 3<&0; exec "$@" <&5 5<&-; }"#;
 
 impl Client {
     fn from_args(args: &Args) -> Result<Self, Fault> {
-        let mut words = args.texts("client")?;
-        if words.is_empty() {
-            words.push("mysql".to_owned());
-        }
+        let mut words = program::words(args, "client", "mysql")?;
         let password = args.opt_secret("password")?;
         // The client takes it only as the first of its options.
         words.extend(password.is_some().then(|| "--defaults-file=/dev/fd/3".to_owned()));

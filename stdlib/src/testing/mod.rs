@@ -106,6 +106,15 @@ impl Bench {
         *self.target.answer.lock().unwrap() = Some(Box::new(answer));
     }
 
+    /// The same on a host of [`Bench::with_host`].
+    pub fn answer_on(
+        &self,
+        name: &str,
+        answer: impl Fn(&Command) -> Option<Result<Exit, Fault>> + Send + Sync + 'static,
+    ) {
+        *self.others[name].answer.lock().unwrap() = Some(Box::new(answer));
+    }
+
     /// Sets what the first command's receipt of the attempt says.
     pub fn set_receipt(&self, receipt: Receipt) {
         self.target.set_receipt(self.ctx().receipt(0), receipt);

@@ -1,6 +1,7 @@
 //! A TLS handshake that keeps the server's chain, whatever becomes of the handshake.
 
-use keybook_api::Stream;
+use keybook_api::{Secret, Stream};
+use keybook_pki::{Certificate, KeyForm, PkiError, PrivateKey};
 use rustls::{
     AlertDescription, ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
     client::{
@@ -8,7 +9,7 @@ use rustls::{
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
     crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
     sign::CertifiedKey,
 };
 use std::{
@@ -22,6 +23,14 @@ use tokio_rustls::TlsConnector;
 
 /// A client certificate with its key.
 pub type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// An identity from a chain, the client's own certificate first, and the content of the file with its key.
+pub fn identity(chain: &[Certificate], key: &Secret) -> Result<Identity, PkiError> {
+    let pem = PrivateKey::load(key, None)?.to_pem(KeyForm::Pkcs8)?;
+    let key = PrivateKeyDer::from_pem_slice(pem.expose())
+        .map_err(|_| PkiError::Refused("it cannot be used for TLS".to_owned()))?;
+    Ok((chain.iter().map(|one| CertificateDer::from(one.der().to_vec())).collect(), key))
+}
 
 /// What a handshake showed.
 #[derive(Debug)]

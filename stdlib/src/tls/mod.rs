@@ -8,6 +8,7 @@ mod tests;
 pub use served::Served;
 
 use keybook_api::{Args, Fault};
+use keybook_pki::{Certificate, Usage, covers, verify};
 
 /// The argument `port`.
 pub(crate) fn port(args: &Args) -> Result<u16, Fault> {
@@ -17,4 +18,20 @@ pub(crate) fn port(args: &Args) -> Result<u16, Fault> {
         .ok()
         .filter(|port| *port > 0)
         .ok_or_else(|| Fault::usage(attempted, format!("{number} is no port; ports are 1 to 65535")))
+}
+
+/// Does a client that trusts these roots accept a server's certificate, for this name where one counts? `now` in
+/// seconds since 1970 (UTC). The error says why not.
+pub(crate) fn accepts(
+    leaf: &Certificate,
+    intermediates: &[Certificate],
+    roots: &[Certificate],
+    now: i64,
+    name: Option<&str>,
+) -> Result<(), String> {
+    verify(leaf, intermediates, roots, now, Usage::Server).map_err(|failure| failure.to_string())?;
+    match name.filter(|name| !covers(leaf, name)) {
+        Some(name) => Err(format!("the certificate does not name {name}")),
+        None => Ok(()),
+    }
 }

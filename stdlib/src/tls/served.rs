@@ -1,5 +1,6 @@
 use super::{
-    handshake::{Identity, Seen, Versions, handshake},
+    accepts,
+    handshake::{self, Identity, Seen, Versions, handshake},
     port,
 };
 use crate::{
@@ -10,8 +11,8 @@ use async_trait::async_trait;
 use keybook_api::{
     Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Value, WayBack, value::map,
 };
-use keybook_pki::{Certificate, KeyForm, PrivateKey, Usage, covers, verify};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
+use keybook_pki::Certificate;
+use rustls::pki_types::ServerName;
 use std::time::Duration;
 
 /// The certificate that a server presents.
@@ -93,7 +94,10 @@ impl Action for Served {
             return Err(tell::failed(ctx, attempted(), why));
         };
         let verdict = match roots {
-            Some(roots) => Some(judge(ctx, args, &seen, leaf, intermediates, &roots)?),
+            Some(roots) => {
+                let name = args.opt_text("server_name")?.or(args.opt_text("host")?);
+                Some(accepts(leaf, intermediates, &roots, ctx.now, name).and_then(|()| proof(&seen)))
+            }
             None => None,
         };
         let mut leaf_map = x509::certificate_map(leaf);
@@ -136,35 +140,16 @@ async fn identity(ctx: &Ctx, args: &Args) -> Result<Option<Identity>, Fault> {
     };
     let chain = x509::every(&*ctx.target, cert).await?;
     let file = files::need(&*ctx.target, key).await?;
-    let attempted = || format!("read the private key {key}");
-    let pem = PrivateKey::load(&file.content, None)
-        .and_then(|key| key.to_pem(KeyForm::Pkcs8))
-        .map_err(|error| x509::fault(&*ctx.target, attempted(), &error))?;
-    let der = PrivateKeyDer::from_pem_slice(pem.expose())
-        .map_err(|_| tell::failed(ctx, attempted(), "it cannot be used for TLS"))?;
-    let chain = chain.iter().map(|one| CertificateDer::from(one.der().to_vec())).collect();
-    Ok(Some((chain, der)))
+    handshake::identity(&chain, &file.content)
+        .map(Some)
+        .map_err(|error| x509::fault(&*ctx.target, format!("read the private key {key}"), &error))
 }
 
-/// Would a client that trusts these roots go on?
-fn judge(
-    ctx: &Ctx,
-    args: &Args,
-    seen: &Seen,
-    leaf: &Certificate,
-    intermediates: &[Certificate],
-    roots: &[Certificate],
-) -> Result<Result<(), String>, Fault> {
-    if let Err(failure) = verify(leaf, intermediates, roots, ctx.now, Usage::Server) {
-        return Ok(Err(failure.to_string()));
+/// Did the server prove that the certificate is its own?
+fn proof(seen: &Seen) -> Result<(), String> {
+    if seen.proved {
+        return Ok(());
     }
-    let name = args.opt_text("server_name")?.or(args.opt_text("host")?);
-    if let Some(name) = name.filter(|name| !covers(leaf, name)) {
-        return Ok(Err(format!("the certificate does not name {name}")));
-    }
-    if !seen.proved {
-        let why = seen.error.as_deref().unwrap_or("the handshake ended early");
-        return Ok(Err(format!("the server did not prove that it holds the key: {why}")));
-    }
-    Ok(Ok(()))
+    let why = seen.error.as_deref().unwrap_or("the handshake ended early");
+    Err(format!("the server did not prove that it holds the key: {why}"))
 }

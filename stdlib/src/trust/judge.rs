@@ -1,8 +1,9 @@
 //! Weighs what files and handshakes show of one client and one server. Pure.
 
 use super::look::{Files, Shaken};
+use crate::tls;
 use keybook_api::{HowKnown, Reads, Side, TrustClient, TrustEdge, TrustServer, TrustVerdict};
-use keybook_pki::{Certificate, Usage, covers, verify};
+use keybook_pki::{Certificate, Usage, verify};
 
 /// A client, a server, and what is known of both.
 pub struct Edge<'e> {
@@ -88,9 +89,8 @@ impl Edge<'_> {
 
     fn accepts(&self, chain: &[Certificate], roots: &[Certificate]) -> Result<(), String> {
         let (leaf, rest) = chain.split_first().ok_or("the server has no certificate")?;
-        verify(leaf, rest, roots, self.now, Usage::Server).map_err(|failure| failure.to_string())?;
         let name = self.server.server_name.as_deref().unwrap_or(&self.server.address);
-        if covers(leaf, name) { Ok(()) } else { Err(format!("the certificate does not name {name}")) }
+        tls::accepts(leaf, rest, roots, self.now, Some(name))
     }
 
     /// A server that was not restarted, or reads another file than the runbook says.
@@ -148,7 +148,7 @@ impl Edge<'_> {
 
     /// Has a process read a file as it is now? `best` is what is known when it has, or reads it each time.
     fn part(&self, name: &str, host: &str, reads: Reads, path: &str, best: HowKnown) -> Part {
-        let changed = self.files.get(host, path).map_or(i64::MAX, |file| file.changed);
+        let changed = self.files.get(host, path).ok().and_then(|file| file.changed).unwrap_or(i64::MAX);
         match reads {
             Reads::EachTime => Part(best, String::new()),
             // In the second of the change, either may have been first.

@@ -2,15 +2,15 @@
 
 use crate::{
     support::files,
-    tls::handshake::{Identity, Seen, Versions, handshake},
+    tls::handshake::{self, Identity, Seen, Versions, handshake},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use futures::future::join_all;
-use keybook_api::{Bundle, Command, HostAccess, Secret, Target, TrustClient, TrustServer};
-use keybook_pki::{Certificate, KeyForm, PrivateKey};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
+use keybook_api::{Bundle, Command, HostAccess, Reads, Secret, Target, TrustClient, TrustServer};
+use keybook_pki::Certificate;
+use rustls::pki_types::ServerName;
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     time::Duration,
 };
 
@@ -20,8 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A file of the matrix as it is now.
 pub struct Seized {
     content: Secret,
-    /// When it, or where it is, was last changed: seconds since 1970 by the host's clock.
-    pub changed: i64,
+    /// When it, or where it is, was last changed: seconds since 1970 by the host's clock. `None` where no process of
+    /// the pairs reads it only when it starts, so that nobody needs to know.
+    pub changed: Option<i64>,
 }
 
 /// The files of the matrix, by host and path. What could not be read is kept as the reason.
@@ -30,22 +31,12 @@ pub struct Files(HashMap<(String, String), Result<Seized, String>>);
 impl Files {
     /// Reads each file of the pairs once, the hosts at the same time.
     pub async fn read(hosts: &dyn HostAccess, pairs: &[(&TrustClient, &TrustServer)]) -> Self {
-        let mut wanted: HashMap<&str, BTreeSet<&str>> = HashMap::new();
-        for (client, server) in pairs {
-            let own = wanted.entry(&client.host).or_default();
-            own.insert(client.trusts.path());
-            own.extend(client.cert.as_deref());
-            own.extend(client.key.as_deref().filter(|_| server.clients.is_some()));
-            let served = wanted.entry(&server.host).or_default();
-            served.insert(&server.cert);
-            served.extend(server.clients.as_ref().map(Bundle::path));
-        }
-        let read = wanted.into_iter().map(async |(host, paths)| {
+        let read = wanted(pairs).into_iter().map(async |(host, files)| {
             let target = hosts.target(host).await;
             let mut found = Vec::new();
-            for path in paths {
+            for (path, dated) in files {
                 let file = match &target {
-                    Ok(target) => seize(&**target, path).await,
+                    Ok(target) => seize(&**target, path, dated).await,
                     Err(fault) => Err(fault.cause.clone()),
                 };
                 found.push(((host.to_owned(), path.to_owned()), file));
@@ -85,9 +76,7 @@ impl Files {
     fn identity(&self, client: &TrustClient) -> Option<Identity> {
         let chain = self.chain(&client.host, client.cert.as_deref()?).ok()?;
         let key = self.get(&client.host, client.key.as_deref()?).ok()?;
-        let pem = PrivateKey::load(&key.content, None).and_then(|key| key.to_pem(KeyForm::Pkcs8)).ok()?;
-        let key = PrivateKeyDer::from_pem_slice(pem.expose()).ok()?;
-        Some((chain.iter().map(|one| CertificateDer::from(one.der().to_vec())).collect(), key))
+        handshake::identity(&chain, &key.content).ok()
     }
 }
 
@@ -106,9 +95,34 @@ fn kubeconfig_cas(content: &Secret) -> Result<Vec<Certificate>, String> {
     if roots.is_empty() { Err("it holds no certificate-authority-data".to_owned()) } else { Ok(roots) }
 }
 
-async fn seize(target: &dyn Target, path: &str) -> Result<Seized, String> {
+/// The files to read by host, each with whether the time of its last change counts: for what a process read when it
+/// started.
+fn wanted<'m>(pairs: &[(&'m TrustClient, &'m TrustServer)]) -> HashMap<&'m str, BTreeMap<&'m str, bool>> {
+    let mut wanted: HashMap<&str, BTreeMap<&str, bool>> = HashMap::new();
+    let mut want = |host, path, dated| *wanted.entry(host).or_default().entry(path).or_default() |= dated;
+    let at_start = |reads| matches!(reads, Reads::StartedAt(_));
+    for (client, server) in pairs {
+        let (own, served) = (at_start(client.reads), at_start(server.reads));
+        for path in client.cert.as_deref().into_iter().chain([client.trusts.path()]) {
+            want(client.host.as_str(), path, own);
+        }
+        if let Some(key) = client.key.as_deref().filter(|_| server.clients.is_some()) {
+            want(&client.host, key, false);
+        }
+        for path in server.clients.as_ref().map(Bundle::path).into_iter().chain([server.cert.as_str()]) {
+            want(&server.host, path, served);
+        }
+    }
+    wanted
+}
+
+async fn seize(target: &dyn Target, path: &str, dated: bool) -> Result<Seized, String> {
     let file = files::need(target, path).await.map_err(|fault| fault.cause)?;
-    let changed = changed(target, &file.path).await.unwrap_or(file.stat.modified).max(file.stat.modified);
+    let modified = file.stat.modified;
+    let changed = match dated {
+        true => Some(changed(target, &file.path).await.unwrap_or(modified).max(modified)),
+        false => None,
+    };
     Ok(Seized { content: file.content, changed })
 }
 

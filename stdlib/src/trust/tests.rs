@@ -4,6 +4,7 @@ use super::*;
 use crate::testing::{Bench, EtcdMember};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use keybook_api::{Bundle, HowKnown, Reads, Side, TrustVerdict};
+use std::sync::Mutex;
 
 /// A server and a client on the host `h1`, with the member's files.
 fn matrix(member: &EtcdMember) -> TrustMatrix {
@@ -112,6 +113,34 @@ async fn what_a_process_read_at_its_start_is_inferred_or_unknown() {
             assert_eq!(told(&edge), (TrustVerdict::Holds, known), "{reads:?}: {edge:?}");
             assert!(edge.reason.starts_with(reason), "{edge:?}");
         }
+    }
+}
+
+/// Nobody asks a host when a file was changed where no process depends on it.
+#[tokio::test]
+async fn only_of_what_is_read_at_a_start_the_change_is_asked_for() {
+    let bench = Bench::new().with_host("h1");
+    let member = EtcdMember::start(&bench).await;
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let commands = Arc::clone(&asked);
+    bench.answer_on("h1", move |command| {
+        commands.lock().unwrap().push(command.args.clone());
+        None
+    });
+    let stat = |name: &str| ["stat", "-c", "%Z", "--", &member.pki(name)].map(str::to_owned).to_vec();
+    let (each, start) = (Reads::EachTime, Reads::StartedAt(0));
+    let mut matrix = matrix(&member);
+    matrix.servers[0].cert = member.pki("other.pem");
+    matrix.servers[0].clients = Some(Bundle::File(member.pki("stranger.pem")));
+    for (client, server, wanted) in [
+        (each, each, vec![]),
+        (Reads::CannotTell, Reads::CannotTell, vec![]),
+        (start, each, vec![stat("ca.pem"), stat("leaf.pem")]),
+        (each, start, vec![stat("other.pem"), stat("stranger.pem")]),
+    ] {
+        (matrix.clients[0].reads, matrix.servers[0].reads) = (client, server);
+        both(&bench, &matrix).await;
+        assert_eq!(std::mem::take(&mut *asked.lock().unwrap()), wanted, "{client:?}, {server:?}");
     }
 }
 

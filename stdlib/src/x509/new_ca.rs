@@ -42,24 +42,14 @@ Errors: something at `out_cert` or `out_key`; neither `like` nor `subject`; a `l
             "A PEM file with the CA to take after; it may have expired.",
         ),
         ArgSpec::optional("subject", ArgKind::Any, "that of `like`", "As in `x509.issue_leaf`."),
-        ArgSpec::optional("days", ArgKind::Int, "3650", "The end, in days from now."),
-        ArgSpec::optional("not_after", ArgKind::Text, "", "The end, as RFC 3339 text, instead of `days`."),
-        ArgSpec::optional(
-            "key_kind",
-            ArgKind::Text,
-            "that of `like`; else RSA-2048",
-            "`RSA-2048`, `RSA-3072`, `RSA-4096`, `ECDSA-P256`, `ECDSA-P384` or `ECDSA-P521`.",
-        ),
-        ArgSpec::optional(
-            "key_form",
-            ArgKind::Enum(&["pkcs1", "pkcs8", "sec1"]),
-            "pkcs1 for RSA, sec1 for ECDSA",
-            "The encoding of the key file.",
-        ),
+        DAYS,
+        NOT_AFTER,
+        KEY_KIND,
+        KEY_FORM,
         ArgSpec::required("out_cert", ArgKind::Path, "The certificate file to write (0644)."),
-        ArgSpec::required("out_key", ArgKind::Path, "The key file to write (0600)."),
+        OUT_KEY,
     ],
-    returns: "The new certificate's map, as `x509.read` gives it (with the path of `out_cert`), and `key_path`.",
+    returns: RETURNS,
     way_back: WayBack::Files,
     example: "x509.new_ca:\n  like: /etc/kubernetes/pki/ca.crt\n  days: 3650\n  out_cert: /root/rotation/ca.crt\n  \
 out_key: /root/rotation/ca.key\n",
@@ -82,9 +72,7 @@ impl Action for NewCa {
         let (staged, key) = staged_key(ctx, order.key_kind, order.key_form, &files.key_path).await?;
         let wrong = |error| fault(&*ctx.target, format!("make the CA {}", files.cert_path), &error);
         let certificate = order.issue(ctx, &key).map_err(wrong)?;
-        let pem = key.to_pem(order.key_form).map_err(wrong)?;
-        let key_file = Wanted { mode: Some(0o600), ..Wanted::content(&files.key_path, pem) };
-        FileChange::new(ctx, key_file).await?.apply(ctx).await?;
+        write_key(ctx, &files.key_path, &key, order.key_form).await?;
         let pem = Secret::new(certificate.to_pem());
         let cert_file = Wanted { new_mode: 0o644, ..Wanted::content(&files.cert_path, pem) };
         FileChange::new(ctx, cert_file).await?.apply(ctx).await?;

@@ -34,18 +34,8 @@ alternative names; no directory for the files.",
         ArgSpec::optional("key", ArgKind::Path, "", "The file with an existing key."),
         ArgSpec::optional("passphrase", ArgKind::Secret, "", "Opens an encrypted key."),
         ArgSpec::optional("out_key", ArgKind::Path, "", "The file for a new key (0600)."),
-        ArgSpec::optional(
-            "key_kind",
-            ArgKind::Text,
-            "that of `like`; else RSA-2048",
-            "The kind of a new key, as in `x509.issue_leaf`.",
-        ),
-        ArgSpec::optional(
-            "key_form",
-            ArgKind::Enum(&["pkcs1", "pkcs8", "sec1"]),
-            "pkcs1 for RSA, sec1 for ECDSA",
-            "The encoding of a new key.",
-        ),
+        ArgSpec { doc: "The kind of a new key, as in `x509.issue_leaf`.", ..KEY_KIND },
+        ArgSpec { doc: "The encoding of a new key.", ..KEY_FORM },
         ArgSpec::optional("like", ArgKind::Path, "", "A PEM file with a certificate to take after."),
         ArgSpec::optional("subject", ArgKind::Any, "that of `like`; else empty", "As in `x509.issue_leaf`."),
         ArgSpec::optional(
@@ -79,11 +69,7 @@ impl Action for NewCsr {
             Source::Existing(key) => (None, key),
             Source::New { kind, form } => {
                 let (staged, key) = staged_key(ctx, kind, form, &order.key_path).await?;
-                let pem = key
-                    .to_pem(form)
-                    .map_err(|error| fault(&*ctx.target, format!("write {}", order.key_path), &error))?;
-                let file = Wanted { mode: Some(0o600), ..Wanted::content(&order.key_path, pem) };
-                FileChange::new(ctx, file).await?.apply(ctx).await?;
+                write_key(ctx, &order.key_path, &key, form).await?;
                 (Some(staged), key)
             }
         };

@@ -2,12 +2,19 @@
 
 use super::{certificate_value, fault, key as key_of};
 use crate::support::{
-    change::{basis, missing_dirs, refuse_missing},
+    change::{FileChange, Wanted, basis, missing_dirs, refuse_missing},
     files::{self, Current},
     shown, tell,
 };
-use keybook_api::{Args, Ctx, Diff, Fault, Value, Write, value::map};
+use keybook_api::{ArgKind, ArgSpec, Args, Ctx, Diff, Fault, Value, Write, value::map};
 use keybook_pki::{Certificate, KeyForm, KeyKind, PrivateKey};
+
+pub const OUT_KEY: ArgSpec =
+    ArgSpec::required("out_key", ArgKind::Path, "The key file to write (0600).");
+
+/// What the actions return that write both.
+pub const RETURNS: &str =
+    "The new certificate's map, as `x509.read` gives it (with the path of `out_cert`), and `key_path`.";
 
 /// The two files to write, as they are now.
 pub struct Files {
@@ -106,4 +113,11 @@ pub async fn staged_key(
     let write = Write { mode: Some(0o600), create_new: true, ..Write::keep(content) };
     ctx.target.write(&path, write).await?;
     Ok((path, key))
+}
+
+/// Writes a key file, 0600.
+pub async fn write_key(ctx: &Ctx, path: &str, key: &PrivateKey, form: KeyForm) -> Result<(), Fault> {
+    let pem = key.to_pem(form).map_err(|error| fault(&*ctx.target, format!("write {path}"), &error))?;
+    let file = Wanted { mode: Some(0o600), ..Wanted::content(path, pem) };
+    FileChange::new(ctx, file).await?.apply(ctx).await.map(drop)
 }

@@ -1,7 +1,24 @@
 //! What the arguments that issuing actions share ask for.
 
-use keybook_api::{Args, Fault, Map, Value};
+use keybook_api::{ArgKind, ArgSpec, Args, Fault, Map, Value};
 use keybook_pki::{Certificate, KeyForm, KeyKind, PkiError, San, Subject};
+
+pub const DAYS: ArgSpec =
+    ArgSpec::optional("days", ArgKind::Int, "3650", "The end, in days from now.");
+pub const NOT_AFTER: ArgSpec =
+    ArgSpec::optional("not_after", ArgKind::Text, "", "The end, as RFC 3339 text, instead of `days`.");
+pub const KEY_KIND: ArgSpec = ArgSpec::optional(
+    "key_kind",
+    ArgKind::Text,
+    "that of `like`; else RSA-2048",
+    "`RSA-2048`, `RSA-3072`, `RSA-4096`, `ECDSA-P256`, `ECDSA-P384` or `ECDSA-P521`.",
+);
+pub const KEY_FORM: ArgSpec = ArgSpec::optional(
+    "key_form",
+    ArgKind::Enum(&["pkcs1", "pkcs8", "sec1"]),
+    "pkcs1 for RSA, sec1 for ECDSA",
+    "The encoding of the key file.",
+);
 
 /// The fault for a wrong argument.
 pub fn usage(name: &'static str) -> impl Fn(PkiError) -> Fault {

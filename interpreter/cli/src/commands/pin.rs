@@ -1,7 +1,7 @@
 //! Copies of what a run is made from, so that it can be resumed and rolled back whatever happens to the originals.
 //! They are made of what was read, so that a run and its copies cannot differ, and are on the disk before it begins.
 
-use crate::assemble::Hosts;
+use crate::assemble::{self, Hosts};
 use keybook_api::Fault;
 use keybook_core::{journal::writer::sync_parent, model::Loaded};
 use std::{
@@ -37,8 +37,8 @@ pub fn again(place: &Path, loaded: &Loaded, hosts: &Hosts, folder: &Path) -> Res
 /// The folder of the file that says which hosts there are.
 pub fn folder_of(hosts: &Hosts) -> Result<PathBuf, Fault> {
     let file = hosts.file();
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::canonicalize(folder).map_err(|error| Fault::failed(format!("find {}", file.display()), error))
+    fs::canonicalize(assemble::folder_of(file))
+        .map_err(|error| Fault::failed(format!("find {}", file.display()), error))
 }
 
 fn write(place: &Path, loaded: &Loaded, hosts: &Hosts, folder: &Path) -> Result<(), Fault> {

@@ -89,8 +89,8 @@ impl Files {
     }
 }
 
-/// The YAML files of a folder, by name; none when there is no folder.
-fn yaml_files(folder: &Path) -> Vec<PathBuf> {
+/// The files of a folder whose names end in `.yaml`, sorted by name; none when the folder cannot be read.
+pub fn yaml_files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let mut files: Vec<PathBuf> = entries
         .flatten()

@@ -174,23 +174,22 @@ fn read_host(
 ) -> Option<(HostSpec, Option<String>, HostSecrets)> {
     let mut spec = HostSpec::named(name);
     let mut map = MapReader::new(node, "a host", problems)?;
-    let texts = ["address", "user", "via", "password", "passphrase"].map(|key| map.optional(key));
-    let paths = ["key", "known_hosts"].map(|key| map.optional(key));
+    let texts = ["address", "user", "via", "password", "passphrase", "key"].map(|key| map.optional(key));
+    let known_hosts = map.optional("known_hosts");
     let flags = ["sudo", "local"].map(|key| map.optional(key));
     let port = map.optional("port");
     let timeout = map.optional("connect_timeout");
     map.finish(problems);
-    let [address, user, via, password, passphrase] =
+    let [address, user, via, password, passphrase, key] =
         texts.map(|node| node.and_then(|n| read::string(n, problems)));
-    let [key, known_hosts] =
-        paths.map(|node| node.map(|n| super::decode::strings(n, problems)).unwrap_or_default());
+    let known_hosts = known_hosts.map(|n| super::decode::strings(n, problems)).unwrap_or_default();
     let [sudo, local] = flags.map(|node| node.and_then(|n| read::bool(n, problems)).unwrap_or(false));
     if let Some(address) = address {
         spec.address = address;
     }
     spec.user = user;
     spec.port = port.and_then(|n| read::int(n, 1..=65535, problems)).and_then(|n| u16::try_from(n).ok());
-    spec.key = key.into_iter().next().map(PathBuf::from);
+    spec.key = key.map(PathBuf::from);
     spec.known_hosts = known_hosts.into_iter().map(PathBuf::from).collect();
     spec.sudo = sudo;
     spec.local = local;

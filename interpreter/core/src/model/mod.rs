@@ -18,7 +18,7 @@ pub mod values;
 pub mod way_back;
 
 pub use answers::Answers;
-pub use files::Files;
+pub use files::{Files, yaml_files};
 pub use hosts::{HostChoice, HostNeed, Pick};
 pub use i18n::Translation;
 pub use input::{Input, InputKind};

@@ -1,9 +1,13 @@
 //! JSON Schemas (draft 2020-12) of the language's files, made from the registered actions: for editors that complete and
 //! underline while one writes. What a schema cannot say (names that must exist, expressions) `keybook validate` says.
 
-use keybook_api::{ActionSpec, ArgKind, ArgSpec, Registry};
+use keybook_api::Registry;
 use serde_json::{Map, Value, json};
 
+mod action;
+mod input;
+mod inventory;
+mod step;
 mod trust;
 
 /// The dialect of every schema.
@@ -32,7 +36,7 @@ pub fn schema(file: File, registry: &Registry) -> Value {
     match file {
         File::Runbook => runbook(registry),
         File::Library => library(registry),
-        File::Inventory => inventory(),
+        File::Inventory => inventory::inventory(),
         File::Answers => answers(),
         File::Translation => translation(),
     }
@@ -59,31 +63,46 @@ fn text(description: &str) -> Value {
     json!({ "type": "string", "description": description })
 }
 
-fn named(of: Value) -> Value {
-    json!({ "type": "object", "propertyNames": { "pattern": "^[a-z][a-z0-9_-]*$" }, "additionalProperties": of })
+fn words(description: &str) -> Value {
+    json!({ "type": "array", "items": { "type": "string" }, "description": description })
 }
 
-fn one_or_more(of: &Value) -> Value {
-    json!({ "anyOf": [of, { "type": "array", "items": of }] })
+fn named(description: &str, of: Value) -> Value {
+    described(
+        json!({ "type": "object", "propertyNames": { "pattern": "^[a-z][a-z0-9_-]*$" }, "additionalProperties": of }),
+        description,
+    )
+}
+
+fn one_or_more(description: &str, of: &Value) -> Value {
+    json!({ "anyOf": [of, { "type": "array", "items": of }], "description": description })
+}
+
+fn one_or_more_texts(description: &str) -> Value {
+    one_or_more(description, &json!({ "type": "string" }))
+}
+
+fn described(mut schema: Value, description: &str) -> Value {
+    if let Some(schema) = schema.as_object_mut() {
+        schema.insert("description".to_owned(), description.into());
+    }
+    schema
 }
 
 fn runbook(registry: &Registry) -> Value {
     let keys = json!({
         "keybook": version(),
-        "name": text("Lower-case letters, digits and `-`."),
-        "version": text("The runbook's own version."),
+        "name": text("Its name: lower-case letters, digits and `-`, as its folder has it."),
+        "version": text("The runbook's own version, such as `1.0.0`. A run goes on with the version it began with."),
         "title": text("What it does, one line."),
-        "lang": language("The language of its texts; `en` when absent."),
-        "requires": object(&[], json!({
-            "keybook": text("The oldest program that can run it, such as `>=0.1`."),
-            "actions": { "type": "array", "items": { "enum": families(registry) } },
-        })),
-        "inputs": named(json!({ "$ref": "#/$defs/input" })),
-        "hosts": named(json!({ "$ref": "#/$defs/group" })),
-        "phases": { "type": "array", "items": { "type": "string" } },
-        "trust": trust::keys(),
-        "steps": steps(),
-        "finally": steps(),
+        "lang": language("The language of its texts.", Some("en")),
+        "requires": described(requires(registry), "What the program must have. Another one refuses the runbook before anything is done."),
+        "inputs": named("What the operator gives, by name. Names of inputs are lower-case letters, digits, `_` and `-`.", json!({ "$ref": "#/$defs/input" })),
+        "hosts": named("The groups of hosts that it needs, by name. The inventory, or the scenario, says which they are.", json!({ "$ref": "#/$defs/group" })),
+        "phases": words("Parts of the run, in order: with `--until PHASE` a run stops before the first step of a later one."),
+        "trust": described(trust::keys(), "The servers, clients and bundles whose trust is judged before the run and after its steps."),
+        "steps": steps("What is done, in this order."),
+        "finally": steps("Carried out at the end of the run, however it ended, and at the end of a rollback."),
     });
     let required = ["keybook", "name", "version", "title", "steps"];
     with_defs(document("runbook", "A Keybook runbook", object(&required, keys)), registry)
@@ -94,8 +113,8 @@ fn library(registry: &Registry) -> Value {
         "keybook": version(),
         "library": text("Its name: that of its file."),
         "title": text("What its steps do."),
-        "inputs": named(json!({ "$ref": "#/$defs/input" })),
-        "steps": steps(),
+        "inputs": named("What the step with `use` gives under `with`; its steps see nothing else.", json!({ "$ref": "#/$defs/input" })),
+        "steps": steps("What stands in the place of the step with `use`."),
     });
     let body = object(&["keybook", "library", "steps"], keys);
     with_defs(document("library", "A Keybook step library", body), registry)
@@ -103,12 +122,13 @@ fn library(registry: &Registry) -> Value {
 
 fn with_defs(mut document: Value, registry: &Registry) -> Value {
     let mut defs = Map::new();
-    defs.insert("input".to_owned(), input());
-    defs.insert("group".to_owned(), group());
-    defs.insert("step".to_owned(), step(registry));
-    defs.insert("call".to_owned(), call(registry));
+    defs.insert("input".to_owned(), input::input());
+    defs.insert("group".to_owned(), inventory::group());
+    defs.insert("expression".to_owned(), step::expression());
+    defs.insert("step".to_owned(), step::step(registry));
+    defs.insert("call".to_owned(), action::call(registry));
     for action in registry.iter() {
-        defs.insert(action.spec().name.to_owned(), arguments(action.spec()));
+        defs.insert(action.spec().name.to_owned(), action::arguments(action.spec()));
     }
     if let Some(document) = document.as_object_mut() {
         document.insert("$defs".to_owned(), Value::Object(defs));
@@ -122,176 +142,34 @@ fn families(registry: &Registry) -> Vec<&'static str> {
     families
 }
 
-fn steps() -> Value {
-    json!({ "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/step" } })
-}
-
-fn input() -> Value {
-    let bound = |which: &str| json!({ "type": ["integer", "string"], "description": format!("The {which} value of an int or a duration.") });
+fn requires(registry: &Registry) -> Value {
     object(
-        &["type"],
+        &[],
         json!({
-            "type": { "enum": super::input::TYPES },
-            "values": { "type": "array", "items": { "type": "string" }, "description": "The words of an enum." },
-            "default": { "description": "What holds when it is not given." },
-            "optional": { "type": "boolean", "description": "May be absent; it is null then." },
-            "help": text("What it is for."),
-            "min": bound("smallest"),
-            "max": bound("largest"),
-            "pattern": text("A regular expression that the whole of a string must match."),
+            "keybook": text("The oldest program that can run it, such as `>=0.1`."),
+            "actions": {
+                "type": "array",
+                "items": { "enum": families(registry) },
+                "description": "The families of actions that it uses.",
+            },
         }),
     )
 }
 
-fn group() -> Value {
-    let count = json!({ "type": "integer", "minimum": 0 });
-    object(
-        &[],
-        json!({
-            "min": count,
-            "max": count,
-            "exactly": count,
-            "help": text("Which hosts they are."),
-            "tools": { "type": "array", "items": { "type": "string" }, "description": "Programs that must be there." },
-            "free_mib": { "type": "integer", "minimum": 0, "description": "Free space needed, in MiB." },
-            "replaceable": { "type": "boolean", "description": "The runbook replaces these hosts." },
-        }),
-    )
+fn steps(description: &str) -> Value {
+    json!({ "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/step" }, "description": description })
 }
 
-/// The keys of a step besides what it does; see the chapter on writing a runbook.
-fn step(registry: &Registry) -> Value {
-    let expression = json!({ "type": ["string", "boolean", "integer"] });
-    let mut keys = json!({
-        "id": { "type": "string", "pattern": "^[a-z][a-z0-9_-]*$" },
-        "title": text("What it does, one line."),
-        "why": text("Why it is done."),
-        "hosts": one_or_more(&json!({ "type": "string" })),
-        "when": expression,
-        "for_each": expression,
-        "order": { "enum": ["serial", "parallel"] },
-        "batch": { "type": "integer", "minimum": 0 },
-        "max_failures": { "type": "integer", "minimum": 0 },
-        "facts": named(json!({ "$ref": "#/$defs/call" })),
-        "check": expression,
-        "expect": one_or_more(&expression),
-        "register": { "type": "string", "pattern": "^[a-z][a-z0-9_]*$" },
-        "retry": object(&["times"], json!({
-            "times": { "type": "integer", "minimum": 1 },
-            "delay": { "type": "string" },
-            "until": expression,
-        })),
-        "timeout": text("How long one try may take, such as `30s`."),
-        "gate": object(&["ask"], json!({
-            "ask": text("The question."),
-            "show": { "type": "array", "items": { "enum": ["diff", "facts", "trust"] } },
-        })),
-        "backup": one_or_more(&json!({ "type": "string" })),
-        "undo": { "$ref": "#/$defs/call" },
-        "irreversible": text("Why it cannot be taken back."),
-        "atomic": { "type": "boolean" },
-        "owes": object(&["what"], json!({ "what": { "type": "string" }, "on": { "type": "string" } })),
-        "settles": text("The obligation that it pays."),
-        "breaks": one_or_more(&json!({ "type": "string" })),
-        "phase": { "type": "string" },
-        "tags": { "type": "array", "items": { "type": "string" } },
-        "secret": { "type": "boolean" },
-        "with": { "type": "object", "description": "What a library is given." },
+fn language(description: &str, default: Option<&str>) -> Value {
+    let mut schema = json!({
+        "type": "string",
+        "pattern": "^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$",
+        "description": description,
     });
-    let mut works: Vec<&str> = vec!["steps", "script", "use"];
-    works.extend(registry.names());
-    if let Some(keys) = keys.as_object_mut() {
-        keys.insert("steps".to_owned(), steps());
-        keys.insert("script".to_owned(), text("Rhai that calls actions: act(\"family.verb\", #{ … })."));
-        keys.insert("use".to_owned(), text("A library: lib/NAME.yaml beside runbook.yaml."));
-        for name in registry.names() {
-            keys.insert(name.to_owned(), json!({ "$ref": format!("#/$defs/{name}") }));
-        }
-    }
-    let exactly_one: Vec<Value> = works.iter().map(|work| json!({ "required": [work] })).collect();
-    json!({ "type": "object", "additionalProperties": false, "properties": keys, "oneOf": exactly_one })
-}
-
-/// One action with its arguments, as facts and `undo` have it.
-fn call(registry: &Registry) -> Value {
-    let keys: Map<String, Value> = registry
-        .names()
-        .map(|name| (name.to_owned(), json!({ "$ref": format!("#/$defs/{name}") })))
-        .collect();
-    json!({
-        "type": "object",
-        "minProperties": 1,
-        "maxProperties": 1,
-        "additionalProperties": false,
-        "properties": keys,
-    })
-}
-
-fn arguments(spec: &ActionSpec) -> Value {
-    let keys: Map<String, Value> = spec.args.iter().map(|arg| (arg.name.to_owned(), argument(arg))).collect();
-    let required: Vec<&str> = spec.args.iter().filter(|arg| arg.required).map(|arg| arg.name).collect();
-    let mut schema = object(&required, Value::Object(keys));
-    if let Some(schema) = schema.as_object_mut() {
-        schema.insert("description".to_owned(), spec.summary.into());
-        if required.is_empty() {
-            schema.insert("type".to_owned(), json!(["object", "null"]));
-        }
+    if let (Some(schema), Some(default)) = (schema.as_object_mut(), default) {
+        schema.insert("default".to_owned(), default.into());
     }
     schema
-}
-
-/// A value of an argument, or text with a template that becomes one.
-fn argument(arg: &ArgSpec) -> Value {
-    let or_template = |schema: Value| json!({ "anyOf": [schema, { "type": "string", "pattern": TEMPLATE }] });
-    let mut schema = match arg.kind {
-        ArgKind::Text | ArgKind::Duration | ArgKind::Secret => json!({ "type": "string" }),
-        ArgKind::Path => json!({ "type": "string", "pattern": format!("^/|{TEMPLATE}") }),
-        ArgKind::Mode => json!({ "type": "string", "pattern": format!("^[0-7]{{1,4}}$|{TEMPLATE}") }),
-        ArgKind::Int => or_template(json!({ "type": "integer" })),
-        ArgKind::Bool => or_template(json!({ "type": "boolean" })),
-        ArgKind::Texts => one_or_more(&json!({ "type": "string" })),
-        ArgKind::List => or_template(json!({ "type": "array" })),
-        ArgKind::Map => or_template(json!({ "type": "object" })),
-        ArgKind::Enum(words) => or_template(json!({ "enum": words })),
-        ArgKind::Any => json!({}),
-    };
-    if let Some(schema) = schema.as_object_mut() {
-        schema.insert("description".to_owned(), arg.doc.into());
-        if !arg.default.is_empty() {
-            schema.insert("$comment".to_owned(), format!("default: {}", arg.default).into());
-        }
-    }
-    schema
-}
-
-fn inventory() -> Value {
-    let host = object(
-        &[],
-        json!({
-            "address": text("Name or address; the host's own name when absent."),
-            "user": text("The login."),
-            "port": { "type": "integer", "minimum": 1, "maximum": 65535 },
-            "key": one_or_more(&json!({ "type": "string" })),
-            "known_hosts": one_or_more(&json!({ "type": "string" })),
-            "via": text("Another host to jump through."),
-            "password": text("The secret input that is the login's password."),
-            "passphrase": text("The secret input that is the key's passphrase."),
-            "sudo": { "type": "boolean" },
-            "local": { "type": "boolean", "description": "This machine." },
-            "connect_timeout": text("Such as `20s`."),
-        }),
-    );
-    let keys = json!({
-        "keybook": version(),
-        "cluster": text("The cluster's name: one run at a time holds it."),
-        "hosts": { "type": "object", "additionalProperties": host },
-        "groups": { "type": "object", "additionalProperties": { "type": "array", "items": { "type": "string" } } },
-    });
-    document("inventory", "A Keybook inventory", object(&["keybook", "cluster", "hosts"], keys))
-}
-
-fn language(description: &str) -> Value {
-    json!({ "type": "string", "pattern": "^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", "description": description })
 }
 
 fn translation() -> Value {
@@ -300,21 +178,28 @@ fn translation() -> Value {
         json!({
             "title": text("What the step does."),
             "why": text("Why it is done."),
-            "ask": text("The question of its gate."),
+            "ask": text("The question of its gate; a template, as the original is."),
             "irreversible": text("Why it cannot be taken back."),
         }),
     );
     let path = "^[a-z0-9][a-z0-9_-]*(/[a-z0-9][a-z0-9_-]*)*$";
-    let steps =
-        json!({ "type": "object", "propertyNames": { "pattern": path }, "additionalProperties": step });
+    let steps = |description: &str| {
+        json!({
+            "type": "object",
+            "propertyNames": { "pattern": path },
+            "additionalProperties": step,
+            "description": description,
+        })
+    };
+    let of_libraries = "The steps of libraries, by the library's name and their paths in it.";
     let keys = json!({
         "keybook": version(),
-        "lang": language("The language, as in the file's name."),
+        "lang": language("The language, as in the file's name.", None),
         "title": text("What the runbook does, one line."),
-        "inputs": named(text("What the input is for.")),
-        "hosts": named(text("Which hosts they are.")),
-        "steps": steps,
-        "libraries": named(steps.clone()),
+        "inputs": named("Help for inputs, by their names.", text("What the input is for.")),
+        "hosts": named("Help for groups, by their names.", text("Which hosts they are.")),
+        "steps": steps("Texts of steps, by their paths, such as `reload/each`; those of `finally` are `finally/ID`."),
+        "libraries": named(of_libraries, steps("Texts of the library's steps, by their paths.")),
     });
     document(
         "translation",
@@ -326,7 +211,7 @@ fn translation() -> Value {
 fn answers() -> Value {
     let answer = json!({ "anyOf": [
         { "enum": ["run", "stop", "roll-back"] },
-        object(&["skip"], json!({ "skip": text("Why it is skipped.") })),
+        object(&["skip"], json!({ "skip": text("Why it is skipped: it stays skipped for the rest of the run.") })),
     ] });
     let keys = json!({
         "keybook": version(),
@@ -334,6 +219,8 @@ fn answers() -> Value {
             "type": "object",
             "propertyNames": { "pattern": "^rollback$|@" },
             "additionalProperties": answer,
+            "description": "By unit: `STEP@HOST`, `STEP@HOST#ITEM`, or `STEP@*` for every host (never for an irreversible step); \
+    `rollback: run` says yes to a rollback.",
         },
     });
     document("answers", "Answers for an unattended Keybook run", object(&["keybook", "answers"], keys))

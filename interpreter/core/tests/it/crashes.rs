@@ -1,10 +1,8 @@
 //! The most valuable tests here: a run is killed at every instant (after every record, and after every change on
 //! a host whose outcome is not recorded yet), and each time it must go on to the same end, or be taken back wholly.
 
-use crate::support::{Bench, Node, Tape, World, tape::Shot};
+use crate::support::{Bench, Node, tape::Shot};
 use keybook_api::{Owner, event::RunStatus};
-use keybook_core::run::person::{Doubt, Verdict};
-use std::{collections::BTreeMap, sync::Arc};
 
 /// Files with and without a copy, a created file, a command inside a kept folder, items, undo, an added host, an
 /// obligation, `finally`.
@@ -59,51 +57,21 @@ fn bench() -> Bench {
     bench
 }
 
-/// Runs to the end and returns every state that a crash could have left.
+/// What has run to its end, and every state that a crash could have left.
 async fn shots() -> (Bench, Vec<Shot>) {
     let mut bench = bench();
-    let tape = Tape::new(bench.journal(), &bench.world);
-    bench.watchers.push(Arc::clone(&tape) as Arc<_>);
-    let outcome = bench.start().await;
-    assert_eq!(outcome.exit, 0, "{}", outcome.reason);
-    (bench, tape.shots())
-}
-
-/// A person who looks at the host: an effect that happened is done.
-fn looks_at(bench: &Bench) {
-    let world = Arc::clone(&bench.world);
-    let decide = move |doubt: &Doubt| {
-        let effect = doubt.lines[0].split("effect ").nth(1).unwrap();
-        let effect: String = effect.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
-        let happened = world.effects(&doubt.unit.host, &effect) > 0;
-        Some(if happened { Verdict::Done } else { Verdict::NotDone })
-    };
-    *bench.person.on_doubt.lock().unwrap() = Some(Box::new(decide));
-}
-
-type Files = BTreeMap<String, BTreeMap<String, Node>>;
-
-/// All files but Keybook's own, times aside.
-fn files(world: &World) -> Files {
-    let plain = |(path, node): (&String, &Node)| {
-        let own = path.starts_with("/var/lib/keybook") || path == "/var/lib";
-        (!own).then(|| (path.clone(), Node { modified: 0, ..node.clone() }))
-    };
-    world
-        .hosts()
-        .iter()
-        .map(|(name, host)| (name.clone(), host.files.iter().filter_map(plain).collect()))
-        .collect()
+    let shots = bench.shots().await;
+    (bench, shots)
 }
 
 #[tokio::test(start_paused = true)]
 async fn killed_at_any_instant_a_run_resumes_to_the_same_end() {
     let (done, shots) = shots().await;
-    let wanted = files(&done.world);
+    let wanted = done.world.files();
     assert!(shots.len() > 150, "{} instants", shots.len());
     for (number, shot) in shots.iter().enumerate() {
-        let again = done.after(&shot.journal, World::from_hosts(&shot.hosts));
-        looks_at(&again);
+        let again = done.killed_at(shot);
+        again.looks_at_hosts();
         if matches!(again.records().last().map(|last| &last.event), Some(keybook_api::Event::RunEnded { .. }))
         {
             continue;
@@ -111,7 +79,7 @@ async fn killed_at_any_instant_a_run_resumes_to_the_same_end() {
         let outcome = again.resume().await;
         let at = format!("instant {number}, after {}: {}", shot.after, outcome.reason);
         assert_eq!(outcome.status, RunStatus::Done, "{at}");
-        assert_eq!(files(&again.world), wanted, "{at}");
+        assert_eq!(again.world.files(), wanted, "{at}");
         assert!(outcome.owed.is_empty(), "{at}");
         for (host, name) in [
             ("a", "loop-x"),
@@ -134,15 +102,15 @@ async fn killed_at_any_instant_a_run_resumes_to_the_same_end() {
 #[tokio::test(start_paused = true)]
 async fn killed_at_any_instant_a_run_is_taken_back_wholly() {
     let (done, shots) = shots().await;
-    let wanted = files(&bench().world);
+    let wanted = bench().world.files();
     for (number, shot) in shots.iter().enumerate() {
-        let again = done.after(&shot.journal, World::from_hosts(&shot.hosts));
+        let again = done.killed_at(shot);
         // Half-written files whose writing nobody recorded: the person says that they are the run's.
         *again.person.overwrite.lock().unwrap() = Some(true);
         let outcome = again.roll_back().await;
         let at = format!("instant {number}, after {}: {}", shot.after, outcome.reason);
         assert_eq!((outcome.status, outcome.exit), (RunStatus::RolledBack, 5), "{at}");
-        assert_eq!(files(&again.world), wanted, "{at}");
+        assert_eq!(again.world.files(), wanted, "{at}");
         assert!(outcome.owed.is_empty(), "{at}");
         for host in ["a", "b", "m"] {
             assert_eq!(again.world.locked_by(host), None, "{at}");
@@ -153,22 +121,21 @@ async fn killed_at_any_instant_a_run_is_taken_back_wholly() {
 #[tokio::test(start_paused = true)]
 async fn killed_again_while_it_resumes_a_run_still_comes_to_the_same_end() {
     let (done, shots) = shots().await;
-    let wanted = files(&done.world);
+    let wanted = done.world.files();
     let first = shots.iter().find(|shot| shot.after.contains("unit.intent bounce/stop@a")).unwrap();
-    let mut once = done.after(&first.journal, World::from_hosts(&first.hosts));
-    looks_at(&once);
-    let tape = Tape::new(once.journal(), &once.world);
-    once.watchers.push(Arc::clone(&tape) as Arc<_>);
+    let mut once = done.killed_at(first);
+    once.looks_at_hosts();
+    let tape = once.tape();
     assert_eq!(once.resume().await.status, RunStatus::Done);
     let shots = tape.shots();
     assert!(shots.len() > 40, "{} instants", shots.len());
     for shot in &shots[..shots.len() - 1] {
-        let twice = done.after(&shot.journal, World::from_hosts(&shot.hosts));
-        looks_at(&twice);
+        let twice = done.killed_at(shot);
+        twice.looks_at_hosts();
         let outcome = twice.resume().await;
         let at = format!("after {}: {}", shot.after, outcome.reason);
         assert_eq!(outcome.status, RunStatus::Done, "{at}");
-        assert_eq!(files(&twice.world), wanted, "{at}");
+        assert_eq!(twice.world.files(), wanted, "{at}");
         for host in ["a", "b"] {
             assert_eq!(
                 (twice.world.effects(host, "stop"), twice.world.effects(host, "start")),
@@ -193,23 +160,20 @@ async fn killed_before_the_backup_of_an_outer_step_is_taken_it_is_taken_on_resum
     .masters(&["a"]);
     bench.world.put_node("a", "/srv", Node::dir(0o700));
     bench.world.put("a", "/srv/f", "old");
-    let before = files(&bench.world);
-    let tape = Tape::new(bench.journal(), &bench.world);
-    bench.watchers.push(Arc::clone(&tape) as Arc<_>);
-    assert_eq!(bench.start().await.exit, 0);
-    let shots = tape.shots();
+    let before = bench.world.files();
+    let shots = bench.shots().await;
     let at = |name: &str| shots.iter().position(|shot| shot.after.contains(name)).unwrap();
     // The intent, the folder, the copy.
     let between = &shots[at("unit.intent outer@a")..at("backup.taken outer@a")];
     assert!(between.len() > 2, "{} instants", between.len());
     for shot in between {
-        let again = bench.after(&shot.journal, World::from_hosts(&shot.hosts));
+        let again = bench.killed_at(shot);
         let outcome = again.resume().await;
         assert_eq!(outcome.exit, 0, "after {}: {}", shot.after, outcome.reason);
         assert_eq!(again.world.text("a", "/srv/f").unwrap(), "by command");
         let outcome = again.roll_back().await;
         assert_eq!(outcome.exit, 5, "after {}: {}", shot.after, outcome.reason);
-        assert_eq!(files(&again.world), before);
+        assert_eq!(again.world.files(), before);
     }
 }
 
@@ -226,10 +190,7 @@ const GATED: &str = "steps:
 async fn the_gate_of_an_outer_step_is_asked_again_until_something_inside_is_done() {
     let mut bench = Bench::new(GATED).masters(&["a"]);
     bench.world.put("a", "/etc/f", "old");
-    let tape = Tape::new(bench.journal(), &bench.world);
-    bench.watchers.push(Arc::clone(&tape) as Arc<_>);
-    assert_eq!(bench.start().await.exit, 0);
-    let shots = tape.shots();
+    let shots = bench.shots().await;
     for (after, theirs, asked) in [
         ("unit.intent outer@a", false, 1),
         // Begun, and the same would be done now: the answer counts.
@@ -238,7 +199,7 @@ async fn the_gate_of_an_outer_step_is_asked_again_until_something_inside_is_done
         ("unit.done outer/one@a", false, 0),
     ] {
         let shot = shots.iter().find(|shot| shot.after.contains(after)).unwrap();
-        let again = bench.after(&shot.journal, World::from_hosts(&shot.hosts));
+        let again = bench.killed_at(shot);
         if theirs {
             again.world.put("a", "/etc/f", "theirs");
         }
@@ -247,7 +208,7 @@ async fn the_gate_of_an_outer_step_is_asked_again_until_something_inside_is_done
         assert_eq!(again.person.asked().len(), asked, "{after}");
         assert_eq!(again.world.text("a", "/etc/f").unwrap(), "new");
         // Nobody answers: nothing inside goes on.
-        let silent = bench.after(&shot.journal, World::from_hosts(&shot.hosts));
+        let silent = bench.killed_at(shot);
         *silent.person.otherwise.lock().unwrap() = None;
         assert_eq!(silent.resume().await.exit, if asked == 0 { 0 } else { 3 }, "{after}");
         assert_eq!(silent.world.effects("a", "two"), u32::from(asked == 0), "{after}");
@@ -284,12 +245,10 @@ async fn killed_while_it_fills_its_own_folder_a_run_is_taken_back_without_a_pers
     for folder in ["/var/lib/keybook", staging.trim_end_matches("/staging"), &staging] {
         bench.world.put_node("a", folder, Node::dir(0o700));
     }
-    let tape = Tape::new(bench.journal(), &bench.world);
-    bench.watchers.push(Arc::clone(&tape) as Arc<_>);
-    assert_eq!(bench.start().await.exit, 0);
+    let shots = bench.shots().await;
     let mut staged = 0;
-    for shot in tape.shots() {
-        let again = bench.after(&shot.journal, World::from_hosts(&shot.hosts));
+    for shot in &shots {
+        let again = bench.killed_at(shot);
         staged += u32::from(again.world.text("a", &format!("{staging}/key")).is_some());
         let outcome = again.roll_back().await;
         let at = format!("after {}: {}", shot.after, outcome.reason);

@@ -1,12 +1,12 @@
 //! Effects whose outcome nobody recorded.
 
-use crate::support::{Bench, How, Tape, Trouble, World};
+use crate::support::{Bench, How, Trouble};
 use keybook_api::{Event, event::RunStatus};
 use keybook_core::{
     journal::reader,
     run::{engine, machine::UnitState, person::Verdict},
 };
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
 const JUDGED: &str = "steps:
   - { id: s, hosts: \"master[0]\", t.judged: { name: s } }
@@ -138,11 +138,8 @@ async fn what_only_reads_is_in_no_doubt_after_a_crash() {
     let mut bench =
         Bench::new("steps:\n  - { id: s, hosts: \"master[0]\", t.read: { path: /etc/f }, register: f }\n");
     bench.world.put("a", "/etc/f", "x");
-    let tape = Tape::new(bench.journal(), &bench.world);
-    bench.watchers.push(Arc::clone(&tape) as Arc<_>);
-    assert_eq!(bench.start().await.exit, 0);
-    let shot = tape.shots().into_iter().find(|shot| shot.after.contains("unit.intent")).unwrap();
-    let again = bench.after(&shot.journal, World::from_hosts(&shot.hosts));
+    let shot = bench.shots().await.into_iter().find(|shot| shot.after.contains("unit.intent")).unwrap();
+    let again = bench.killed_at(&shot);
     let outcome = again.resume().await;
     assert_eq!(outcome.exit, 0, "{}", outcome.reason);
     assert!(again.person.doubts.lock().unwrap().is_empty());
@@ -158,11 +155,8 @@ finally:
   - { id: clean, hosts: \"master[0]\", t.run: { script: effect clean } }
 ",
     );
-    let tape = Tape::new(bench.journal(), &bench.world);
-    bench.watchers.push(Arc::clone(&tape) as Arc<_>);
-    assert_eq!(bench.start().await.exit, 0);
-    let shot = tape.shots().into_iter().find(|shot| shot.after.contains("unit.done one@a")).unwrap();
-    let again = bench.after(&shot.journal, World::from_hosts(&shot.hosts));
+    let shot = bench.shots().await.into_iter().find(|shot| shot.after.contains("unit.done one@a")).unwrap();
+    let again = bench.killed_at(&shot);
     // A resume that does not get far leaves `finally` due.
     again.world.trouble("a", "connect", "", How::LostBefore);
     assert_eq!(again.resume().await.exit, 4);

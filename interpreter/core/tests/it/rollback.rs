@@ -1,23 +1,10 @@
 //! Taking a run back.
 
-use crate::support::{Bench, How, Node, Tape, World};
+use crate::support::{Bench, How, Node, World};
 use keybook_api::{
     Event, Owner,
     event::{Answer, RunStatus},
 };
-use std::{collections::BTreeMap, sync::Arc};
-
-type Files = BTreeMap<String, Node>;
-
-/// A host's files but Keybook's own, times aside.
-fn files(world: &World, host: &str) -> Files {
-    let all = world.on(host, |host| host.files.clone());
-    let plain = |(path, node): (String, Node)| {
-        let own = path.starts_with("/var/lib/keybook") || path == "/var/lib";
-        (!own).then_some((path, Node { modified: 0, ..node }))
-    };
-    all.into_iter().filter_map(plain).collect()
-}
 
 fn ways(bench: &Bench) -> Vec<String> {
     let show = |event| match event {
@@ -41,12 +28,12 @@ async fn content_mode_and_owner_come_back_and_created_files_go() {
     bench.world.put_node("a", "/srv", Node::dir(0o700));
     let original = Node { owner: Owner { uid: 7, gid: 9 }, ..Node::file("old", 0o640, 7) };
     bench.world.put_node("a", "/srv/f", original);
-    let before = files(&bench.world, "a");
+    let before = bench.world.files_of("a");
     assert_eq!(bench.start().await.exit, 1);
     assert_eq!(bench.world.text("a", "/srv/f").unwrap(), "newer");
     let outcome = bench.roll_back().await;
     // What the failing action wrote was named in no plan: it stays, and nobody claims otherwise.
-    let mut after = files(&bench.world, "a");
+    let mut after = bench.world.files_of("a");
     assert_eq!(after.remove("/etc/tries-fails").unwrap().content, b"1");
     assert_eq!(after, before);
     assert_eq!((outcome.exit, outcome.status), (5, RunStatus::RolledBack), "{}", outcome.reason);
@@ -145,12 +132,12 @@ async fn a_command_is_taken_back_inside_what_was_kept() {
             let bench = Bench::new(&format!("steps:\n{step}{FAILS}"));
             bench.world.put_node("a", "/srv", Node::dir(0o700));
             bench.world.put_node("a", "/srv/f", Node::file("old", 0o604, 4));
-            let before = files(&bench.world, "a");
+            let before = bench.world.files_of("a");
             assert_eq!(bench.start().await.exit, 1);
             assert_ne!(bench.world.text("a", "/srv/f").unwrap(), "old");
             let outcome = bench.roll_back().await;
             assert_eq!(outcome.exit, 5, "{step}: {}", outcome.reason);
-            let mut after = files(&bench.world, "a");
+            let mut after = bench.world.files_of("a");
             after.remove("/etc/tries-fails");
             assert_eq!(after, before, "{step}");
             assert!(bench.person.conflicts.lock().unwrap().is_empty());
@@ -420,15 +407,12 @@ async fn an_unreachable_host_leaves_the_rollback_to_be_gone_on_with() {
 #[tokio::test(start_paused = true)]
 async fn a_run_killed_before_its_locks_were_recorded_gives_them_back() {
     let mut bench = Bench::new(CONFLICT).masters(&["a", "b"]);
-    let tape = Tape::new(bench.journal(), &bench.world);
-    bench.watchers.push(Arc::clone(&tape) as Arc<_>);
-    assert_eq!(bench.start().await.exit, 0);
     let held = |shot: &crate::support::tape::Shot| {
         let world = World::from_hosts(&shot.hosts);
         world.locked_by("a").is_some() && !String::from_utf8_lossy(&shot.journal).contains("lock.taken")
     };
-    let shot = tape.shots().into_iter().find(held).unwrap();
-    let again = bench.after(&shot.journal, World::from_hosts(&shot.hosts));
+    let shot = bench.shots().await.into_iter().find(held).unwrap();
+    let again = bench.killed_at(&shot);
     assert_eq!(again.roll_back().await.exit, 5);
     assert_eq!(again.world.locked_by("a"), None);
 }
@@ -448,19 +432,18 @@ finally:
     .masters(&["a", "b"]);
     bench.world.put("a", "/etc/f", "old");
     bench.world.put("a", "/etc/x", "moved");
-    let before = ["a", "b"].map(|host| files(&bench.world, host));
+    let before = ["a", "b"].map(|host| bench.world.files_of(host));
     assert_eq!(bench.start().await.exit, 0);
-    let tape = Tape::new(bench.journal(), &bench.world);
-    bench.watchers.push(Arc::clone(&tape) as Arc<_>);
+    let tape = bench.tape();
     assert_eq!(bench.roll_back().await.exit, 5);
     let shots = tape.shots();
     assert!(shots.len() > 20, "{}", shots.len());
     for shot in &shots[..shots.len() - 1] {
-        let again = bench.after(&shot.journal, World::from_hosts(&shot.hosts));
+        let again = bench.killed_at(shot);
         let outcome = again.roll_back().await;
         let at = format!("after {}: {}", shot.after, outcome.reason);
         assert_eq!((outcome.exit, outcome.owed.len()), (5, 0), "{at}");
-        assert_eq!(["a", "b"].map(|host| files(&again.world, host)), before, "{at}");
+        assert_eq!(["a", "b"].map(|host| again.world.files_of(host)), before, "{at}");
         for host in ["a", "b"] {
             assert!(again.world.effects(host, "bounce") >= 2, "{host}: {at}");
             assert_eq!(again.world.locked_by(host), None, "{at}");
@@ -557,12 +540,11 @@ async fn an_undo_that_was_lost_or_killed_is_tried_again() {
 
     let mut bench = Bench::new(yaml);
     assert_eq!(bench.start().await.exit, 0);
-    let tape = Tape::new(bench.journal(), &bench.world);
-    bench.watchers.push(Arc::clone(&tape) as Arc<_>);
+    let tape = bench.tape();
     assert_eq!(bench.roll_back().await.exit, 5);
     let shots = tape.shots();
     for shot in &shots[..shots.len() - 1] {
-        let again = bench.after(&shot.journal, World::from_hosts(&shot.hosts));
+        let again = bench.killed_at(shot);
         let outcome = again.roll_back().await;
         assert_eq!(outcome.exit, 5, "after {}: {}", shot.after, outcome.reason);
         assert!(again.world.effects("a", "undone") >= 1);
@@ -579,7 +561,7 @@ async fn what_a_command_makes_in_a_kept_folder_goes_and_what_others_make_there_i
         ));
         bench.world.put_node("a", "/srv", Node::dir(0o700));
         bench.world.put_node("a", "/srv/d", Node::dir(0o700));
-        let before = files(&bench.world, "a");
+        let before = bench.world.files_of("a");
         assert_eq!(bench.start().await.exit, 1);
         bench.world.put("a", "/srv/later", "theirs");
         let outcome = bench.roll_back().await;
@@ -591,7 +573,7 @@ async fn what_a_command_makes_in_a_kept_folder_goes_and_what_others_make_there_i
         );
         bench.world.on("a", |host| host.files.remove("/srv/later"));
         assert_eq!(bench.roll_back().await.exit, 5);
-        let mut after = files(&bench.world, "a");
+        let mut after = bench.world.files_of("a");
         after.remove("/etc/tries-fails");
         assert_eq!(after, before);
         assert!(bench.person.conflicts.lock().unwrap().is_empty());

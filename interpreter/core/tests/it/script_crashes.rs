@@ -1,9 +1,8 @@
 //! Steps with a script, killed at every instant: no call has its effect twice, and everything can be taken back.
 
-use crate::support::{Bench, Node, Tape, World, bench::secret, tape::Shot};
+use crate::support::{Bench, Node, bench::secret};
 use keybook_api::{Event, event::RunStatus, value::map};
-use keybook_core::run::person::{Doubt, Verdict};
-use std::{collections::BTreeMap, sync::Arc};
+use keybook_core::run::person::Verdict;
 
 /// What is read decides what is written: read again after the write, it would be written wrongly. Files, an undo, a
 /// command inside a kept folder, a call that fails and is caught, and one that is no effect.
@@ -35,35 +34,6 @@ fn bench() -> Bench {
     bench
 }
 
-async fn shots(bench: &mut Bench) -> Vec<Shot> {
-    let tape = Tape::new(bench.journal(), &bench.world);
-    bench.watchers.push(Arc::clone(&tape) as Arc<_>);
-    let outcome = bench.start().await;
-    assert_eq!(outcome.exit, 0, "{}", outcome.reason);
-    tape.shots()
-}
-
-/// A person who looks at the host.
-fn looks_at(bench: &Bench) {
-    let world = Arc::clone(&bench.world);
-    let decide = move |doubt: &Doubt| {
-        let effect = if doubt.lines[0].contains("effect one") { "one" } else { "two" };
-        let happened = world.effects(&doubt.unit.host, effect) > 0;
-        Some(if happened { Verdict::Done } else { Verdict::NotDone })
-    };
-    *bench.person.on_doubt.lock().unwrap() = Some(Box::new(decide));
-}
-
-type Files = BTreeMap<String, Node>;
-
-fn files(world: &World) -> Files {
-    let plain = |(path, node): (String, Node)| {
-        let own = path.starts_with("/var/lib/keybook") || path == "/var/lib";
-        (!own).then_some((path, Node { modified: 0, ..node }))
-    };
-    world.on("a", |host| host.files.clone()).into_iter().filter_map(plain).collect()
-}
-
 fn ended(bench: &Bench) -> bool {
     matches!(bench.records().last().map(|last| &last.event), Some(Event::RunEnded { .. }))
 }
@@ -71,21 +41,21 @@ fn ended(bench: &Bench) -> bool {
 #[tokio::test(start_paused = true)]
 async fn killed_at_any_instant_a_script_goes_on_where_it_was() {
     let mut done = bench();
-    let shots = shots(&mut done).await;
-    let wanted = files(&done.world);
+    let shots = done.shots().await;
+    let wanted = done.world.files();
     assert_eq!(done.world.text("a", "/etc/f").unwrap(), "old+");
     assert_eq!(done.world.text("a", "/etc/after").unwrap(), "old");
     assert!(shots.len() > 50, "{} instants", shots.len());
     for (number, shot) in shots.iter().enumerate() {
-        let again = done.after(&shot.journal, World::from_hosts(&shot.hosts));
-        looks_at(&again);
+        let again = done.killed_at(shot);
+        again.looks_at_hosts();
         if ended(&again) {
             continue;
         }
         let outcome = again.resume().await;
         let at = format!("instant {number}, after {}: {}", shot.after, outcome.reason);
         assert_eq!(outcome.status, RunStatus::Done, "{at}");
-        assert_eq!(files(&again.world), wanted, "{at}");
+        assert_eq!(again.world.files(), wanted, "{at}");
         assert_eq!(["one", "two"].map(|name| again.world.effects("a", name)), [1, 1], "{at}");
     }
 }
@@ -93,24 +63,23 @@ async fn killed_at_any_instant_a_script_goes_on_where_it_was() {
 #[tokio::test(start_paused = true)]
 async fn killed_again_while_it_goes_on_it_still_comes_to_the_same_end() {
     let mut done = bench();
-    let shots = shots(&mut done).await;
-    let wanted = files(&done.world);
+    let shots = done.shots().await;
+    let wanted = done.world.files();
     // In the first command, before its receipt says that it ended.
     let first = shots.iter().position(|shot| shot.after.contains("call.done s@a")).unwrap() + 8;
-    let mut once = done.after(&shots[first].journal, World::from_hosts(&shots[first].hosts));
-    looks_at(&once);
-    let tape = Tape::new(once.journal(), &once.world);
-    once.watchers.push(Arc::clone(&tape) as Arc<_>);
+    let mut once = done.killed_at(&shots[first]);
+    once.looks_at_hosts();
+    let tape = once.tape();
     assert_eq!(once.resume().await.status, RunStatus::Done);
     let again = tape.shots();
     assert!(again.len() > 20, "{} instants", again.len());
     for shot in &again[..again.len() - 1] {
-        let twice = done.after(&shot.journal, World::from_hosts(&shot.hosts));
-        looks_at(&twice);
+        let twice = done.killed_at(shot);
+        twice.looks_at_hosts();
         let outcome = twice.resume().await;
         let at = format!("after {}: {}", shot.after, outcome.reason);
         assert_eq!(outcome.status, RunStatus::Done, "{at}");
-        assert_eq!(files(&twice.world), wanted, "{at}");
+        assert_eq!(twice.world.files(), wanted, "{at}");
         assert_eq!(["one", "two"].map(|name| twice.world.effects("a", name)), [1, 1], "{at}");
     }
 }
@@ -118,29 +87,28 @@ async fn killed_again_while_it_goes_on_it_still_comes_to_the_same_end() {
 #[tokio::test(start_paused = true)]
 async fn killed_at_any_instant_a_script_is_taken_back_wholly() {
     let mut done = bench();
-    let shots = shots(&mut done).await;
-    let wanted = files(&bench().world);
+    let shots = done.shots().await;
+    let wanted = bench().world.files();
     for (number, shot) in shots.iter().enumerate() {
-        let again = done.after(&shot.journal, World::from_hosts(&shot.hosts));
+        let again = done.killed_at(shot);
         *again.person.overwrite.lock().unwrap() = Some(true);
         let outcome = again.roll_back().await;
         let at = format!("instant {number}, after {}: {}", shot.after, outcome.reason);
         assert_eq!((outcome.status, outcome.exit), (RunStatus::RolledBack, 5), "{at}");
-        assert_eq!(files(&again.world), wanted, "{at}");
+        assert_eq!(again.world.files(), wanted, "{at}");
     }
     // And a rollback that is killed at any instant goes on.
     let last = shots.last().unwrap();
-    let mut back = done.after(&last.journal, World::from_hosts(&last.hosts));
-    let tape = Tape::new(back.journal(), &back.world);
-    back.watchers.push(Arc::clone(&tape) as Arc<_>);
+    let mut back = done.killed_at(last);
+    let tape = back.tape();
     assert_eq!(back.roll_back().await.exit, 5);
     let shots = tape.shots();
     for shot in &shots[..shots.len() - 1] {
-        let again = done.after(&shot.journal, World::from_hosts(&shot.hosts));
+        let again = done.killed_at(shot);
         *again.person.overwrite.lock().unwrap() = Some(true);
         let outcome = again.roll_back().await;
         assert_eq!(outcome.exit, 5, "after {}: {}", shot.after, outcome.reason);
-        assert_eq!(files(&again.world), wanted, "after {}", shot.after);
+        assert_eq!(again.world.files(), wanted, "after {}", shot.after);
     }
 }
 
@@ -168,12 +136,12 @@ async fn nobody_can_tell_what_became_of_a_call() {
       act(\"t.count\", #{ path: \"/etc/n\" })
 ";
     let mut done = Bench::new(yaml).masters(&["a"]);
-    let shots = shots(&mut done).await;
+    let shots = done.shots().await;
     let at = shots.iter().rposition(|shot| shot.after.contains("a change")).unwrap();
     let begun = shots[..at].iter().filter(|shot| shot.after.contains("call.intent")).nth(1).unwrap();
     for (person, exit, effects) in [(None, 9, 0), (Some(Verdict::Done), 0, 0), (Some(Verdict::NotDone), 0, 1)]
     {
-        let again = done.after(&begun.journal, World::from_hosts(&begun.hosts));
+        let again = done.killed_at(begun);
         *again.person.on_doubt.lock().unwrap() = Some(Box::new(move |_| person));
         let outcome = again.resume().await;
         assert_eq!(outcome.exit, exit, "{}", outcome.reason);
@@ -200,10 +168,10 @@ async fn nobody_can_tell_what_became_of_a_call() {
 #[tokio::test(start_paused = true)]
 async fn a_script_that_calls_something_else_when_it_goes_on_is_refused() {
     let mut done = bench();
-    let shots = shots(&mut done).await;
+    let shots = done.shots().await;
     let third = shots.iter().filter(|shot| shot.after.contains("call.done s@a")).nth(2).unwrap();
     let changed = |from: &str, to: &str| {
-        let mut again = done.after(&third.journal, World::from_hosts(&third.hosts));
+        let mut again = done.killed_at(third);
         assert!(again.yaml.contains(from));
         again.yaml = again.yaml.replace(from, to);
         again
@@ -226,7 +194,7 @@ async fn a_script_that_calls_something_else_when_it_goes_on_is_refused() {
         ),
     ] {
         let again = changed(from, to);
-        let before = files(&again.world);
+        let before = again.world.files();
         let outcome = again.resume().await;
         assert_eq!((outcome.exit, outcome.status), (1, RunStatus::Failed), "{}", outcome.reason);
         let fault = outcome.fault.unwrap();
@@ -237,12 +205,12 @@ async fn a_script_that_calls_something_else_when_it_goes_on_is_refused() {
             "what it called before was not repeated, and nothing else was called"
         );
         assert_eq!(fault.hints.len(), 2);
-        assert_eq!(files(&again.world), before);
+        assert_eq!(again.world.files(), before);
         // It is taken back by what the journal says of its calls.
         *again.person.overwrite.lock().unwrap() = Some(true);
         let outcome = again.roll_back().await;
         assert_eq!(outcome.exit, 5, "{}", outcome.reason);
-        assert_eq!(files(&again.world), files(&bench().world));
+        assert_eq!(again.world.files(), bench().world.files());
     }
 }
 
@@ -264,19 +232,19 @@ async fn secrets_that_are_not_in_the_journal_are_found_again() {
     let mut done = Bench::new(SECRET).masters(&["a"]);
     done.world.put("a", "/etc/pw", "hunter2");
     done.inputs = map([("key", secret("opensesame"))]);
-    let before = files(&done.world);
-    let shots = shots(&mut done).await;
-    let wanted = files(&done.world);
+    let before = done.world.files();
+    let shots = done.shots().await;
+    let wanted = done.world.files();
     for shot in &shots {
         for back in [false, true] {
-            let again = done.after(&shot.journal, World::from_hosts(&shot.hosts));
+            let again = done.killed_at(shot);
             if !back && ended(&again) {
                 continue;
             }
             let outcome = if back { again.roll_back().await } else { again.resume().await };
             let at = format!("after {} (back: {back}): {}", shot.after, outcome.reason);
             assert_eq!(outcome.exit, i32::from(back) * 5, "{at}");
-            assert_eq!(files(&again.world), if back { before.clone() } else { wanted.clone() }, "{at}");
+            assert_eq!(again.world.files(), if back { before.clone() } else { wanted.clone() }, "{at}");
             let journal = std::fs::read_to_string(again.journal()).unwrap();
             assert!(!journal.contains("hunter2") && !journal.contains("opensesame"), "{journal}");
         }

@@ -1,6 +1,6 @@
 //! Every move of the two tables happens in some run.
 
-use crate::support::{Bench, How, Tape, World, tape::Shot};
+use crate::support::{Bench, How, tape::Shot};
 use keybook_api::{event::Answer, value::map};
 use keybook_core::run::{
     engine::Outcome,
@@ -60,18 +60,12 @@ fn small(fine: bool) -> Bench {
     bench
 }
 
-fn taped(bench: &mut Bench) -> Arc<Tape> {
-    let tape = Tape::new(bench.journal(), &bench.world);
-    bench.watchers.push(Arc::clone(&tape) as Arc<_>);
-    tape
-}
-
 /// Kills a run at every instant, with every verdict about what was under way, and goes both ways.
 async fn both_ways(bench: &Bench, shots: &[Shot], taken: &mut Taken) {
     for shot in shots.iter().filter(|shot| !shot.after.contains("run.ended")) {
         for verdict in ["done", "not-done", "unknown"] {
             for back in [false, true] {
-                let again = bench.after(&shot.journal, World::from_hosts(&shot.hosts));
+                let again = bench.killed_at(shot);
                 again.world.put("a", "/verdict", verdict);
                 if !back {
                     taken.resume(&again).await;
@@ -89,7 +83,7 @@ async fn both_ways(bench: &Bench, shots: &[Shot], taken: &mut Taken) {
 async fn after_a_failure(taken: &mut Taken) {
     let mut bench = small(false);
     taken.add(&bench.start().await);
-    let tape = taped(&mut bench);
+    let tape = bench.tape();
     taken.add(&bench.resume().await);
     both_ways(&bench, &tape.shots(), taken).await;
     // … and the plan of the next one cannot be made.
@@ -115,13 +109,13 @@ async fn odd_moments(taken: &mut Taken) {
             let mut bench = one(step, &[("want", true), ("fine", false)]);
             bench.world.put("a", "/etc/g", "x");
             bench.person.will_answer([answer]);
-            let tape = taped(&mut bench);
+            let tape = bench.tape();
             taken.add(&bench.start().await);
             let shots = tape.shots();
             let approved =
                 shots.iter().find(|shot| shot.after.contains("gate.answered")).or(shots.last()).unwrap();
             for shot in [approved, shots.last().unwrap()] {
-                let mut again = bench.after(&shot.journal, World::from_hosts(&shot.hosts));
+                let mut again = bench.killed_at(shot);
                 again.inputs = map([("want", want.into()), ("fine", true.into())]);
                 if !fact {
                     again.world.on("a", |host| host.files.remove("/etc/g"));
@@ -250,12 +244,12 @@ async fn ends(taken: &mut Taken) {
 async fn every_move_of_the_tables_is_taken() {
     let mut taken = Taken::default();
     let mut bench = small(true);
-    let tape = taped(&mut bench);
+    let tape = bench.tape();
     taken.add(&bench.start().await);
     let shots = tape.shots();
     both_ways(&bench, &shots, &mut taken).await;
     // A rollback is killed at every instant, too.
-    let tape = taped(&mut bench);
+    let tape = bench.tape();
     taken.add(&bench.roll_back().await);
     both_ways_back(&bench, &tape.shots(), &mut taken).await;
     after_a_failure(&mut taken).await;
@@ -270,7 +264,7 @@ async fn every_move_of_the_tables_is_taken() {
 
 async fn both_ways_back(bench: &Bench, shots: &[Shot], taken: &mut Taken) {
     for shot in shots.iter().filter(|shot| !shot.after.contains("run.ended")) {
-        let again = bench.after(&shot.journal, World::from_hosts(&shot.hosts));
+        let again = bench.killed_at(shot);
         taken.add(&again.roll_back().await);
     }
 }

@@ -1,6 +1,6 @@
 //! The order of steps, hosts and items; obligations; phases; `finally`; stopping.
 
-use crate::support::{Bench, How, Tape, World};
+use crate::support::{Bench, How};
 use keybook_api::{
     Event,
     event::{Answer, RunStatus},
@@ -414,11 +414,9 @@ async fn a_debt_is_paid_although_the_run_was_killed_right_after_its_settling_was
   - { id: pay, hosts: \"master[0]\", settles: restart, check: \"1 < 2\", t.run: { script: effect pay } }
 ",
     );
-    let tape = Tape::new(bench.journal(), &bench.world);
-    bench.watchers.push(std::sync::Arc::clone(&tape) as std::sync::Arc<_>);
-    assert_eq!(bench.start().await.exit, 0);
-    let shot = tape.shots().into_iter().find(|shot| shot.after.contains("unit.skipped pay@a")).unwrap();
-    let again = bench.after(&shot.journal, World::from_hosts(&shot.hosts));
+    let shot =
+        bench.shots().await.into_iter().find(|shot| shot.after.contains("unit.skipped pay@a")).unwrap();
+    let again = bench.killed_at(&shot);
     let outcome = again.resume().await;
     assert_eq!((outcome.exit, outcome.owed.len()), (0, 0), "{}", outcome.reason);
     assert_eq!(again.world.effects("a", "pay"), 0);

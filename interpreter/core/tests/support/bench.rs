@@ -1,6 +1,11 @@
 //! A runbook, an inventory and the parts of a run, ready to begin.
 
-use super::{Scripted, World, actions, judge::WordForWord, target::FakeConnector};
+use super::{
+    Scripted, World, actions,
+    judge::WordForWord,
+    tape::{Shot, Tape},
+    target::FakeConnector,
+};
 use indexmap::IndexMap;
 use keybook_api::{Cancel, Event, HostSpec, Map, Record, Redactor, RunId, UnitId, Value};
 use keybook_core::{
@@ -9,6 +14,7 @@ use keybook_core::{
     run::{
         engine::{self, Outcome, Setup},
         log::Watcher,
+        person::{Doubt, Verdict},
         session::Options,
     },
 };
@@ -103,6 +109,39 @@ impl Bench {
         };
         std::fs::write(bench.journal(), journal).unwrap();
         bench
+    }
+
+    /// The same at an instant that a tape recorded: after a crash there.
+    pub fn killed_at(&self, shot: &Shot) -> Self {
+        self.after(&shot.journal, World::from_hosts(&shot.hosts))
+    }
+
+    /// Records every instant from now on.
+    pub fn tape(&mut self) -> Arc<Tape> {
+        let tape = Tape::new(self.journal(), &self.world);
+        self.watchers.push(Arc::clone(&tape) as Arc<_>);
+        tape
+    }
+
+    /// Runs to a good end, and gives every state that a crash could have left on the way.
+    pub async fn shots(&mut self) -> Vec<Shot> {
+        let tape = self.tape();
+        let outcome = self.start().await;
+        assert_eq!(outcome.exit, 0, "{}", outcome.reason);
+        tape.shots()
+    }
+
+    /// From now on the person answers doubts by looking at the host: an effect that happened is done.
+    pub fn looks_at_hosts(&self) {
+        let world = Arc::clone(&self.world);
+        let decide = move |doubt: &Doubt| {
+            let effect = doubt.lines[0].split("effect ").nth(1).unwrap();
+            let effect: String =
+                effect.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+            let happened = world.effects(&doubt.unit.host, &effect) > 0;
+            Some(if happened { Verdict::Done } else { Verdict::NotDone })
+        };
+        *self.person.on_doubt.lock().unwrap() = Some(Box::new(decide));
     }
 
     pub fn journal(&self) -> PathBuf {

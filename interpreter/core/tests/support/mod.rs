@@ -10,5 +10,4 @@ pub mod world;
 
 pub use bench::Bench;
 pub use person::Scripted;
-pub use tape::Tape;
 pub use world::{How, Node, Trouble, World};

@@ -151,6 +151,20 @@ impl World {
         })
     }
 
+    /// A host's files but Keybook's own, times aside.
+    pub fn files_of(&self, host: &str) -> BTreeMap<String, Node> {
+        let plain = |(path, node): (String, Node)| {
+            let own = path.starts_with("/var/lib/keybook") || path == "/var/lib";
+            (!own).then_some((path, Node { modified: 0, ..node }))
+        };
+        self.on(host, |host| host.files.clone()).into_iter().filter_map(plain).collect()
+    }
+
+    /// The same of every host.
+    pub fn files(&self) -> BTreeMap<String, BTreeMap<String, Node>> {
+        self.hosts().into_keys().map(|host| (host.clone(), self.files_of(&host))).collect()
+    }
+
     pub fn effects(&self, host: &str, name: &str) -> u32 {
         self.on(host, |host| host.effects.get(name).copied().unwrap_or_default())
     }

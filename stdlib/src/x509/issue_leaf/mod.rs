@@ -61,24 +61,14 @@ names; no usages; no directory for the files.",
             "those of `like`",
             "In cfssl's words, such as `signing`, `key encipherment`, `server auth`, `client auth`.",
         ),
-        ArgSpec::optional("days", ArgKind::Int, "3650", "The end, in days from now."),
-        ArgSpec::optional("not_after", ArgKind::Text, "", "The end, as RFC 3339 text, instead of `days`."),
-        ArgSpec::optional(
-            "key_kind",
-            ArgKind::Text,
-            "that of `like`; else RSA-2048",
-            "`RSA-2048`, `RSA-3072`, `RSA-4096`, `ECDSA-P256`, `ECDSA-P384` or `ECDSA-P521`.",
-        ),
-        ArgSpec::optional(
-            "key_form",
-            ArgKind::Enum(&["pkcs1", "pkcs8", "sec1"]),
-            "pkcs1 for RSA, sec1 for ECDSA",
-            "The encoding of the key file.",
-        ),
+        DAYS,
+        NOT_AFTER,
+        KEY_KIND,
+        KEY_FORM,
         ArgSpec::required("out_cert", ArgKind::Path, "The certificate file to write (0644 when new)."),
-        ArgSpec::required("out_key", ArgKind::Path, "The key file to write (0600)."),
+        OUT_KEY,
     ],
-    returns: "The new certificate's map, as `x509.read` gives it (with the path of `out_cert`), and `key_path`.",
+    returns: RETURNS,
     way_back: WayBack::Files,
     example: "x509.issue_leaf:\n  ca: /root/gencerts/etcd-ca-new.pem\n  ca_key: /root/gencerts/etcd-ca-key.pem\n  \
 like: /srv/kubernetes/etcd.pem\n  extra_sans: [127.0.0.1]\n  out_cert: /root/gencerts/etcd.pem\n  out_key: /root/gencerts/etcd-key.pem\n",
@@ -103,11 +93,7 @@ impl Action for IssueLeaf {
         if let Some(warning) = order.outlives_ca() {
             ctx.sink.note(&format!("{}: {warning}", files.cert_path));
         }
-        let pem = key
-            .to_pem(order.key_form)
-            .map_err(|error| super::fault(&*ctx.target, format!("write {}", files.key_path), &error))?;
-        let key_file = Wanted { mode: Some(0o600), ..Wanted::content(&files.key_path, pem) };
-        FileChange::new(ctx, key_file).await?.apply(ctx).await?;
+        write_key(ctx, &files.key_path, &key, order.key_form).await?;
         let pem = Secret::new(certificate.to_pem());
         let cert_file = Wanted { new_mode: 0o644, ..Wanted::content(&files.cert_path, pem) };
         let cert_file = FileChange::new(ctx, cert_file).await?;

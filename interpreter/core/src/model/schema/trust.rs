@@ -1,11 +1,15 @@
 //! The schema of `trust:`.
 
-use super::{named, object, one_or_more, text};
+use super::{named, object, one_or_more_texts, text};
 use serde_json::{Value, json};
 
 /// The keys of `trust`.
 pub(super) fn keys() -> Value {
-    let hosts = one_or_more(&json!({ "type": "string" }));
+    let hosts = one_or_more_texts("The hosts that it is on, as under `hosts` of a step.");
+    let started = json!({
+        "$ref": "#/$defs/call",
+        "description": "A reading that tells when its process began, so that what it holds can be told from its files.",
+    });
     let bundle = json!({ "oneOf": [
         object(&["file"], json!({ "file": text("A PEM file; every certificate in it is trusted.") })),
         object(&["kubeconfig"], json!({ "kubeconfig": text("A kubeconfig with certificate-authority-data.") })),
@@ -16,12 +20,12 @@ pub(super) fn keys() -> Value {
         json!({
             "on": hosts,
             "address": text("Where its clients reach it; the host's own address when absent."),
-            "port": { "type": ["integer", "string"] },
+            "port": { "type": ["integer", "string"], "description": "The port that it listens on; may be a template." },
             "server_name": text("The name that its certificate must have; the address when absent."),
             "cert": text("The PEM file with its certificate."),
             "clients": text("The bundle that it verifies its clients with."),
             "reads": reads,
-            "started": { "$ref": "#/$defs/call" },
+            "started": started,
         }),
     );
     let client = object(
@@ -33,9 +37,9 @@ pub(super) fn keys() -> Value {
             "cert": text("The PEM file with its own certificate."),
             "key": text("The file with its key."),
             "reads": reads,
-            "started": { "$ref": "#/$defs/call" },
+            "started": started,
         }),
     );
-    let keys = json!({ "bundles": named(bundle), "servers": named(server), "clients": named(client) });
+    let keys = json!({ "bundles": named("The certificates that somebody trusts, by name.", bundle), "servers": named("What serves TLS, by name.", server), "clients": named("What connects to them, by name.", client) });
     object(&["servers", "clients"], keys)
 }
