@@ -421,8 +421,9 @@ impl Session {
         };
         // A number of its own, so that a settling is never taken for an earlier one that was interrupted.
         let number = self.log.state(|state| state.last);
+        let round = format!("rollback/{}.{number}", debt.step.replace('/', "."));
         let place = Place {
-            prefix: format!("rollback/{}.{number}", debt.step.replace('/', ".")),
+            prefix: at.rsplit_once('/').map_or(round.clone(), |(around, _)| format!("{round}/{around}")),
             only: Some(debt.hosts.iter().cloned().collect()),
             ..Place::default()
         };

@@ -2,6 +2,8 @@
 
 use super::{
     hosts::Hosts,
+    machine::UnitState,
+    record::Intent,
     session::{Register, Session},
 };
 use crate::model::{Library, Runbook, canonical};
@@ -87,7 +89,13 @@ impl Session {
             for (id, record) in &state.units {
                 let plain = id.step == path;
                 let in_round = !round.is_empty() && id.step.starts_with(round) && canonical(&id.step) == path;
-                if (plain || in_round) && record.state == super::machine::UnitState::Done {
+                // What only looked saw what it saw, also when a rollback has been past it: a settling may need it.
+                let known = match record.state {
+                    UnitState::Done => true,
+                    UnitState::TakenBack => !record.intents.iter().any(Intent::may_have_changed),
+                    _ => false,
+                };
+                if (plain || in_round) && known {
                     found.retain(|(other, _)| other.host != id.host || other.item != id.item);
                     found.push((id.clone(), self.result_of(id, &record.result)));
                 }

@@ -330,6 +330,51 @@ async fn a_settling_step_inside_another_runs_on_the_hosts_of_that_one() {
     assert_eq!(settled_again(&bench), ["b", "a"]);
 }
 
+/// Its path is that of the step inside the other one: answers for it count, and what is registered beside it is seen.
+#[tokio::test(start_paused = true)]
+async fn a_settling_step_inside_another_is_that_step() {
+    let mut bench = Bench::new(
+        "steps:
+  - { id: install, hosts: master, owes: { what: restart }, t.put: { path: /etc/f, content: new } }
+  - id: all
+    hosts: master
+    steps:
+      - { id: look, register: seen, t.read: { path: /etc/g } }
+      - { id: bounce, settles: restart, gate: { ask: ok }, t.run: { script: \"effect bounce ${seen}\" } }
+",
+    )
+    .masters(&["a"]);
+    bench.world.put("a", "/etc/g", "here");
+    *bench.person.otherwise.lock().unwrap() = None;
+    bench.answers = "  all/bounce@a: run\n".into();
+    let outcome = bench.start().await;
+    assert_eq!(outcome.exit, 0, "{}", outcome.reason);
+    // The connection breaks in mid-settling: what became of it is found out by the step's own action.
+    bench.world.trouble("a", "exec", "effect bounce here", How::LostBefore);
+    assert_eq!(bench.roll_back().await.exit, 6);
+    let outcome = bench.roll_back().await;
+    assert_eq!(outcome.exit, 5, "{}", outcome.reason);
+    assert_eq!(bench.world.effects("a", "bounce here"), 2);
+}
+
+/// What a step that is taken back had made is no value for a settling any more.
+#[tokio::test(start_paused = true)]
+async fn a_settling_does_not_see_the_results_of_what_was_taken_back() {
+    let bench = Bench::new(
+        "steps:
+  - { id: install, hosts: master, owes: { what: restart }, t.put: { path: /etc/f, content: new } }
+  - { id: make, hosts: master, register: made, t.put: { path: /etc/g, content: new } }
+  - { id: bounce, hosts: master, settles: restart, t.run: { script: \"effect bounce ${made}\" } }
+",
+    )
+    .masters(&["a"]);
+    let outcome = bench.start().await;
+    assert_eq!(outcome.exit, 0, "{}", outcome.reason);
+    let outcome = bench.roll_back().await;
+    assert_eq!(outcome.exit, 6);
+    assert!(outcome.reason.contains("the variable `made` has no value here"), "{}", outcome.reason);
+}
+
 #[tokio::test(start_paused = true)]
 async fn several_debts_of_one_step_are_each_paid() {
     // Two debts of two children, host by host: the settling of one is not taken for that of another.
