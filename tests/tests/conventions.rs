@@ -1,12 +1,9 @@
 //! Conventions of the whole tree, held by tests rather than by review.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use keybook_tests::cli::root;
 use serde_json::Value;
-use std::{collections::BTreeSet, path::Path, process::Command};
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
-}
+use std::{collections::BTreeSet, process::Command};
 
 /// Which of our crates each of our crates may depend on (see the decision 0002 in the book).
 const ARROWS: &[(&str, &[&str])] = &[

@@ -376,6 +376,8 @@ pub enum Event {
         fault: FaultInfo,
         /// True when nothing was changed yet.
         before_effect: bool,
+        /// True when it worked, and only the trust that it left is wrong: resumed, it is not carried out again.
+        only_trust: bool,
         /// The state of the paths that it touched or changed, as far as it could be read after the failure.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         wrote: Vec<Touched>,
@@ -472,6 +474,8 @@ pub enum Event {
         fault: FaultInfo,
         /// True when nothing was changed yet.
         before_effect: bool,
+        /// True when it worked, and only the trust that it left is wrong: resumed, it is not carried out again.
+        only_trust: bool,
         /// The state of the paths that it touched or changed, as far as it could be read after the failure.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         wrote: Vec<Touched>,
@@ -510,9 +514,11 @@ pub enum Event {
         host: String,
     },
     /// Trust was judged: with a unit, the edges of its host after its effect; without one, every edge, before the
-    /// first step, at the end and after a rollback.
+    /// first step, at the end and after a rollback, and those of a host that was added.
     #[serde(rename = "trust.checked")]
     TrustChecked {
+        /// True before any step could touch these edges: what is judged later is compared with it.
+        first: bool,
         /// The edges and what is known of each.
         edges: Vec<TrustEdge>,
     },

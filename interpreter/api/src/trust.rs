@@ -11,7 +11,9 @@ use std::sync::Arc;
 pub enum Bundle {
     /// A PEM file; every certificate in it is trusted.
     File(String),
-    /// The `certificate-authority-data` (or the file named by `certificate-authority`) of a kubeconfig's clusters.
+    /// What a kubeconfig's current context trusts: `certificate-authority-data`, or the file that
+    /// `certificate-authority` names, of its cluster (kubernetes.io, Config v1). Without a current context the only
+    /// cluster counts.
     Kubeconfig(String),
 }
 
@@ -25,14 +27,14 @@ impl Bundle {
 }
 
 /// When a process reads its files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reads {
     /// Each time that it connects or is connected to: what is on disk counts.
     EachTime,
     /// When it starts; this is when it did, in seconds since 1970 (UTC), as the host's clock has it.
     StartedAt(i64),
-    /// When it starts, and nobody can tell when that was; the reason says why.
-    CannotTell,
+    /// When it starts, and nobody can tell when that was: why; empty where nobody was asked.
+    CannotTell(String),
 }
 
 /// A server on one host.
@@ -50,6 +52,8 @@ pub struct TrustServer {
     pub server_name: Option<String>,
     /// The PEM file with its certificate (chain).
     pub cert: String,
+    /// The file with its key; absent when nobody looks whether it fits.
+    pub key: Option<String>,
     /// What it verifies its clients with; absent when it asks for no certificate.
     pub clients: Option<Bundle>,
     /// When it reads its files.
@@ -100,9 +104,9 @@ pub enum Side {
 pub enum TrustVerdict {
     /// It verifies.
     Holds,
-    /// It does not.
+    /// It does not; so it is too when a file of a host that answers is missing, empty or not to be read as what it is.
     Broken,
-    /// That cannot be told.
+    /// A host or a file cannot be looked at.
     Unknown,
 }
 
@@ -133,6 +137,13 @@ pub struct TrustEdge {
     pub known: HowKnown,
     /// Why it does not hold or is not known better; empty where there is nothing to say.
     pub reason: String,
+    /// The server could be connected to from the client's host.
+    pub connected: bool,
+    /// The server runs with something else than its files hold now: another certificate, or another bundle.
+    pub stale: bool,
+    /// The last second in which the certificates verify, since 1970 (UTC): in the past when an edge is broken by
+    /// their dates alone; absent when something else is wrong or nothing could be verified.
+    pub until: Option<i64>,
 }
 
 impl TrustEdge {
@@ -154,8 +165,8 @@ impl TrustEdge {
 #[async_trait]
 pub trait TrustJudge: Send + Sync {
     /// Judges the edges of a matrix whose server or client is on one of the hosts, all of them when `only` is absent.
-    /// A host that cannot be reached or a file that cannot be read makes its edges [`TrustVerdict::Unknown`], with the
-    /// reason; the order is that of the matrix: clients, their servers, the server's side first. `now` is in seconds
+    /// A host that cannot be reached or looked at makes its edges [`TrustVerdict::Unknown`], with the reason; a host
+    /// that does not answer in time does so too, so that a judgement takes no longer than two minutes. The order is that of the matrix: clients, their servers, the server's side first. `now` is in seconds
     /// since 1970 (UTC).
     ///
     /// # Errors

@@ -12,7 +12,10 @@ pub use members::Members;
 pub use snapshot::Snapshot;
 pub use status::Status;
 
-use crate::support::tell::{command_line, failed, tail};
+use crate::support::{
+    program,
+    tell::{command_line, failed, tail},
+};
 use futures::future::join_all;
 use keybook_api::{ArgKind, ArgSpec, Args, Command, Ctx, Exit, Fault, FaultKind, duration};
 use serde_json::Value as Json;

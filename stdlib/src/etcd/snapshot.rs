@@ -2,6 +2,7 @@ use super::{CACERT, CERT, Client, ETCDCTL, KEY, trouble};
 use crate::support::{
     change::{missing_dirs, refuse_missing},
     files::{base, join, parent, size},
+    program,
     tell::{self, command_line, failed},
 };
 use async_trait::async_trait;
@@ -113,13 +114,7 @@ impl Job {
         let out = args.path("out")?.to_owned();
         let part = join(parent(&out), &format!(".{}.keybook", base(&out)));
         let etcdutl = program::words(args, "etcdutl", "etcdutl")?;
-        Ok(Self {
-            client,
-            etcdutl,
-            out,
-            part,
-            timeout: timeout.unwrap_or(Duration::from_secs(300)),
-        })
+        Ok(Self { client, etcdutl, out, part, timeout: timeout.unwrap_or(Duration::from_secs(300)) })
     }
 
     async fn refuse_existing(&self, ctx: &Ctx) -> Result<(), Fault> {

@@ -1,5 +1,6 @@
 //! What `file.edit_json` and `file.edit_yaml` share.
 
+use super::apply_file;
 use crate::support::{
     change::{FileChange, Wanted},
     files::{self, Current},

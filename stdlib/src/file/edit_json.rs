@@ -1,6 +1,7 @@
 use super::{
+    RETURNS,
     edit::{self, Format, PATH, REMOVE, SET},
-    RETURNS, reconcile_file,
+    reconcile_file,
 };
 use async_trait::async_trait;
 use keybook_api::{Action, ActionSpec, Applied, Args, Ctx, Effect, Fault, Plan, Reconcile, Value, WayBack};

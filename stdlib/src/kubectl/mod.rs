@@ -11,7 +11,10 @@ pub use get::Get;
 pub use rollout_restart::RolloutRestart;
 pub use rollout_status::RolloutStatus;
 
-use crate::support::tell::{command_line, failed, tail};
+use crate::support::{
+    program,
+    tell::{command_line, failed, tail},
+};
 use keybook_api::{ArgKind, ArgSpec, Args, Command, Ctx, Exit, Fault, duration};
 use serde_json::Value as Json;
 use std::time::Duration;

@@ -11,6 +11,7 @@ pub use status::Status;
 pub use stop::Stop;
 
 use crate::support::{
+    program,
     tell::{command_line, failed, missing, planned, tail},
     waiting,
 };

@@ -1,8 +1,6 @@
 use super::{NAME, RETURNS, START, STOP, SYSTEMCTL, TIMEOUT, Unit, WAIT};
 use async_trait::async_trait;
-use keybook_api::{
-    Action, ActionSpec, Applied, Args, Ctx, Effect, Fault, Plan, Reconcile, Value, WayBack,
-};
+use keybook_api::{Action, ActionSpec, Applied, Args, Ctx, Effect, Fault, Plan, Reconcile, Value, WayBack};
 
 /// Stops a service.
 pub struct Stop;

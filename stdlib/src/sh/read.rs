@@ -12,10 +12,7 @@ const SPEC: ActionSpec = ActionSpec {
     doc: "Like `sh.run`, for facts and hooks: the runbook's author vouches that the script changes nothing. It also runs while planning, \
 and leaves no receipt.\n\nErrors: an exit status outside `ok_status`, a time-out, output that `parse: json` cannot read.",
     effect: Effect::Reads,
-    args: &[
-        SCRIPT, ARGS, ENV, STDIN, TIMEOUT, OK_STATUS,
-        PARSE,
-    ],
+    args: &[SCRIPT, ARGS, ENV, STDIN, TIMEOUT, OK_STATUS, PARSE],
     returns: "`status`, `stdout` and `stderr` without one trailing line feed, `truncated` (true when more than 1 MiB was printed), \
 `json` or `lines` as `parse` says.",
     way_back: WayBack::Nothing,

@@ -20,7 +20,12 @@ Errors: an exit status outside `ok_status`, a time-out, output that `parse: json
 Give secrets as `stdin`: arguments and environment variables can be seen by others on the host.",
     effect: Effect::Changes,
     args: &[
-        SCRIPT, ARGS, ENV, STDIN, TIMEOUT, OK_STATUS,
+        SCRIPT,
+        ARGS,
+        ENV,
+        STDIN,
+        TIMEOUT,
+        OK_STATUS,
         ArgSpec::optional("creates", ArgKind::Path, "", "The script is not run when this path exists."),
         ArgSpec::optional(
             "changes",

@@ -10,7 +10,10 @@ pub use backup_table::BackupTable;
 pub use query::Query;
 pub use transaction::Transaction;
 
-use crate::support::tell::{command_line, failed, tail};
+use crate::support::{
+    program,
+    tell::{command_line, failed, tail},
+};
 use keybook_api::{ArgKind, ArgSpec, Args, Command, Ctx, Exit, Fault, ReceiptId, Secret, Value};
 use std::time::Duration;
 

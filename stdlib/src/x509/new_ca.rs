@@ -2,8 +2,8 @@ use super::{
     BACKDATE, End, end, fault,
     new_csr::refuse_foreign_key,
     one,
-    pair::{Files, staged_key, staged_path},
-    wanted::{key_form, key_kind, subject},
+    pair::{Files, OUT_KEY, RETURNS, staged_key, staged_path, write_key},
+    wanted::{DAYS, KEY_FORM, KEY_KIND, NOT_AFTER, key_form, key_kind, subject},
 };
 use crate::support::{
     change::{FileChange, Wanted, basis},

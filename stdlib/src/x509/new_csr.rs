@@ -1,7 +1,7 @@
 use super::{
     fault, key as key_of, one,
-    pair::{staged_key, staged_path},
-    wanted::{key_form, key_kind, sans, subject},
+    pair::{staged_key, staged_path, write_key},
+    wanted::{KEY_FORM, KEY_KIND, key_form, key_kind, sans, subject},
 };
 use crate::support::{
     change::{FileChange, Wanted, basis, missing_dirs, refuse_missing},

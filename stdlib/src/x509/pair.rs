@@ -9,8 +9,7 @@ use crate::support::{
 use keybook_api::{ArgKind, ArgSpec, Args, Ctx, Diff, Fault, Value, Write, value::map};
 use keybook_pki::{Certificate, KeyForm, KeyKind, PrivateKey};
 
-pub const OUT_KEY: ArgSpec =
-    ArgSpec::required("out_key", ArgKind::Path, "The key file to write (0600).");
+pub const OUT_KEY: ArgSpec = ArgSpec::required("out_key", ArgKind::Path, "The key file to write (0600).");
 
 /// What the actions return that write both.
 pub const RETURNS: &str =

@@ -3,8 +3,7 @@
 use keybook_api::{ArgKind, ArgSpec, Args, Fault, Map, Value};
 use keybook_pki::{Certificate, KeyForm, KeyKind, PkiError, San, Subject};
 
-pub const DAYS: ArgSpec =
-    ArgSpec::optional("days", ArgKind::Int, "3650", "The end, in days from now.");
+pub const DAYS: ArgSpec = ArgSpec::optional("days", ArgKind::Int, "3650", "The end, in days from now.");
 pub const NOT_AFTER: ArgSpec =
     ArgSpec::optional("not_after", ArgKind::Text, "", "The end, as RFC 3339 text, instead of `days`.");
 pub const KEY_KIND: ArgSpec = ArgSpec::optional(

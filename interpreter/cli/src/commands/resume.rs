@@ -2,8 +2,8 @@
 
 use super::{finish, pin};
 use crate::{
-    args::ResumeArgs,
-    assemble::{self, Hosts, Parts},
+    args::{Answering, ResumeArgs},
+    assemble::{self, Company, Hosts, Parts},
     error::CliError,
     lang,
     output::Output,
@@ -14,7 +14,10 @@ use keybook_api::{Event, Fault, Map, Record, Secret, Value};
 use keybook_core::{
     journal::reader::Journal,
     model::{Files, Inventory, Loaded},
-    run::{drift, engine},
+    run::{
+        drift,
+        engine::{self, Setup},
+    },
 };
 use std::path::{Path, PathBuf};
 
@@ -72,16 +75,27 @@ pub async fn resume(args: ResumeArgs, output: &Output) -> Result<i32, CliError> 
     if !differences.is_empty() {
         pin_accepted(&run, &opened, &loaded, &hosts, other.is_some())?;
     }
-    let cancel = signals::listen(&run.id);
-    let mut past = journal.records.clone();
-    lang::retitle(&mut past, &loaded.runbook);
-    let company = assemble::company(&run, &args.answering, output, &cancel, &past)?;
     let (limit, salt) = (opened.limit, opened.salt);
     let parts = Parts { run: run.clone(), loaded, hosts, inputs, limit, salt };
-    let setup = assemble::setup(parts, &args.answering, output, &company, cancel)?;
+    let (setup, company) = go_on(parts, &journal, &args.answering, output)?;
     let outcome = engine::resume(setup, &run.journal(), &journal, differences).await;
     company.screen.finish();
     finish::report(&run, outcome?, output)
+}
+
+/// The setup of a run that has begun before, and who goes along: they know what has happened.
+pub fn go_on(
+    parts: Parts,
+    journal: &Journal,
+    answering: &Answering,
+    output: &Output,
+) -> Result<(Setup, Company), CliError> {
+    let cancel = signals::listen(&parts.run.id);
+    let mut past = journal.records.clone();
+    lang::retitle(&mut past, &parts.loaded.runbook);
+    let company = assemble::company(&parts.run, answering, output, &cancel, &past)?;
+    let setup = assemble::setup(parts, answering, output, &company, cancel)?;
+    Ok((setup, company))
 }
 
 /// Reads the first record.

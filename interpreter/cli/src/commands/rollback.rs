@@ -8,7 +8,6 @@ use crate::{
     lang,
     output::Output,
     runs::RunDir,
-    signals,
 };
 use keybook_api::{Fault, FaultKind, event::Answer};
 use keybook_core::{
@@ -30,13 +29,9 @@ pub async fn rollback(args: RollbackArgs, output: &Output) -> Result<i32, CliErr
     let guided = !args.answering.unattended;
     let inputs = assemble::collect_inputs(&loaded, &args.inputs, &known, guided)?;
     resume::check_secrets(&opened, &inputs)?;
-    let cancel = signals::listen(&run.id);
-    let mut past = journal.records.clone();
-    lang::retitle(&mut past, &loaded.runbook);
-    let company = assemble::company(&run, &args.answering, output, &cancel, &past)?;
     let (limit, salt) = (opened.limit, opened.salt);
     let parts = Parts { run: run.clone(), loaded, hosts, inputs, limit, salt };
-    let setup = assemble::setup(parts, &args.answering, output, &company, cancel)?;
+    let (setup, company) = resume::go_on(parts, &journal, &args.answering, output)?;
     let allowed = if guided { confirm(&run, &journal.records, output)? } else { given(&setup.answers) };
     if !allowed {
         company.screen.finish();

@@ -38,6 +38,8 @@ pub struct Server {
     pub server_name: Option<Dynamic>,
     /// The PEM file with its certificate.
     pub cert: Dynamic,
+    /// The file with its key.
+    pub key: Option<Dynamic>,
     /// What it verifies its clients with.
     pub clients: Option<Bundle>,
     /// When it reads its files.
@@ -70,7 +72,7 @@ pub struct Client {
 pub enum Bundle {
     /// A PEM file.
     File(Dynamic),
-    /// A kubeconfig's certificate-authority-data.
+    /// What a kubeconfig's current context trusts.
     Kubeconfig(Dynamic),
 }
 
@@ -79,7 +81,8 @@ pub enum Bundle {
 pub enum Reads {
     /// Each time that it connects or is connected to.
     EachTime,
-    /// When it starts: the result of this call is when that was, as seconds since 1970 or a map with `started`.
+    /// When it starts: the result of this call is when that was, as seconds since 1970 or a map with `started` or
+    /// `stdout`.
     Started(Call),
     /// When it starts, and the runbook does not say how to learn when that was.
     CannotTell,

@@ -18,6 +18,7 @@ mod script_crashes;
 mod script_mistakes;
 mod scripts;
 mod secrets;
+mod settling;
 mod table;
 mod trust;
 mod units;

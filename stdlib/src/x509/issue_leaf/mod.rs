@@ -4,7 +4,8 @@ mod tests;
 
 use super::{
     one,
-    pair::{Files, staged_key, staged_path},
+    pair::{Files, OUT_KEY, RETURNS, staged_key, staged_path, write_key},
+    wanted::{DAYS, KEY_FORM, KEY_KIND, NOT_AFTER},
 };
 use crate::support::{
     change::{FileChange, Wanted},

@@ -73,14 +73,15 @@ impl Decoder<'_> {
         let port = map.required("port", &mut self.problems);
         let cert = map.required("cert", &mut self.problems);
         let (address, name) = (map.optional("address"), map.optional("server_name"));
-        let (clients, reads, started) =
-            (map.optional("clients"), map.optional("reads"), map.optional("started"));
+        let (key, clients) = (map.optional("key"), map.optional("clients"));
+        let (reads, started) = (map.optional("reads"), map.optional("started"));
         map.finish(&mut self.problems);
         // Each is read before any of them is missed, so that every problem is told.
         let on = on.and_then(|n| self.choice(n, false));
         let (address, name) = (self.opt_text(address), self.opt_text(name));
         let port = port.and_then(|n| self.port(n));
         let cert = cert.and_then(|n| self.text(n));
+        let key = self.opt_text(key);
         let clients = clients.map_or(Some(None), |n| self.bundle(n, bundles).map(Some));
         let reads = self.reads(reads, started);
         Some(Server {
@@ -89,6 +90,7 @@ impl Decoder<'_> {
             port: port?,
             server_name: name?,
             cert: cert?,
+            key: key?,
             clients: clients?,
             reads: reads?,
             span: node.span.clone(),

@@ -1,0 +1,229 @@
+//! Obligations in a rollback: what is restored is settled again.
+
+use crate::support::{Bench, How, Node};
+use keybook_api::event::{Answer, RunStatus};
+
+const OWING: &str = "steps:
+  - { id: install, hosts: master, owes: { what: restart }, t.put: { path: /etc/f, content: new } }
+  - { id: bounce, hosts: master, settles: restart, gate: { ask: \"Restart ${host.name}?\" }, t.run: { script: effect bounce } }
+  - { id: last, hosts: \"master[0]\", t.note: { text: x } }
+";
+
+#[tokio::test(start_paused = true)]
+async fn restored_files_are_settled_again_with_their_gates() {
+    let bench = Bench::new(OWING).masters(&["a", "b"]);
+    bench.world.put("a", "/etc/f", "old");
+    bench.world.put("b", "/etc/f", "new");
+    assert_eq!(bench.start().await.exit, 0);
+    // On b nothing was changed, so nothing is owed there; the restart itself is no effect to take back.
+    assert_eq!(["a", "b"].map(|host| bench.world.effects(host, "bounce")), [1, 1]);
+    let outcome = bench.roll_back().await;
+    assert_eq!(outcome.exit, 5, "{}", outcome.reason);
+    assert_eq!(["a", "b"].map(|host| bench.world.effects(host, "bounce")), [2, 1]);
+    let asked = bench.person.asked();
+    assert_eq!(asked.len(), 3);
+    assert!(asked[2].starts_with("rollback/install.") && asked[2].ends_with("/bounce@a"), "{asked:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_a_later_step_restored_is_owed_all_the_same() {
+    for later in ["t.put: { path: /srv/f, content: newer }", "t.judged: { name: lost }"] {
+        let bench = Bench::new(&format!(
+            "steps:
+  - {{ id: install, hosts: \"master[0]\", owes: {{ what: restart }}, t.put: {{ path: /srv/f, content: new }} }}
+  - {{ id: bounce, hosts: \"master[0]\", settles: restart, t.run: {{ script: effect bounce }} }}
+  - {{ id: later, hosts: \"master[0]\", {later} }}
+"
+        ));
+        bench.world.put_node("a", "/srv", Node::dir(0o700));
+        bench.world.put("a", "/srv/f", "old");
+        bench.world.trouble("a", "exec", "effect lost", How::LostAfter);
+        let outcome = bench.start().await;
+        assert!([0, 9].contains(&outcome.exit), "{}", outcome.reason);
+        assert_eq!(bench.roll_back().await.exit, 5);
+        assert_eq!(bench.world.text("a", "/srv/f").unwrap(), "old");
+        assert_eq!(bench.world.effects("a", "bounce"), 2, "{later}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_settling_that_is_stopped_is_gone_on_with() {
+    let bench = Bench::new(OWING).masters(&["a", "b"]);
+    assert_eq!(bench.start().await.exit, 0);
+    bench.person.will_answer([Some(Answer::Run), None]);
+    let outcome = bench.roll_back().await;
+    assert_eq!((outcome.exit, outcome.owed), (6, vec!["restart@a".to_owned()]));
+    let outcome = bench.roll_back().await;
+    assert_eq!((outcome.exit, outcome.owed.len()), (5, 0), "{}", outcome.reason);
+    assert_eq!(["a", "b"].map(|host| bench.world.effects(host, "bounce")), [2, 2]);
+}
+
+/// Hosts whose settling was asked about in rollbacks, in order.
+fn settled_again(bench: &Bench) -> Vec<String> {
+    let asked = bench.person.asked().into_iter().filter(|unit| unit.starts_with("rollback/"));
+    asked.map(|unit| unit.rsplit_once('@').unwrap().1.to_owned()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_host_that_was_settled_last_is_settled_first() {
+    let bench = Bench::new(OWING);
+    assert_eq!(bench.start().await.exit, 0);
+    let outcome = bench.roll_back().await;
+    assert_eq!(outcome.exit, 5, "{}", outcome.reason);
+    assert_eq!(settled_again(&bench), ["c", "b", "a"]);
+}
+
+/// As a restart: what looks before it changes nothing, and one that is broken lets no other be restarted.
+const BREAKING: &str = "steps:
+  - { id: install, hosts: master, owes: { what: restart }, t.put: { path: /etc/f, content: new } }
+  - id: bounce
+    hosts: master
+    settles: restart
+    gate: { ask: \"Restart ${host.name}?\" }
+    steps:
+      - { id: look, t.read: { path: /etc/g } }
+      - { id: effect, t.run: { script: effect bounce } }
+";
+
+#[tokio::test(start_paused = true)]
+async fn the_host_that_broke_is_settled_before_those_that_were_and_those_that_were_not() {
+    let bench = Bench::new(BREAKING);
+    for host in ["a", "b", "c"] {
+        bench.world.put(host, "/etc/g", "");
+    }
+    bench.world.trouble("b", "exec", "effect bounce", How::Fails("it does not start"));
+    assert_eq!(bench.start().await.exit, 1);
+    assert_eq!(bench.world.effects("a", "bounce"), 1);
+    // A rollback that gets no further than the look keeps the order, however often it is tried.
+    bench.world.trouble("b", "read", "/etc/g", How::Fails("another is broken"));
+    assert_eq!(bench.roll_back().await.exit, 6);
+    assert_eq!(settled_again(&bench), ["b"]);
+    bench.world.trouble("a", "exec", "effect bounce", How::Fails("it does not start"));
+    assert_eq!(bench.roll_back().await.exit, 6);
+    assert_eq!(settled_again(&bench), ["b", "b", "a"]);
+    let outcome = bench.roll_back().await;
+    assert_eq!(outcome.exit, 5, "{}", outcome.reason);
+    assert_eq!(settled_again(&bench), ["b", "b", "a", "a", "c"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_skipped_settling_leaves_the_rollback_incomplete() {
+    let bench = Bench::new(OWING).masters(&["a"]);
+    assert_eq!(bench.start().await.exit, 0);
+    bench.person.will_answer([Some(Answer::Skip), Some(Answer::Skip)]);
+    let outcome = bench.roll_back().await;
+    assert_eq!((outcome.exit, outcome.owed), (6, vec!["restart@a".to_owned()]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_answer_to_a_step_counts_for_its_settling_again() {
+    let mut bench = Bench::new(OWING).masters(&["a"]);
+    *bench.person.otherwise.lock().unwrap() = None;
+    bench.answers = "  bounce@a: run\n".into();
+    assert_eq!(bench.start().await.exit, 0);
+    assert_eq!(bench.roll_back().await.exit, 5);
+    assert_eq!(bench.world.effects("a", "bounce"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_settling_step_inside_another_runs_on_the_hosts_of_that_one() {
+    let bench = Bench::new(
+        "steps:
+  - { id: install, hosts: master, owes: { what: restart }, t.put: { path: /etc/f, content: new } }
+  - id: all
+    hosts: master
+    steps:
+      - { id: bounce, settles: restart, gate: { ask: ok }, t.run: { script: effect bounce } }
+",
+    )
+    .masters(&["a", "b"]);
+    assert_eq!(bench.start().await.exit, 0);
+    let outcome = bench.roll_back().await;
+    assert_eq!(outcome.exit, 5, "{}", outcome.reason);
+    assert_eq!(["a", "b", "local"].map(|host| bench.world.effects(host, "bounce")), [2, 2, 0]);
+    assert_eq!(settled_again(&bench), ["b", "a"]);
+}
+
+/// Its path is that of the step inside the other one: answers for it count, and what is registered beside it is seen.
+#[tokio::test(start_paused = true)]
+async fn a_settling_step_inside_another_is_that_step() {
+    let mut bench = Bench::new(
+        "steps:
+  - { id: install, hosts: master, owes: { what: restart }, t.put: { path: /etc/f, content: new } }
+  - id: all
+    hosts: master
+    steps:
+      - { id: look, register: seen, t.read: { path: /etc/g } }
+      - { id: bounce, settles: restart, gate: { ask: ok }, t.run: { script: \"effect bounce ${seen}\" } }
+",
+    )
+    .masters(&["a"]);
+    bench.world.put("a", "/etc/g", "here");
+    *bench.person.otherwise.lock().unwrap() = None;
+    bench.answers = "  all/bounce@a: run\n".into();
+    let outcome = bench.start().await;
+    assert_eq!(outcome.exit, 0, "{}", outcome.reason);
+    // The connection breaks in mid-settling: what became of it is found out by the step's own action.
+    bench.world.trouble("a", "exec", "effect bounce here", How::LostBefore);
+    assert_eq!(bench.roll_back().await.exit, 6);
+    let outcome = bench.roll_back().await;
+    assert_eq!(outcome.exit, 5, "{}", outcome.reason);
+    assert_eq!(bench.world.effects("a", "bounce here"), 2);
+}
+
+/// What a step that is taken back had made is no value for a settling any more.
+#[tokio::test(start_paused = true)]
+async fn a_settling_does_not_see_the_results_of_what_was_taken_back() {
+    let bench = Bench::new(
+        "steps:
+  - { id: install, hosts: master, owes: { what: restart }, t.put: { path: /etc/f, content: new } }
+  - { id: make, hosts: master, register: made, t.put: { path: /etc/g, content: new } }
+  - { id: bounce, hosts: master, settles: restart, t.run: { script: \"effect bounce ${made}\" } }
+",
+    )
+    .masters(&["a"]);
+    let outcome = bench.start().await;
+    assert_eq!(outcome.exit, 0, "{}", outcome.reason);
+    let outcome = bench.roll_back().await;
+    assert_eq!(outcome.exit, 6);
+    assert!(outcome.reason.contains("the variable `made` has no value here"), "{}", outcome.reason);
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_debts_of_one_step_are_each_paid() {
+    // Two debts of two children, host by host: the settling of one is not taken for that of another.
+    let bench = Bench::new(
+        "steps:
+  - id: outer
+    hosts: master
+    steps:
+      - { id: one, owes: { what: x }, t.put: { path: /etc/one, content: new } }
+      - { id: two, owes: { what: y }, t.put: { path: /etc/two, content: new } }
+  - { id: pay-x, hosts: master, settles: x, t.run: { script: effect x } }
+  - { id: pay-y, hosts: master, settles: y, t.run: { script: effect y } }
+",
+    )
+    .masters(&["a", "b"]);
+    assert_eq!(bench.start().await.exit, 0);
+    let outcome = bench.roll_back().await;
+    assert_eq!((outcome.exit, outcome.owed.len()), (5, 0), "{}", outcome.reason);
+    for host in ["a", "b"] {
+        assert_eq!((bench.world.effects(host, "x"), bench.world.effects(host, "y")), (2, 2));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn unknown_outcomes_in_a_settling_are_told_as_such() {
+    let bench = Bench::new(
+        "steps:
+  - { id: f, hosts: \"master[0]\", owes: { what: restart }, t.put: { path: /etc/f, content: new } }
+  - { id: bounce, hosts: \"master[0]\", settles: restart, t.judged: { name: bounce } }
+",
+    );
+    assert_eq!(bench.start().await.exit, 0);
+    bench.world.trouble("a", "exec", "effect bounce", How::LostAfter);
+    let outcome = bench.roll_back().await;
+    assert_eq!((outcome.exit, outcome.status), (9, RunStatus::Unknown), "{}", outcome.reason);
+    let outcome = bench.roll_back().await;
+    assert_eq!(outcome.exit, 5, "{}", outcome.reason);
+}
