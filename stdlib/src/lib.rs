@@ -11,6 +11,7 @@ mod note;
 mod notify;
 #[cfg(test)]
 mod on_posix;
+mod process;
 mod service;
 mod sh;
 mod sql;
@@ -61,6 +62,7 @@ pub fn registry() -> Registry {
     all.add(etcd::Members);
     all.add(etcd::Leader);
     all.add(etcd::Snapshot);
+    all.add(process::Started);
     all.add(service::Status);
     all.add(service::Start);
     all.add(service::Stop);

@@ -64,6 +64,37 @@ fn book_example_of_a_scenario_loses_its_connection_goes_on_and_is_taken_back() {
     assert!(old == also_old && old != renewed, "both have the one they shared");
 }
 
+/// A way back that is wrong in the runbook itself: the run is taken back with a mended one.
+#[test]
+fn book_example_with_a_wrong_way_back_is_taken_back_when_it_is_mended() {
+    let bench = Bench::new();
+    copy(&root().join("book/examples/web-certificate"), &bench.path("web-certificate"));
+    let (folder, answers) =
+        (bench.text("web-certificate"), bench.text("web-certificate/scenarios/answers.yaml"));
+    let file = bench.path("web-certificate/runbook.yaml");
+    let right = fs::read_to_string(&file).unwrap();
+    let wrong = right
+        .replace("to: /etc/web/server.pem }", "to: /etc/web/server.pem }\n            register: put")
+        .replace(
+            "script: systemctl restart web",
+            "script: 'systemctl restart ${if put.size > 0 { \"web\" } else { \"\" }}'",
+        );
+    assert_ne!(wrong, right);
+    fs::write(&file, wrong).unwrap();
+    let unattended = ["--unattended", "--answers", &answers];
+    bench.keybook.call([&["run", &folder, "--sandbox"], &unattended[..]].concat()).with(0);
+    let stuck = bench.on_run("rollback", &unattended).with(6);
+    assert!(stuck.stdout.contains("--accept-changes"), "{}", stuck.stdout);
+
+    fs::write(&file, right).unwrap();
+    bench.on_run("rollback", &unattended).with(6);
+    bench.on_run("rollback", &[&unattended[..], &["--accept-changes"]].concat()).with(5);
+    let accepted = bench.keybook.records().into_iter().any(|record| {
+        matches!(record.event, Event::RollbackStarted { accepted, pinned: Some(_), .. } if !accepted.is_empty())
+    });
+    assert!(accepted, "it is in the journal");
+}
+
 /// What was said in a chat room: the path that each message was posted to, and the message.
 type Said = Arc<Mutex<Vec<(String, Json)>>>;
 

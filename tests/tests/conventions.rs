@@ -71,11 +71,39 @@ fn every_page_of_the_book_is_in_its_summary_and_every_link_leads_somewhere() {
         );
         let text = std::fs::read_to_string(file).unwrap();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            let path = link.split('#').next().unwrap();
-            if path.is_empty() || path.contains("://") {
+            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+            if path.contains("://") {
                 continue;
             }
-            assert!(file.parent().unwrap().join(path).exists(), "{name} links to {link}, which is not there");
+            let to = if path.is_empty() { file.clone() } else { file.parent().unwrap().join(path) };
+            assert!(to.exists(), "{name} links to {link}, which is not there");
+            if !anchor.is_empty() {
+                let there = anchors(&std::fs::read_to_string(&to).unwrap());
+                assert!(
+                    there.iter().any(|known| known == anchor),
+                    "{name} links to {link}: there is no such heading"
+                );
+            }
         }
     }
+}
+
+/// The ids that mdBook gives the headings of a page; the second of a name has `-1`.
+fn anchors(page: &str) -> Vec<String> {
+    let mut ids: Vec<String> = Vec::new();
+    for heading in page.lines().filter(|line| line.starts_with('#')) {
+        let heading = heading.trim_start_matches('#').trim().to_lowercase();
+        let kept = |letter: char| match letter {
+            ' ' => Some('-'),
+            letter if letter.is_alphanumeric() || matches!(letter, '-' | '_') => Some(letter),
+            _ => None,
+        };
+        let id: String = heading.chars().filter_map(kept).collect();
+        let taken = ids
+            .iter()
+            .filter(|known| known.trim_end_matches(|c: char| c == '-' || c.is_ascii_digit()) == id)
+            .count();
+        ids.push(if taken > 0 { format!("{id}-{taken}") } else { id });
+    }
+    ids
 }

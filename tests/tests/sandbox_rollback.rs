@@ -21,6 +21,7 @@ const CLIENT_ONLY: &str = r#"  - id: client-only
   - id: spoil
     phase: distribute
     hosts: master[NUMBER]
+    atomic: true
     steps:
       - { id: key, file.copy: { from_host: "${groups.master[0]}", from: "${run.staging}/client-key.pem", to: "${inputs.srv}/etcd-key.pem" } }
       - { id: cert, file.copy: { from_host: "${groups.master[0]}", from: "${run.staging}/client.pem", to: "${inputs.srv}/etcd.pem" } }

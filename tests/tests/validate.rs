@@ -131,3 +131,28 @@ error[gate-without-question]: the gate asks nothing
     assert!(said.starts_with(whole), "{said}");
     assert_eq!(said.matches("error[no-way-back]").count(), 2, "{said}");
 }
+
+#[test]
+fn validate_finds_the_runbook_of_a_file_from_inside_its_folder() {
+    let bench = Bench::new();
+    let run = |folder: &str, file: &str| {
+        let folder = std::path::Path::new(&bench.runbook()).join(folder);
+        let ended = bench.keybook.command(["validate", file]).current_dir(folder).output().unwrap();
+        (ended.status.code(), String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned())
+    };
+    for (folder, file) in
+        [("i18n", "zh.yaml"), ("i18n", "./zh.yaml"), (".", "i18n/zh.yaml"), ("scenarios", "../i18n/zh.yaml")]
+    {
+        let (ended, told) = run(folder, file);
+        assert_eq!(ended, Some(0), "{folder} {file}: {told}");
+        assert!(told.contains("runbook tos-etcd-ca"), "{folder} {file}: {told}");
+    }
+    bench.write("tos-etcd-ca/scenarios/stranger.yaml", "keybook: 1\nanswers:\n  instal@somewhere: run\n");
+    for (folder, file) in
+        [("scenarios", "stranger.yaml"), (".", "scenarios/stranger.yaml"), (".", "runbook.yaml")]
+    {
+        let (ended, told) = run(folder, file);
+        assert_eq!(ended, Some(2), "{folder} {file}: {told}");
+        assert!(told.contains("unknown-step"), "{folder} {file}: {told}");
+    }
+}

@@ -1,6 +1,8 @@
 //! Actions: what a step does on a host.
 
-use crate::{Args, Cancel, Fault, HostSpec, Map, ReceiptId, RunId, StreamName, Target, UnitId, Value};
+use crate::{
+    Args, Cancel, Fault, HostSpec, Map, ReceiptId, RunId, Secret, StreamName, Target, UnitId, Value,
+};
 use async_trait::async_trait;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -60,8 +62,10 @@ pub enum ArgKind {
     List,
     /// A map.
     Map,
-    /// A secret input.
+    /// A secret. Text is accepted and becomes one ([`seal_args`]).
     Secret,
+    /// Text, which is shown, or a secret, which is not.
+    TextOrSecret,
     /// One of these words.
     Enum(&'static [&'static str]),
     /// Anything.
@@ -363,6 +367,17 @@ pub fn check_args(spec: &ActionSpec, args: &Map) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Arguments with every text that is given for an [`ArgKind::Secret`] made a secret, whoever wrote it down: neither
+/// journal nor reports show it from then on.
+pub fn seal_args(spec: &ActionSpec, args: Map) -> Map {
+    let secret = |name: &str| spec.args.iter().any(|arg| arg.name == name && arg.kind == ArgKind::Secret);
+    let seal = |(name, value): (String, Value)| match value {
+        Value::Text(text) if secret(&name) => (name, Value::Secret(Secret::new(text))),
+        value => (name, value),
+    };
+    args.into_iter().map(seal).collect()
+}
+
 /// Does a value fit a kind? The error says what was expected.
 pub fn fits(kind: ArgKind, value: &Value) -> Result<(), String> {
     let expected = |what: &str| Err(format!("expected {what}, got {}", value.type_name()));
@@ -374,7 +389,7 @@ pub fn fits(kind: ArgKind, value: &Value) -> Result<(), String> {
         | (ArgKind::List | ArgKind::Texts, Value::List(_))
         | (ArgKind::Texts, Value::Text(_))
         | (ArgKind::Map, Value::Map(_))
-        | (ArgKind::Secret, Value::Secret(_) | Value::Text(_)) => Ok(()),
+        | (ArgKind::Secret | ArgKind::TextOrSecret, Value::Secret(_) | Value::Text(_)) => Ok(()),
         (ArgKind::Duration, Value::Text(text)) => crate::duration::parse(text).map(|_| ()),
         (ArgKind::Mode, Value::Text(text)) => match u32::from_str_radix(text, 8) {
             Ok(mode) if mode <= 0o7777 => Ok(()),
@@ -392,5 +407,6 @@ pub fn fits(kind: ArgKind, value: &Value) -> Result<(), String> {
         (ArgKind::List, _) => expected("a list"),
         (ArgKind::Map, _) => expected("a map"),
         (ArgKind::Secret, _) => expected("a secret"),
+        (ArgKind::TextOrSecret, _) => expected("a string or a secret"),
     }
 }

@@ -247,6 +247,10 @@ pub enum Event {
     UnitFacts {
         /// By name.
         facts: IndexMap<String, Json>,
+        /// Keyed hashes of the facts that are not whole here, because of a secret, by name: a fact that is read again on
+        /// resume must be the same.
+        #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+        withheld: IndexMap<String, String>,
     },
     /// The unit was left out.
     #[serde(rename = "unit.skipped")]
@@ -303,7 +307,7 @@ pub enum Event {
         action: String,
         /// Its arguments, secrets redacted.
         args: IndexMap<String, Json>,
-        /// SHA-256 of the arguments.
+        /// Keyed hash of the arguments, secrets included.
         args_digest: String,
         /// What reconcile and undo need.
         memo: Json,
@@ -319,7 +323,7 @@ pub enum Event {
         action: String,
         /// Its arguments, secrets redacted.
         args: IndexMap<String, Json>,
-        /// SHA-256 of the arguments.
+        /// Keyed hash of the arguments, secrets included.
         args_digest: String,
         /// The arguments are not whole here, because of a secret.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -344,13 +348,14 @@ pub enum Event {
         /// Its arguments, secrets redacted, unless they stand in its intent.
         #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
         args: IndexMap<String, Json>,
-        /// SHA-256 of the arguments.
+        /// Keyed hash of the arguments, secrets included.
         args_digest: String,
         /// Its result.
         result: Json,
-        /// The result is not whole here, because of a secret.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        withheld: bool,
+        /// Keyed hash of the result, where it is not whole here because of a secret: what is read again on resume must be
+        /// the same.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        withheld: Option<String>,
         /// Whether anything changed.
         changed: bool,
         /// The state of the touched paths now.
@@ -370,14 +375,12 @@ pub enum Event {
         /// Its arguments, secrets redacted, unless they stand in its intent.
         #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
         args: IndexMap<String, Json>,
-        /// SHA-256 of the arguments.
+        /// Keyed hash of the arguments, secrets included.
         args_digest: String,
         /// Why.
         fault: FaultInfo,
         /// True when nothing was changed yet.
         before_effect: bool,
-        /// True when it worked, and only the trust that it left is wrong: resumed, it is not carried out again.
-        only_trust: bool,
         /// The state of the paths that it touched or changed, as far as it could be read after the failure.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         wrote: Vec<Touched>,
@@ -396,9 +399,10 @@ pub enum Event {
         by: String,
         /// The result, when done.
         result: Json,
-        /// The result is not whole here, because of a secret.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        withheld: bool,
+        /// Keyed hash of the result, where it is not whole here because of a secret: what is read again on resume must be
+        /// the same.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        withheld: Option<String>,
         /// The state of the touched paths now, when done.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         wrote: Vec<Touched>,
@@ -504,6 +508,9 @@ pub enum Event {
         what: String,
         /// The host that owes it.
         host: String,
+        /// The item in which it owes it, of a step in a loop.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        item: Option<String>,
     },
     /// It was paid.
     #[serde(rename = "obligation.settled")]
@@ -512,6 +519,9 @@ pub enum Event {
         what: String,
         /// The host that owed it.
         host: String,
+        /// The item in which it owed it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        item: Option<String>,
     },
     /// Trust was judged: with a unit, the edges of its host after its effect; without one, every edge, before the
     /// first step, at the end and after a rollback, and those of a host that was added.
@@ -532,6 +542,12 @@ pub enum Event {
         by: String,
         /// Why.
         reason: String,
+        /// Differences of the runbook that the operator accepted.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        accepted: Vec<String>,
+        /// What the rollback goes on with, when differences were accepted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pinned: Option<Box<Pinned>>,
     },
     /// One unit is about to be taken back.
     #[serde(rename = "unit.undo_intent")]

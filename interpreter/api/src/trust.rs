@@ -137,8 +137,8 @@ pub struct TrustEdge {
     pub known: HowKnown,
     /// Why it does not hold or is not known better; empty where there is nothing to say.
     pub reason: String,
-    /// The server could be connected to from the client's host.
-    pub connected: bool,
+    /// The server was reached from the client's host and presented a certificate.
+    pub answered: bool,
     /// The server runs with something else than its files hold now: another certificate, or another bundle.
     pub stale: bool,
     /// The last second in which the certificates verify, since 1970 (UTC): in the past when an edge is broken by

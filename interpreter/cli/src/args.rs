@@ -258,6 +258,9 @@ pub struct RollbackArgs {
     /// Secret inputs again (repeatable)
     #[arg(short = 'e', long = "input", value_name = "KEY=VALUE|@FILE")]
     pub inputs: Vec<String>,
+    /// Go back with the runbook as it is in its folder now, which was mended since; the differences are journaled
+    #[arg(long)]
+    pub accept_changes: bool,
     /// Why, for the journal
     #[arg(long, default_value = "asked for on the command line")]
     pub reason: String,

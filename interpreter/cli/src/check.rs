@@ -100,9 +100,8 @@ impl Findings {
 
     /// The runbook whose `scenarios/` a file is in, when it can be read. Its own problems are not reported here.
     fn runbook_around(&self, file: &Path) -> Option<Runbook> {
-        let scenarios = file.parent().filter(|folder| folder.ends_with("scenarios"))?;
-        let folder = assemble::folder_of(scenarios);
-        assemble::load(folder, &folder.display().to_string()).ok().map(|loaded| loaded.runbook)
+        let folder = folder_around(file, &["scenarios"])?;
+        assemble::load(&folder, &folder.display().to_string()).ok().map(|loaded| loaded.runbook)
     }
 
     /// What a file is. A file that cannot be read, or that is nothing of ours, is a problem.
@@ -316,8 +315,19 @@ fn kind_of(root: &Node) -> Option<Kind> {
 
 /// The folder of the runbook that a file in lib/ or i18n/ belongs to.
 fn runbook_of(part: &Path) -> Option<PathBuf> {
-    let beside = part.parent()?;
-    let inside = ["lib", "i18n"].iter().any(|name| beside.ends_with(name));
-    let folder = assemble::folder_of(if inside { beside } else { part });
-    folder.join("runbook.yaml").is_file().then(|| folder.to_owned())
+    let folder =
+        folder_around(part, &["lib", "i18n"]).unwrap_or_else(|| assemble::folder_of(part).to_owned());
+    folder.join("runbook.yaml").is_file().then_some(folder)
+}
+
+/// The folder around that of a file, when the file's folder has one of these names: also where the path does not say so,
+/// since it begins in there.
+fn folder_around(file: &Path, names: &[&str]) -> Option<PathBuf> {
+    let beside = assemble::folder_of(file);
+    if names.iter().any(|name| beside.ends_with(name)) {
+        return Some(assemble::folder_of(beside).to_owned());
+    }
+    let whole = beside.canonicalize().ok()?;
+    let outer = || if beside == Path::new(".") { PathBuf::from("..") } else { beside.join("..") };
+    names.iter().any(|name| whole.ends_with(name)).then(outer)
 }

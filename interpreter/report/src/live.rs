@@ -11,7 +11,7 @@ use crate::{
 };
 use indexmap::IndexMap;
 use keybook_api::{
-    Change, Event, Record, StreamName, TrustVerdict, UnitId,
+    Change, Event, Record, StreamName, UnitId,
     event::{RunStatus, SkipReason},
     ids::canonical,
 };
@@ -100,14 +100,13 @@ impl LiveText {
                 lines.iter().for_each(|line| page.hang("    ", line, Tone::Plain));
                 diffs.iter().for_each(|diff| card::write_diff(page, diff));
             }
-            Event::UnitFacts { facts } => {
+            Event::UnitFacts { facts, .. } => {
                 for (name, fact) in facts {
                     page.hang(&format!("    {name}: "), &fact.to_string(), Tone::Dim);
                 }
             }
-            Event::TrustChecked { edges } => {
-                let shown =
-                    edges.iter().filter(|edge| edge.verdict != TrustVerdict::Holds || self.verbosity >= ALL);
+            Event::TrustChecked { edges, .. } => {
+                let shown = edges.iter().filter(|edge| words::is_telling(edge) || self.verbosity >= ALL);
                 shown.for_each(|edge| page.hang("    ", &words::edge(edge), Tone::Plain));
             }
             Event::RollbackVerified { differing, .. } => {
@@ -125,7 +124,7 @@ type Entry = Option<(u8, Tone, String)>;
 
 fn unit_entry(event: &Event) -> Entry {
     let (level, tone, text) = match event {
-        Event::UnitFacts { facts } => (ALL, Tone::Dim, text::count(facts.len(), "fact", "facts")),
+        Event::UnitFacts { facts, .. } => (ALL, Tone::Dim, text::count(facts.len(), "fact", "facts")),
         Event::UnitSkipped { reason, detail } => (NORMAL, Tone::Dim, skipped(*reason, detail)),
         Event::UnitPlanned { change, .. } => (ALL, Tone::Plain, planned(change)),
         Event::UnitPlanChanged { detail } => {
@@ -219,6 +218,11 @@ fn planned(change: &Change) -> String {
     }
 }
 
+/// ` [item]`, in a loop.
+fn of_item(item: &Option<String>) -> String {
+    item.as_ref().map(|item| format!(" [{item}]")).unwrap_or_default()
+}
+
 fn run_entry(event: &Event) -> Entry {
     let (level, tone, text) = match event {
         Event::RunOpened { runbook, cluster, operator, hosts, .. } => {
@@ -235,7 +239,7 @@ fn run_entry(event: &Event) -> Entry {
             (NORMAL, Tone::Strong, format!("resumed by {operator}{accepted}"))
         }
         Event::FinallyStarted {} => (NORMAL, Tone::Plain, "the closing steps begin".to_owned()),
-        Event::RollbackStarted { by, reason } => {
+        Event::RollbackStarted { by, reason, .. } => {
             (QUIET, Tone::Strong, format!("rollback, asked by {by}: {reason}"))
         }
         Event::RollbackVerified { compared, differing } if differing.is_empty() => {
@@ -279,9 +283,13 @@ fn host_entry(event: &Event) -> Entry {
                 .map_or_else(String::new, |items| format!(", {}", text::count(items.len(), "item", "items")));
             (ALL, Tone::Dim, format!("{step}: for {}{items}", hosts.join(", ")))
         }
-        Event::ObligationRaised { what, host } => (VERBOSE, Tone::Plain, format!("{host} owes {what}")),
-        Event::ObligationSettled { what, host } => (VERBOSE, Tone::Plain, format!("{host} paid {what}")),
-        Event::TrustChecked { edges } => {
+        Event::ObligationRaised { what, host, item } => {
+            (VERBOSE, Tone::Plain, format!("{host} owes {what}{}", of_item(item)))
+        }
+        Event::ObligationSettled { what, host, item } => {
+            (VERBOSE, Tone::Plain, format!("{host} paid {what}{}", of_item(item)))
+        }
+        Event::TrustChecked { edges, .. } => {
             let holds = words::telling(edges).next().is_none();
             let (level, tone) = if holds { (NORMAL, Tone::Plain) } else { (QUIET, Tone::Bad) };
             (level, tone, format!("trust: {}", words::summary(edges)))

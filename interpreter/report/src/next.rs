@@ -52,6 +52,10 @@ pub(crate) fn steps(status: RunStatus, run: &RunId) -> Vec<(String, String)> {
         RunStatus::RollbackIncomplete => vec![
             row("", "Look at what could not be taken back, and mend its cause:"),
             row("rollback", "take back the rest"),
+            (
+                format!("keybook rollback {run} --accept-changes"),
+                "the same with the runbook as it is in its folder now, when its way back was wrong and is mended".to_owned(),
+            ),
         ],
     }
 }

@@ -43,6 +43,23 @@ pub(crate) fn collect(ast: &AST, text: &SourceText) -> Vec<ActCall> {
     found.into_iter().map(|(_, call)| call).collect()
 }
 
+/// The texts that are written out as the only argument of a function, in the order of their places, quotes included.
+pub(crate) fn texts_given(ast: &AST, text: &SourceText, function: &str) -> Vec<(String, Span)> {
+    let mut found: Vec<(Position, String)> = Vec::new();
+    ast.walk(&mut |path| {
+        if let Some(ASTNode::Expr(Node::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _))) = path.last()
+            && call.name == function
+            && let [Node::StringConstant(given, at)] = call.args.as_slice()
+        {
+            found.push((*at, given.to_string()));
+        }
+        true
+    });
+    found.sort_by_key(|(at, _)| (at.line(), at.position()));
+    found.dedup();
+    found.into_iter().map(|(at, given)| (given.clone(), quoted(text, at, &given))).collect()
+}
+
 fn of_call(call: &FnCallExpr, text: &SourceText) -> Option<ActCall> {
     let (Node::StringConstant(action, at), rest) = call.args.split_first()? else { return None };
     let args = match rest {

@@ -55,8 +55,19 @@ pub(crate) struct Rules<'a> {
     pub defined: &'a Defined,
     /// Functions of the hooks that call actions, directly or not.
     pub acting: &'a BTreeSet<String>,
-    /// `act`, `note` and `print` may be used.
-    pub acts: bool,
+    /// What it may reach.
+    pub reach: Reach,
+}
+
+/// What a text may reach besides what it is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reach {
+    /// Nothing: expressions and library functions.
+    Nothing,
+    /// `act`, `note` and `print`: scripts.
+    Actions,
+    /// `secret` as well: hooks.
+    Secrets,
 }
 
 /// Problems in a compiled text.
@@ -121,8 +132,12 @@ fn refusal(call: &FnCallExpr, at: Position, text: &SourceText, rules: &Rules) ->
     if let Some((_, instead)) = FORBIDDEN.iter().find(|(forbidden, _)| *forbidden == name) {
         return Some(error("unknown-function", format!("`{name}` is not available")).help(*instead));
     }
-    let acting = matches!(name, "act" | "note" | "print" | "debug") || rules.acting.contains(name);
-    (acting && !rules.acts).then(|| {
+    if name == "secret" && rules.reach == Reach::Actions {
+        let problem = error("hooks-only", "`secret` is for hooks".to_owned());
+        return Some(problem.help("a script reads `inputs.NAME`"));
+    }
+    let acting = matches!(name, "act" | "note" | "secret" | "print" | "debug") || rules.acting.contains(name);
+    (acting && rules.reach == Reach::Nothing).then(|| {
         error("not-pure", format!("`{name}` cannot be used in an expression"))
             .help("expressions compute only; hooks and `script:` steps may act")
     })

@@ -167,7 +167,7 @@ fn seal(engine: &mut Engine) {
     });
 }
 
-/// `act` and `note`.
+/// `act`, `note` and `secret`.
 fn calls(engine: &mut Engine) {
     fn act(action: &str, args: &rhai::Map) -> Outcome<Dynamic> {
         let result = session::args_of(args).and_then(|args| session::act(action, args));
@@ -178,6 +178,9 @@ fn calls(engine: &mut Engine) {
     }
     engine.register_fn("act", |action: ImmutableString, args: rhai::Map| act(&action, &args));
     engine.register_fn("act", |action: ImmutableString| act(&action, &rhai::Map::new()));
+    engine.register_fn("secret", |name: ImmutableString| {
+        session::secret(&name).map(|value| convert::to_dynamic(&value)).map_err(failure)
+    });
     engine.register_fn("note", |text: Dynamic| match convert::from_dynamic(&text) {
         Ok(value) if value.has_secret() => Err(failure(SECRET_TEXT)),
         Ok(value) => {

@@ -1,6 +1,6 @@
 //! hooks.rhai: functions for expressions, and the hooks themselves.
 
-use crate::{check, error::Sources};
+use crate::{acts, check, error::Sources};
 use keybook_api::{SourceText, Span};
 use rhai::AST;
 use std::{
@@ -17,9 +17,11 @@ pub(crate) struct HooksInner {
     pub text: SourceText,
     pub ast: AST,
     pub defined: check::Defined,
-    /// Functions that call actions or note something, directly or through others.
+    /// Functions that call actions, note something or ask for a secret, directly or through others.
     pub acting: BTreeSet<String>,
     pub functions: Vec<HookFn>,
+    /// See [`Hooks::secrets`].
+    pub secrets: Vec<(String, Span)>,
 }
 
 /// A function that hooks.rhai defines.
@@ -29,7 +31,7 @@ pub struct HookFn {
     pub name: String,
     /// Its parameters.
     pub params: Vec<String>,
-    /// It calls `act` or `note`, directly or through others, so expressions cannot use it.
+    /// It calls `act`, `note` or `secret`, directly or through others, so expressions cannot use it.
     pub acts: bool,
     /// Where its name stands.
     pub span: Span,
@@ -39,6 +41,11 @@ impl Hooks {
     /// The functions that it defines, in the order of their names.
     pub fn functions(&self) -> &[HookFn] {
         &self.0.functions
+    }
+
+    /// The secret inputs that it asks for by `secret("name")`, and where each name stands, as far as they are written out.
+    pub fn secrets(&self) -> &[(String, Span)] {
+        &self.0.secrets
     }
 
     /// The number of parameters of a function; `None` when there is none of that name.
@@ -62,7 +69,8 @@ impl HooksInner {
             })
             .collect();
         functions.sort_by(|a, b| (&a.name, a.params.len()).cmp(&(&b.name, b.params.len())));
-        Self { text, ast, defined, acting, functions }
+        let secrets = acts::texts_given(&ast, &text, "secret");
+        Self { text, ast, defined, acting, functions, secrets }
     }
 
     /// The names of its functions, closures included.
@@ -79,7 +87,7 @@ impl Sources for HooksInner {
 
 /// Closes over the calls: who calls somebody who acts, acts.
 fn acting(calls: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<String> {
-    let mut acting: BTreeSet<String> = ["act", "note", "print", "debug"].map(str::to_owned).into();
+    let mut acting: BTreeSet<String> = ["act", "note", "secret", "print", "debug"].map(str::to_owned).into();
     loop {
         let more: Vec<String> = calls
             .iter()

@@ -2,7 +2,7 @@
 
 use crate::{
     ActCall, Expr, FunctionDoc, Hooks, HostCalls, Limits, NativeFn, Script, ScriptError, Template, acts,
-    check::{self, Catalog, Defined, Rules},
+    check::{self, Catalog, Defined, Reach, Rules},
     convert, docs, engine, error,
     expr::Inner,
     hooks::HooksInner,
@@ -86,8 +86,10 @@ impl ScriptHost {
             asts.push(host.compile(text, &[], || host.inner.engine.compile(text.as_str()))?);
         }
         let defined = asts.iter().flat_map(check::defined).collect();
-        let problems =
-            asts.iter().zip(&texts).flat_map(|(ast, text)| host.check_functions(ast, text, false, &defined));
+        let problems = asts
+            .iter()
+            .zip(&texts)
+            .flat_map(|(ast, text)| host.check_functions(ast, text, Reach::Nothing, &defined));
         let problems: Vec<Diagnostic> = problems.collect();
         if !problems.is_empty() {
             return Err(problems);
@@ -117,7 +119,7 @@ impl ScriptHost {
     pub fn expr(&self, text: &SourceText, names: &[&str]) -> Compiled<Expr> {
         let compile = || self.inner.engine.compile_expression_with_scope(&declared(names), text.as_str());
         let ast = self.compile(text, names, compile)?;
-        let (ast, hooks) = self.finish(ast, text, false, &[])?;
+        let (ast, hooks) = self.finish(ast, text, Reach::Nothing, &[])?;
         let names = names::collect(&ast, text);
         Ok(Expr(Arc::new(Inner { text: text.clone(), ast, names, hooks })))
     }
@@ -149,7 +151,7 @@ impl ScriptHost {
     /// statements outside functions.
     pub fn hooks(&self, text: &SourceText) -> Compiled<Hooks> {
         let ast = self.compile(text, &[], || self.inner.engine.compile(text.as_str()))?;
-        let problems = self.check_functions(&ast, text, true, &check::defined(&ast));
+        let problems = self.check_functions(&ast, text, Reach::Secrets, &check::defined(&ast));
         if problems.is_empty() {
             Ok(Hooks(Arc::new(HooksInner::new(text.clone(), ast))))
         } else {
@@ -162,10 +164,10 @@ impl ScriptHost {
         &self,
         ast: &AST,
         text: &SourceText,
-        acts: bool,
+        reach: Reach,
         defined: &Defined,
     ) -> Vec<Diagnostic> {
-        let mut problems = self.check(ast, text, acts, defined, &self.inner.catalog);
+        let mut problems = self.check(ast, text, reach, defined, &self.inner.catalog);
         if let Some(statement) = ast.statements().first() {
             let problem = Diagnostic::error(
                 "hooks-statement",
@@ -222,7 +224,7 @@ impl ScriptHost {
         let ast = self.compile(text, names, compile)?;
         let (acts, names) = (acts::collect(&ast, text), names::collect_undeclared(&ast, text));
         let judged: Vec<Diagnostic> = acts.iter().flat_map(judge).collect();
-        match self.finish(ast, text, true, natives) {
+        match self.finish(ast, text, Reach::Actions, natives) {
             Ok((ast, hooks)) if judged.is_empty() => {
                 Ok(Script(Arc::new(ScriptInner { text: text.clone(), ast, hooks, names, acts })))
             }
@@ -252,13 +254,13 @@ impl ScriptHost {
         &self,
         ast: &AST,
         text: &SourceText,
-        acts: bool,
+        reach: Reach,
         defined: &Defined,
         catalog: &Catalog,
     ) -> Vec<Diagnostic> {
         let none = BTreeSet::new();
         let acting = self.hooks.as_ref().map_or(&none, |hooks| &hooks.0.acting);
-        check::check(ast, text, &Rules { catalog, defined, acting, acts })
+        check::check(ast, text, &Rules { catalog, defined, acting, reach })
     }
 
     /// Checks a compiled text and joins the hooks' functions to it.
@@ -266,7 +268,7 @@ impl ScriptHost {
         &self,
         ast: AST,
         text: &SourceText,
-        acts: bool,
+        reach: Reach,
         natives: &[(&str, usize)],
     ) -> Compiled<(AST, Option<Joined>)> {
         let mut defined = check::defined(&ast);
@@ -274,11 +276,11 @@ impl ScriptHost {
             defined.extend(hooks.0.defined.iter().cloned());
         }
         let problems = if natives.is_empty() {
-            self.check(&ast, text, acts, &defined, &self.inner.catalog)
+            self.check(&ast, text, reach, &defined, &self.inner.catalog)
         } else {
             let mut catalog = self.inner.catalog.clone();
             natives.iter().for_each(|(name, arity)| catalog.add(name, *arity));
-            self.check(&ast, text, acts, &defined, &catalog)
+            self.check(&ast, text, reach, &defined, &catalog)
         };
         if !problems.is_empty() {
             return Err(problems);

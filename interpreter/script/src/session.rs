@@ -21,12 +21,17 @@ pub trait HostCalls {
     fn call(&self, action: &str, args: Map) -> Result<Value, String>;
     /// Takes down a remark, as `note("…")` in the script.
     fn note(&self, text: &str);
+    /// A secret input, as `secret("name")` in a hook; null when it was not given. By default there is none to be had.
+    fn secret(&self, name: &str) -> Result<Value, String> {
+        Err(format!("`secret` is for hooks; a script reads `inputs.{name}`"))
+    }
 }
 
 /// What a script asks of the thread that started it.
 pub(crate) enum Request {
     Act { action: String, args: Map, reply: Sender<Result<Value, String>> },
     Note(String),
+    Secret { name: String, reply: Sender<Result<Value, String>> },
 }
 
 pub(crate) struct Session {
@@ -109,13 +114,23 @@ fn requests() -> Option<Sender<Request>> {
     CURRENT.with_borrow(|current| current.as_ref().and_then(|session| session.requests.clone()))
 }
 
-/// Calls an action for a script; the time it takes does not count.
+/// Calls an action for a script.
 pub(crate) fn act(action: &str, args: Map) -> Result<Value, String> {
-    let requests = requests().ok_or("actions can be called only from hooks and `script:` steps")?;
+    ask(|reply| Request::Act { action: action.to_owned(), args, reply })
+}
+
+/// A secret input for a hook.
+pub(crate) fn secret(name: &str) -> Result<Value, String> {
+    ask(|reply| Request::Secret { name: name.to_owned(), reply })
+}
+
+/// Waits for an answer of the run; the time it takes does not count.
+fn ask(request: impl FnOnce(Sender<Result<Value, String>>) -> Request) -> Result<Value, String> {
+    let requests = requests().ok_or("the run can be asked only from hooks and `script:` steps")?;
     let gone = "the run no longer listens to this script";
     let (reply, answer) = channel();
     let begun = Instant::now();
-    requests.send(Request::Act { action: action.to_owned(), args, reply }).map_err(|_| gone)?;
+    requests.send(request(reply)).map_err(|_| gone)?;
     let result = answer.recv().map_err(|_| gone)?;
     CURRENT.with_borrow_mut(|current| {
         if let Some(session) = current {
@@ -169,6 +184,9 @@ fn answer(calls: &dyn HostCalls, receiver: &Receiver<Request>) {
             }
             Request::Note(text) => {
                 let _ = contain(|| calls.note(&text));
+            }
+            Request::Secret { name, reply } => {
+                let _ = reply.send(contain(|| calls.secret(&name)).and_then(|result| result));
             }
         }
     }

@@ -42,6 +42,13 @@ impl HostCalls for Calls {
     fn note(&self, text: &str) {
         self.seen.borrow_mut().push(format!("note {text}"));
     }
+
+    fn secret(&self, name: &str) -> Result<Value, String> {
+        match name {
+            "token" => Ok(Value::Secret(Secret::new("hunter22"))),
+            _ => Err(format!("there is no secret input `{name}`")),
+        }
+    }
 }
 
 const HOOKS: &str = "\
@@ -250,4 +257,49 @@ fn a_judge_of_calls_speaks_together_with_the_checks() {
     let shown: Vec<String> =
         problems.iter().map(|problem| format!("{} {}", problem.code, problem.span.line)).collect();
     assert_eq!(shown, ["judged 9", "unknown-function 10", "judged 11"]);
+}
+
+#[test]
+fn hooks_ask_for_secrets_by_name_and_nothing_else_does() {
+    let source = "fn after_run(run) { act(\"x.read\", #{ path: secret(\"token\") }) }\nfn two(x) { secret(x) }\nfn three() { two(`no`) }";
+    let hooks = host().hooks(&rhai(source)).unwrap();
+    let asked: Vec<_> = hooks.secrets().iter().map(|(name, at)| (name.as_str(), at.to_string())).collect();
+    assert_eq!(asked, [("token", "hooks.rhai:1:51".to_owned())], "as far as it is written out");
+    let acting: Vec<_> =
+        hooks.functions().iter().map(|function| (function.name.as_str(), function.acts)).collect();
+    assert_eq!(acting, [("after_run", true), ("three", true), ("two", true)]);
+    let (calls, host) = (Calls::default(), host().with_hooks(&hooks));
+    let call = |name, args| host.call_hook(&hooks, name, args, &calls, &Cancel::new());
+    let handed_on = call("after_run", vec![Value::Null]).unwrap().unwrap();
+    assert_eq!(handed_on, Value::Secret(Secret::new("hunter22")));
+    assert_eq!(calls.seen.borrow().as_slice(), ["x.read {\"path\":\"[secret]\"}"]);
+    let refused = call("three", Vec::new()).unwrap_err();
+    assert_eq!(refused.message, "there is no secret input `no`");
+
+    for text in ["secret(\"token\")", "two(\"token\")"] {
+        let problems = host.expr(&yaml(text), &[]).unwrap_err();
+        assert_eq!(problems[0].code, "not-pure", "{text}");
+    }
+    let problems = host.script(&yaml("secret(\"token\");"), &[]).unwrap_err();
+    assert_eq!((problems[0].code, problems[0].span.to_string().as_str()), ("hooks-only", "runbook.yaml:9:5"));
+}
+
+/// As a script is served: it has its inputs already.
+struct OfScript;
+
+impl HostCalls for OfScript {
+    fn call(&self, _action: &str, _args: Map) -> Result<Value, String> {
+        Ok(Value::Null)
+    }
+
+    fn note(&self, _text: &str) {}
+}
+
+#[test]
+fn a_script_gets_no_secret_through_a_function_of_the_hooks() {
+    let hooks = host().hooks(&rhai("fn tell() { secret(\"token\") }")).unwrap();
+    let host = host().with_hooks(&hooks);
+    let script = host.script(&yaml("tell()"), &[]).unwrap();
+    let refused = host.run_script(&script, &Map::new(), &OfScript, &Cancel::new()).unwrap_err();
+    assert_eq!(refused.message, "`secret` is for hooks; a script reads `inputs.token`");
 }

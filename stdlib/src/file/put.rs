@@ -20,7 +20,7 @@ Errors: no such directory (unless `create_dirs`), a path that is a directory, an
     effect: Effect::Changes,
     args: &[
         ArgSpec::required("path", ArgKind::Path, "The file."),
-        ArgSpec::required("content", ArgKind::Secret, "The whole content: text, or a secret."),
+        ArgSpec::required("content", ArgKind::TextOrSecret, "The whole content: text, or a secret."),
         MODE,
         OWNER,
         CREATE_DIRS,

@@ -10,15 +10,14 @@ use zeroize::Zeroizing;
 const OWN: [HeaderName; 5] =
     [header::HOST, header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION, header::EXPECT];
 
+/// What plans and faults call the URL: nothing of it is told, for the URL of a webhook is as good as a password.
+pub const SHOWN: &str = "a secret URL";
+
 /// A checked order. It has no `Debug`: most of it may be secret.
 pub struct Order {
     pub url: Uri,
-    /// How the URL is called in plans and faults: never its path, and nothing of it when it is a secret.
-    pub shown: String,
     pub headers: Vec<(HeaderName, HeaderValue)>,
     pub body: Zeroizing<Vec<u8>>,
-    /// Something in it is a secret, so the answer may hold one.
-    pub secret: bool,
     pub timeout: Duration,
     pub ca: Option<PathBuf>,
 }
@@ -28,19 +27,14 @@ impl Order {
     pub fn from_args(ctx: &Ctx, args: &Args) -> Result<Self, String> {
         let text = |fault: keybook_api::Fault| format!("{}: {}", fault.attempted, fault.cause);
         let given = args.opt_secret("url").map_err(text)?.unwrap_or_default();
-        let hidden = matches!(args.get("url"), Some(Value::Secret(_)));
-        let url = url(&given)?;
-        let headers = headers(args.get("headers").and_then(Value::as_map))?;
+        let headers = headers(args.get("headers").and_then(Value::as_map));
         let own = said(ctx);
         let body = args.get("body").unwrap_or(&own);
-        let secret = hidden || body.has_secret() || args.get("headers").is_some_and(Value::has_secret);
         let json = serde_json::to_vec(&Sent(body)).map_err(|error| format!("the body: {error}"))?;
         Ok(Self {
-            shown: if hidden { "a secret URL".to_owned() } else { shown(&url) },
-            url,
-            headers,
+            url: url(&given)?,
+            headers: headers?,
             body: Zeroizing::new(json),
-            secret,
             timeout: args.opt_duration("timeout").map_err(text)?.unwrap_or(Duration::from_secs(10)),
             ca: args.opt_path("ca").map_err(text)?.map(PathBuf::from),
         })
@@ -48,7 +42,7 @@ impl Order {
 
     /// For plans.
     pub fn line(&self) -> String {
-        format!("post {} bytes of JSON to {} from this machine", self.body.len(), self.shown)
+        format!("post {} bytes of JSON to {SHOWN} from this machine", self.body.len())
     }
 
     /// Is it sent to this machine itself?
@@ -72,12 +66,6 @@ fn url(given: &Secret) -> Result<Uri, String> {
         return Err(wrong.to_owned());
     }
     Ok(url)
-}
-
-/// Scheme and host; paths of webhooks are as good as passwords.
-fn shown(url: &Uri) -> String {
-    let authority = url.authority().map_or("", |authority| authority.as_str());
-    format!("{}://{authority}/…", url.scheme_str().unwrap_or_default())
 }
 
 fn headers(given: Option<&Map>) -> Result<Vec<(HeaderName, HeaderValue)>, String> {

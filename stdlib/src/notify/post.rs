@@ -1,10 +1,10 @@
 //! The request itself, by ureq and rustls.
 
-use super::order::Order;
+use super::order::{Order, SHOWN};
 use keybook_api::{Cancel, Fault, FaultKind};
 use keybook_pki::Certificate;
 use rustls::CertificateError;
-use std::{io::Read, path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use ureq::{
     Agent, Error, Proxy,
@@ -16,8 +16,6 @@ use ureq::{
 const TRIES: u32 = 3;
 /// The pause after the first try; it doubles.
 const PAUSE: Duration = Duration::from_millis(500);
-/// How much of an answer is read.
-const MOST: u64 = 1024;
 /// The most that an answer's header fields may be.
 const MOST_HEADERS: usize = 16 * 1024;
 
@@ -25,7 +23,6 @@ const MOST_HEADERS: usize = 16 * 1024;
 pub struct Sent {
     pub tries: u32,
     pub status: Option<u16>,
-    pub answer: String,
     /// Why nobody was told; `None` when somebody was.
     pub why: Option<String>,
 }
@@ -40,12 +37,12 @@ pub async fn post(order: &Order, cancel: &Cancel) -> Result<Sent, Fault> {
         let once = tokio::select! {
             once = once(order, left) => once,
             () = cancel.cancelled() =>
-                return Err(Fault::new(FaultKind::Stopped, format!("post to {}", order.shown), "the run was stopped")),
+                return Err(Fault::new(FaultKind::Stopped, format!("post to {SHOWN}"), "the run was stopped")),
         };
         let pause = PAUSE * 2_u32.pow(tries - 1);
         let again = once.again && tries < TRIES && Instant::now() + pause < until;
         if once.why.is_none() || !again {
-            return Ok(Sent { tries, status: once.status, answer: once.answer, why: once.why });
+            return Ok(Sent { tries, status: once.status, why: once.why });
         }
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
@@ -58,7 +55,6 @@ pub async fn post(order: &Order, cancel: &Cancel) -> Result<Sent, Fault> {
 #[derive(Default)]
 struct Once {
     status: Option<u16>,
-    answer: String,
     why: Option<String>,
     /// It may go better another time.
     again: bool,
@@ -82,10 +78,9 @@ async fn once(order: &Order, left: Duration) -> Once {
     let Ok(request) = request.body(order.body.to_vec()) else {
         return Once::failed("it cannot be sent", false);
     };
-    let secret = order.secret;
     // The client bounds itself by the same time; this is for what it waits for without a bound.
     let limit = left + Duration::from_secs(1);
-    let work = tokio::task::spawn_blocking(move || send(&agent, request, secret));
+    let work = tokio::task::spawn_blocking(move || send(&agent, request));
     match tokio::time::timeout(limit, work).await {
         Ok(Ok(once)) => once,
         Ok(Err(_)) => Once::failed("the client failed", false),
@@ -129,7 +124,8 @@ fn roots(ca: Option<&Path>) -> Result<RootCerts, String> {
     Ok(RootCerts::Specific(Arc::new(certificates.iter().map(owned).collect())))
 }
 
-fn send(agent: &Agent, request: Request<Vec<u8>>, secret: bool) -> Once {
+/// The answer's text is not read: it may repeat what was sent.
+fn send(agent: &Agent, request: Request<Vec<u8>>) -> Once {
     let response = match agent.run(request) {
         Ok(response) => response,
         Err(error) => {
@@ -138,11 +134,7 @@ fn send(agent: &Agent, request: Request<Vec<u8>>, secret: bool) -> Once {
         }
     };
     let status = response.status();
-    let answer = if secret { String::new() } else { text(response.into_body().into_reader()) };
-    let failed = |why: &str| {
-        let said = if answer.is_empty() { String::new() } else { format!(": {answer}") };
-        Some(format!("{why} (HTTP {}){said}", status.as_u16()))
-    };
+    let failed = |why: &str| Some(format!("{why} (HTTP {})", status.as_u16()));
     let code = status.as_u16();
     let why = match () {
         () if status.is_success() => None,
@@ -150,15 +142,7 @@ fn send(agent: &Agent, request: Request<Vec<u8>>, secret: bool) -> Once {
         () => failed("it was refused"),
     };
     let again = matches!(code, 408 | 425 | 429) || status.is_server_error();
-    Once { status: Some(code), why, again, answer }
-}
-
-/// The first part of an answer, on one line. What cannot be read is left out.
-fn text(from: impl Read) -> String {
-    let mut bytes = Vec::new();
-    let _ = from.take(MOST).read_to_end(&mut bytes);
-    let plain = |letter: char| if letter.is_control() { ' ' } else { letter };
-    String::from_utf8_lossy(&bytes).chars().map(plain).collect::<String>().trim().to_owned()
+    Once { status: Some(code), why, again }
 }
 
 const UNKNOWN_HOST: &str = "the host's name cannot be resolved";

@@ -124,7 +124,7 @@ async fn json_is_posted_with_headers_and_the_secrets_in_it() {
         (of("told"), of("status"), of("tries"), applied.changed),
         (true.into(), Value::Int(200), Value::Int(1), false)
     );
-    assert_eq!(of("answer"), "".into(), "it might repeat a secret");
+    assert_eq!(applied.value.get("answer"), None, "it might repeat a secret");
     let seen = server.seen();
     assert_eq!(seen.len(), 1);
     let (head, body) = seen[0].split_once("\r\n\r\n").unwrap();
@@ -139,8 +139,7 @@ async fn json_is_posted_with_headers_and_the_secrets_in_it() {
 #[tokio::test]
 async fn without_a_body_the_run_and_the_unit_are_told() {
     let (bench, server) = (Bench::new(), Server::start(&[OK]));
-    let applied = sent(&bench, &to(&server.url("x"))).await.unwrap();
-    assert_eq!(applied.value.get("answer"), Some(&"fine".into()));
+    sent(&bench, &to(&server.url("x"))).await.unwrap();
     let seen = server.seen();
     let body: serde_json::Value = serde_json::from_str(seen[0].split_once("\r\n\r\n").unwrap().1).unwrap();
     assert_eq!(
@@ -148,10 +147,7 @@ async fn without_a_body_the_run_and_the_unit_are_told() {
         serde_json::json!({ "text": "Keybook run test: step@h1", "run": "test", "unit": "step@h1" })
     );
     let plan = bench.describe(&Webhook, &to(&server.url("x"))).await.unwrap();
-    assert_eq!(
-        plan.lines,
-        [format!("post 66 bytes of JSON to http://127.0.0.1:{}/… from this machine", server.port)]
-    );
+    assert_eq!(plan.lines, ["post 66 bytes of JSON to a secret URL from this machine"]);
 }
 
 #[tokio::test]
@@ -164,10 +160,7 @@ async fn a_server_that_is_busy_is_asked_again_and_one_that_refuses_is_not() {
     assert_eq!((fault.cause.as_str(), always.seen().len()), ("it was refused (HTTP 503) (3 tries)", 3));
     let refusing = Server::start(&["HTTP/1.1 400 No\r\nContent-Length: 8\r\n\r\nno\nteam\u{7}"]);
     let fault = sent(&bench, &to(&refusing.url("x"))).await.unwrap_err();
-    assert_eq!(
-        (fault.cause.as_str(), refusing.seen().len()),
-        ("it was refused (HTTP 400): no team (one try)", 1)
-    );
+    assert_eq!((fault.cause.as_str(), refusing.seen().len()), ("it was refused (HTTP 400) (one try)", 1));
     assert_eq!(fault.now_true.as_deref(), Some("nobody was told"));
 }
 
@@ -204,13 +197,14 @@ async fn nothing_of_a_secret_url_is_told() {
         ),
         (format!("https://a\n{TOKEN}"), "the URL must be like https://host/path"),
     ] {
-        let order =
-            with(with(args([("url", secret(&url))]), "timeout", "2s"), "body", map([("a", "b".into())]));
-        let plan = bench.describe(&Webhook, &order).await.unwrap();
-        let fault = bench.apply(&Webhook, &order).await.unwrap_err();
-        assert_eq!(fault.cause, cause);
-        let told = format!("{plan:?} {fault} {fault:?}");
-        assert!(!told.contains("T0KEN") && !told.contains("127.0.0.1"), "{told}");
+        for url in [secret(&url), url.as_str().into()] {
+            let order = with(with(args([("url", url)]), "timeout", "2s"), "body", map([("a", "b".into())]));
+            let plan = bench.describe(&Webhook, &order).await.unwrap();
+            let fault = bench.apply(&Webhook, &order).await.unwrap_err();
+            assert_eq!(fault.cause, cause);
+            let told = format!("{plan:?} {fault} {fault:?}");
+            assert!(!told.contains("T0KEN") && !told.contains("127.0.0.1"), "{told}");
+        }
     }
     let nowhere = with(args([("url", secret("http://t0ken.invalid/x"))]), "timeout", "5s");
     let fault = sent(&bench, &nowhere).await.unwrap_err();
@@ -219,10 +213,6 @@ async fn nothing_of_a_secret_url_is_told() {
         causes.iter().any(|cause| fault.cause.starts_with(cause)) && !fault.to_string().contains("t0ken"),
         "{fault}"
     );
-    let plain = to(&format!("http://127.0.0.1:{closed}/{TOKEN}"));
-    let told =
-        format!("{:?} {}", bench.describe(&Webhook, &plain).await, sent(&bench, &plain).await.unwrap_err());
-    assert!(!told.contains("T0KEN"), "a path is as good as a password: {told}");
 }
 
 #[tokio::test]
@@ -264,7 +254,7 @@ async fn an_answer_is_bounded() {
     let bench = Bench::new();
     let long = Server::start(&[&format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(8 << 20))]);
     let applied = sent(&bench, &to(&long.url("x"))).await.unwrap();
-    assert_eq!(applied.value.get("answer").unwrap().as_str().unwrap().len(), 1024);
+    assert_eq!(applied.value.get("status"), Some(&Value::Int(200)), "its text is not waited for");
     let heads = Server::start(&[&format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(1 << 20))]);
     assert!(sent(&bench, &to(&heads.url("x"))).await.is_err());
 }

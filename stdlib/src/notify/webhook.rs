@@ -1,4 +1,7 @@
-use super::{order::Order, post};
+use super::{
+    order::{Order, SHOWN},
+    post,
+};
 use async_trait::async_trait;
 use keybook_api::{
     Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Value, WayBack,
@@ -17,13 +20,13 @@ tried again, three times in all, within `timeout`; so a message may come twice. 
 honoured, but not for this machine itself.\n\n\
 A failure never fails a run: it becomes a note, and the result's `told` is false. For a step to fail by it, expect `result.told`. In a \
 sandbox nothing is sent, and a note says what would be. After a crash it is sent again.\n\n\
-The URL of a webhook often is a secret itself: make it a secret input. Neither it, nor what is sent with it, nor what is answered to it is \
-told then.\n\n\
+The URL of a webhook is as good as a password, so it is a secret, also when it stands in the runbook: better make it a secret input. Neither \
+it nor the text that is answered to it is told.\n\n\
 What is noted: a URL that is not `http` or `https`, or has a user name in it; no connection; a server certificate that cannot be verified; \
 no answer in time; another answer.",
     effect: Effect::Tells,
     args: &[
-        ArgSpec::required("url", ArgKind::Secret, "Where to: text, or a secret."),
+        ArgSpec::required("url", ArgKind::Secret, "Where to. Text is made a secret."),
         ArgSpec::optional(
             "headers",
             ArgKind::Map,
@@ -44,8 +47,7 @@ no answer in time; another answer.",
             "A PEM file on this machine with the CAs to verify the server by.",
         ),
     ],
-    returns: "`told`; `status` (of the last answer; null without one), `tries`, `answer` (the first KiB of the answer's text; empty when \
-a secret was sent, because it may be repeated there); when `told` is false, `why`.",
+    returns: "`told`; `status` (of the last answer; null without one), `tries`; when `told` is false, `why`.",
     way_back: WayBack::Nothing,
     example: "notify.webhook:\n  url: https://chat.example.com/hooks/rotation\n  body: { text: The etcd certificates are renewed }\n",
 };
@@ -65,20 +67,19 @@ impl Action for Webhook {
     }
 
     async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
-        let attempted = |to: &str| format!("post to {to}");
-        let order = Order::from_args(ctx, args).map_err(|why| Fault::failed(attempted("a webhook"), why))?;
+        let order = Order::from_args(ctx, args).map_err(|why| Fault::failed("post to a webhook", why))?;
         let sent = post::post(&order, &ctx.cancel).await?;
         match sent.why {
             Some(why) => {
                 let tries =
                     if sent.tries == 1 { "one try".to_owned() } else { format!("{} tries", sent.tries) };
-                Err(Fault::failed(attempted(&order.shown), format!("{why} ({tries})")).now("nobody was told"))
+                Err(Fault::failed(format!("post to {SHOWN}"), format!("{why} ({tries})"))
+                    .now("nobody was told"))
             }
             None => Ok(Applied::unchanged(map([
                 ("told", true.into()),
                 ("status", sent.status.map(|status| Value::Int(status.into())).into()),
                 ("tries", Value::Int(sent.tries.into())),
-                ("answer", sent.answer.into()),
             ]))),
         }
     }

@@ -16,7 +16,7 @@ const ARGS: ArgSpec = ArgSpec::optional("args", ArgKind::Texts, "[]", "Its argum
 const ENV: ArgSpec =
     ArgSpec::optional("env", ArgKind::Map, "{}", "Environment variables to add; no secrets.");
 const STDIN: ArgSpec =
-    ArgSpec::optional("stdin", ArgKind::Secret, "", "What the script reads from its standard input.");
+    ArgSpec::optional("stdin", ArgKind::TextOrSecret, "", "What the script reads from its standard input.");
 const TIMEOUT: ArgSpec =
     ArgSpec::optional("timeout", ArgKind::Duration, "", "End the script after this time.");
 const OK_STATUS: ArgSpec =

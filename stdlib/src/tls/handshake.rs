@@ -69,6 +69,7 @@ pub async fn handshake(
 ) -> Result<Seen, Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let recorder = Arc::new(Recorder { provider: provider.clone(), kept: Mutex::default() });
+    let anonymous = identity.is_none();
     let resolver = Arc::new(Resolver::new(identity, &provider)?);
     let offered: &[&rustls::SupportedProtocolVersion] = match versions {
         Versions::Both => rustls::DEFAULT_VERSIONS,
@@ -81,12 +82,13 @@ pub async fn handshake(
         .with_client_cert_resolver(resolver.clone());
     config.resumption = Resumption::disabled();
     let connecting = TlsConnector::from(Arc::new(config)).connect(name, stream);
-    let (protocol, error, refused) = match tokio::time::timeout(timeout, connecting).await {
+    let connected = tokio::time::timeout(timeout, connecting).await;
+    let asked = resolver.asked.load(Ordering::SeqCst);
+    let (protocol, error, refused) = match connected {
         Err(_) => (None, Some("no answer in time".to_owned()), false),
-        Ok(Err(error)) => (None, Some(error.to_string()), is_refusal(&error)),
+        Ok(Err(error)) => (None, Some(error.to_string()), is_refusal(&error, asked && anonymous)),
         Ok(Ok(stream)) => (stream.get_ref().1.protocol_version(), None, false),
     };
-    let asked = resolver.asked.load(Ordering::SeqCst);
     let kept = recorder.kept.lock().unwrap_or_else(PoisonError::into_inner);
     let protocol =
         protocol.or(kept.protocol).and_then(|version| version.as_str()).map(|name| name.replace('_', "."));
@@ -94,9 +96,13 @@ pub async fn handshake(
 }
 
 /// Did the server say that the client's certificate will not do? The alerts of RFC 5246 section 7.2.2 and RFC 8446
-/// section 6.2 that servers send for it.
-fn is_refusal(error: &std::io::Error) -> bool {
+/// section 6.2 that servers send for it. Where it was asked for and none shown, a TLS 1.2 server may just call it a
+/// failure of the handshake (RFC 5246 section 7.4.6).
+fn is_refusal(error: &std::io::Error, none_shown: bool) -> bool {
     let alert = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    if none_shown && matches!(alert, Some(Error::AlertReceived(AlertDescription::HandshakeFailure))) {
+        return true;
+    }
     matches!(
         alert,
         Some(Error::AlertReceived(

@@ -1,140 +1,281 @@
 //! What hosts show: the files of the matrix, and handshakes.
 
+use super::kubeconfig::{self, Cas};
 use crate::{
     support::files,
     tls::handshake::{self, Identity, Seen, Versions, handshake},
 };
-use base64::{Engine, engine::general_purpose::STANDARD};
 use futures::future::join_all;
-use keybook_api::{Bundle, Command, HostAccess, Reads, Secret, Target, TrustClient, TrustServer};
-use keybook_pki::Certificate;
+use keybook_api::{
+    Bundle, Command, Fault, FaultKind, FileKind, HostAccess, Reads, Secret, Target, TrustClient, TrustServer,
+    target::follow,
+};
+use keybook_pki::{Certificate, PkiError, PrivateKey};
 use rustls::pki_types::ServerName;
 use std::{
     collections::{BTreeMap, HashMap},
     time::Duration,
 };
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// How long a server may take to be connected to, and again to shake hands.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long one file may take.
+const A_FILE: Duration = Duration::from_secs(30);
+
+/// Prints when each symbolic link on the way to a file, and the file itself, was last changed (its status: it was
+/// put where it is), one a line.
+const CHANGES: &str = r#"
+rest=$1 at= links=0
+while [ -n "$rest" ]; do
+  part=${rest%%/*}
+  case $rest in */*) rest=${rest#*/} ;; *) rest= ;; esac
+  case $part in
+    '' | .) continue ;;
+    ..) at=${at%/*}; continue ;;
+  esac
+  if [ -L "$at/$part" ]; then
+    links=$((links + 1))
+    [ "$links" -le 40 ] || exit 1
+    stat -c %Z -- "$at/$part" || exit 1
+    to=$(readlink -- "$at/$part") || exit 1
+    case $to in /*) at= ;; esac
+    rest=$to/$rest
+  else
+    at=$at/$part
+  fi
+done
+exec stat -c %Z -- "$at"
+"#;
+
+/// Why a file says nothing.
+#[derive(Clone, Debug)]
+pub enum Lack {
+    /// It, or its host, cannot be looked at.
+    Unseen(String),
+    /// It is not there, or not what it should be.
+    Wrong(String),
+}
+
 /// A file of the matrix as it is now.
 pub struct Seized {
     content: Secret,
-    /// When it, or where it is, was last changed: seconds since 1970 by the host's clock. `None` where no process of
-    /// the pairs reads it only when it starts, so that nobody needs to know.
-    pub changed: Option<i64>,
+    /// When it, or a link on the way to it, was last changed: seconds since 1970 by the host's clock. `None` where no
+    /// process of the pairs reads it only when it starts, so that nobody needs to know.
+    changed: Option<i64>,
+}
+
+/// What there is to know of a file.
+#[derive(Clone, Copy, Default)]
+struct Want {
+    /// When it was changed.
+    dated: bool,
+    /// It is a kubeconfig, which may name another file.
+    kubeconfig: bool,
 }
 
 /// The files of the matrix, by host and path. What could not be read is kept as the reason.
-pub struct Files(HashMap<(String, String), Result<Seized, String>>);
+pub struct Files(HashMap<(String, String), Result<Seized, Lack>>);
 
 impl Files {
-    /// Reads each file of the pairs once, the hosts at the same time.
-    pub async fn read(hosts: &dyn HostAccess, pairs: &[(&TrustClient, &TrustServer)]) -> Self {
-        let read = wanted(pairs).into_iter().map(async |(host, files)| {
-            let target = hosts.target(host).await;
-            let mut found = Vec::new();
-            for (path, dated) in files {
-                let file = match &target {
-                    Ok(target) => seize(&**target, path, dated).await,
-                    Err(fault) => Err(fault.cause.clone()),
-                };
-                found.push(((host.to_owned(), path.to_owned()), file));
-            }
-            found
-        });
+    /// Reads each file of the pairs once, the hosts at the same time. What is not read by then is not seen.
+    pub async fn read(hosts: &dyn HostAccess, pairs: &[(&TrustClient, &TrustServer)], by: Instant) -> Self {
+        let read = wanted(pairs).into_iter().map(async |(host, files)| read_on(hosts, host, files, by).await);
         Self(join_all(read).await.into_iter().flatten().collect())
     }
 
-    /// A file.
-    pub fn get(&self, host: &str, path: &str) -> Result<&Seized, String> {
+    fn get(&self, host: &str, path: &str) -> Result<&Seized, Lack> {
+        let told = |why: &str| format!("{path} on {host}: {why}");
         match self.0.get(&(host.to_owned(), path.to_owned())) {
             Some(Ok(file)) => Ok(file),
-            Some(Err(why)) => Err(format!("{path} on {host}: {why}")),
-            None => Err(format!("{path} on {host} was not read")),
+            Some(Err(Lack::Unseen(why))) => Err(Lack::Unseen(told(why))),
+            Some(Err(Lack::Wrong(why))) => Err(Lack::Wrong(told(why))),
+            None => Err(Lack::Unseen(told("it was not read"))),
         }
     }
 
-    /// The certificates of a PEM file, in their order.
-    pub fn chain(&self, host: &str, path: &str) -> Result<Vec<Certificate>, String> {
-        let file = self.get(host, path)?;
-        Certificate::load_all_pem(file.content.expose()).map_err(|why| format!("{path} on {host}: {why}"))
+    /// The certificates of a PEM file, in their order; one at least.
+    pub fn chain(&self, host: &str, path: &str) -> Result<Vec<Certificate>, Lack> {
+        certificates(self.get(host, path)?.content.expose(), host, path)
     }
 
     /// The CAs of a bundle.
-    pub fn roots(&self, host: &str, bundle: &Bundle) -> Result<Vec<Certificate>, String> {
-        match bundle {
-            Bundle::File(path) => self.chain(host, path),
-            Bundle::Kubeconfig(path) => {
-                let file = self.get(host, path)?;
-                kubeconfig_cas(&file.content).map_err(|why| format!("{path} on {host}: {why}"))
+    pub fn roots(&self, host: &str, bundle: &Bundle) -> Result<Vec<Certificate>, Lack> {
+        let path = match bundle {
+            Bundle::File(path) => return self.chain(host, path),
+            Bundle::Kubeconfig(path) => path,
+        };
+        match kubeconfig::cas(&self.get(host, path)?.content, path) {
+            Ok(Cas::Here(pem)) => certificates(&pem, host, path),
+            Ok(Cas::In(file)) => self.chain(host, &file),
+            Err(why) => Err(Lack::Wrong(format!("{path} on {host}: {why}"))),
+        }
+    }
+
+    /// When a file was last changed; the end of time where nobody knows.
+    pub fn changed(&self, host: &str, path: &str) -> i64 {
+        self.get(host, path).ok().and_then(|file| file.changed).unwrap_or(i64::MAX)
+    }
+
+    /// The same of a bundle, with the file that a kubeconfig names.
+    pub fn bundle_changed(&self, host: &str, bundle: &Bundle) -> i64 {
+        let own = self.changed(host, bundle.path());
+        let (Bundle::Kubeconfig(path), Ok(file)) = (bundle, self.get(host, bundle.path())) else {
+            return own;
+        };
+        match kubeconfig::cas(&file.content, path) {
+            Ok(Cas::In(named)) => own.max(self.changed(host, &named)),
+            _ => own,
+        }
+    }
+
+    /// Is a key file there, and is it the key of the first certificate? A key that cannot be judged, because it is
+    /// encrypted or of another kind, is not held against anybody.
+    pub fn key_fits(&self, host: &str, path: &str, chain: &[Certificate]) -> Result<(), Lack> {
+        let wrong = |why: String| Err(Lack::Wrong(format!("{path} on {host}: {why}")));
+        match (PrivateKey::load(&self.get(host, path)?.content, None), chain.first()) {
+            (Ok(key), Some(leaf)) if !key.matches(leaf) => {
+                wrong(format!("it is not the key of the certificate `{}`", leaf.subject()))
             }
+            (Ok(_), _) | (Err(PkiError::Encrypted { .. } | PkiError::Unsupported(_)), _) => Ok(()),
+            (Err(why), _) => wrong(why.to_string()),
         }
     }
 
     /// What a client shows to servers; `None` when it has no certificate or key, or they cannot be used.
     fn identity(&self, client: &TrustClient) -> Option<Identity> {
         let chain = self.chain(&client.host, client.cert.as_deref()?).ok()?;
-        let key = self.get(&client.host, client.key.as_deref()?).ok()?;
-        handshake::identity(&chain, &key.content).ok()
+        let path = client.key.as_deref()?;
+        self.key_fits(&client.host, path, &chain).ok()?;
+        handshake::identity(&chain, &self.get(&client.host, path).ok()?.content).ok()
     }
 }
 
-/// The `certificate-authority-data` of every cluster of a kubeconfig (kubernetes.io, Config v1).
-fn kubeconfig_cas(content: &Secret) -> Result<Vec<Certificate>, String> {
-    let parsed: serde_yaml::Value =
-        serde_yaml::from_slice(content.expose()).map_err(|_| "it is no YAML".to_owned())?;
-    let clusters = parsed.get("clusters").and_then(serde_yaml::Value::as_sequence);
-    let mut roots = Vec::new();
-    for entry in clusters.into_iter().flatten() {
-        let data = entry.get("cluster").and_then(|cluster| cluster.get("certificate-authority-data"));
-        let Some(data) = data.and_then(serde_yaml::Value::as_str) else { continue };
-        let pem = STANDARD.decode(data.trim()).map_err(|_| "its CA data is no base64".to_owned())?;
-        roots.extend(Certificate::load_all_pem(&pem).map_err(|why| why.to_string())?);
-    }
-    if roots.is_empty() { Err("it holds no certificate-authority-data".to_owned()) } else { Ok(roots) }
+fn certificates(pem: &[u8], host: &str, path: &str) -> Result<Vec<Certificate>, Lack> {
+    Certificate::load_all_pem(pem).map_err(|why| Lack::Wrong(format!("{path} on {host}: {why}")))
 }
 
-/// The files to read by host, each with whether the time of its last change counts: for what a process read when it
-/// started.
-fn wanted<'m>(pairs: &[(&'m TrustClient, &'m TrustServer)]) -> HashMap<&'m str, BTreeMap<&'m str, bool>> {
-    let mut wanted: HashMap<&str, BTreeMap<&str, bool>> = HashMap::new();
-    let mut want = |host, path, dated| *wanted.entry(host).or_default().entry(path).or_default() |= dated;
-    let at_start = |reads| matches!(reads, Reads::StartedAt(_));
+/// The files to read by host. The time of the last change counts of what a process read when it started.
+fn wanted<'m>(pairs: &[(&'m TrustClient, &'m TrustServer)]) -> HashMap<&'m str, BTreeMap<String, Want>> {
+    let mut wanted: HashMap<&str, BTreeMap<String, Want>> = HashMap::new();
+    let mut want = |host, path: &str, dated, kubeconfig| {
+        let known = wanted.entry(host).or_default().entry(path.to_owned()).or_default();
+        known.dated |= dated;
+        known.kubeconfig |= kubeconfig;
+    };
+    let at_start = |reads: &Reads| matches!(reads, Reads::StartedAt(_));
+    let is_kubeconfig = |bundle: &Bundle| matches!(bundle, Bundle::Kubeconfig(_));
     for (client, server) in pairs {
-        let (own, served) = (at_start(client.reads), at_start(server.reads));
-        for path in client.cert.as_deref().into_iter().chain([client.trusts.path()]) {
-            want(client.host.as_str(), path, own);
+        let (own, served) = (at_start(&client.reads), at_start(&server.reads));
+        want(client.host.as_str(), client.trusts.path(), own, is_kubeconfig(&client.trusts));
+        if let Some(cert) = &client.cert {
+            want(&client.host, cert, own, false);
         }
         if let Some(key) = client.key.as_deref().filter(|_| server.clients.is_some()) {
-            want(&client.host, key, false);
+            want(&client.host, key, false, false);
         }
-        for path in server.clients.as_ref().map(Bundle::path).into_iter().chain([server.cert.as_str()]) {
-            want(&server.host, path, served);
+        want(&server.host, &server.cert, served, false);
+        if let Some(key) = &server.key {
+            want(&server.host, key, false, false);
+        }
+        if let Some(bundle) = &server.clients {
+            want(&server.host, bundle.path(), served, is_kubeconfig(bundle));
         }
     }
     wanted
 }
 
-async fn seize(target: &dyn Target, path: &str, dated: bool) -> Result<Seized, String> {
-    let file = files::need(target, path).await.map_err(|fault| fault.cause)?;
-    let modified = file.stat.modified;
+type Read = ((String, String), Result<Seized, Lack>);
+
+async fn read_on(
+    hosts: &dyn HostAccess,
+    host: &str,
+    files: BTreeMap<String, Want>,
+    by: Instant,
+) -> Vec<Read> {
+    let mut found: Vec<Read> = Vec::new();
+    for (path, want) in files {
+        let file = read_one(hosts, host, &path, want.dated, by).await;
+        let named = match &file {
+            Ok(file) if want.kubeconfig => kubeconfig::cas(&file.content, &path).ok(),
+            _ => None,
+        };
+        if let Some(Cas::In(named)) = named {
+            let file = read_one(hosts, host, &named, want.dated, by).await;
+            found.push(((host.to_owned(), named), file));
+        }
+        found.push(((host.to_owned(), path), file));
+    }
+    found
+}
+
+async fn read_one(
+    hosts: &dyn HostAccess,
+    host: &str,
+    path: &str,
+    dated: bool,
+    by: Instant,
+) -> Result<Seized, Lack> {
+    let read = async {
+        let target = hosts.target(host).await.map_err(|fault| Lack::Unseen(fault.cause))?;
+        seize(&*target, path, dated).await
+    };
+    let by = by.min(Instant::now() + A_FILE);
+    timeout_at(by, read)
+        .await
+        .unwrap_or_else(|_| Err(Lack::Unseen("the host does not answer in time".to_owned())))
+}
+
+async fn seize(target: &dyn Target, path: &str, dated: bool) -> Result<Seized, Lack> {
+    let current = match files::look(target, path).await {
+        Ok((_, Some(current))) => current,
+        Ok((_, None)) => return Err(Lack::Wrong("there is no such file".to_owned())),
+        Err(fault) => return Err(lack(target, path, fault).await),
+    };
     let changed = match dated {
-        true => Some(changed(target, &file.path).await.unwrap_or(modified).max(modified)),
+        true => Some(changed(target, path).await.unwrap_or(current.stat.modified).max(current.stat.modified)),
         false => None,
     };
-    Ok(Seized { content: file.content, changed })
+    Ok(Seized { content: current.content, changed })
+}
+
+/// A host that answers and has a directory there is no riddle.
+async fn lack(target: &dyn Target, path: &str, fault: Fault) -> Lack {
+    let elsewhere = |kind| kind != FileKind::File;
+    if fault.kind == FaultKind::Failed
+        && let Ok((_, Some(stat))) = follow(target, path).await
+        && elsewhere(stat.kind)
+    {
+        return Lack::Wrong(fault.cause);
+    }
+    Lack::Unseen(fault.cause)
 }
 
 /// When a file was put where it is: a file that was copied with its times, as a restored one, is younger than its
-/// modification time says. `None` where `stat` does not tell, as in a sandbox.
+/// modification time says, and a link may have been pointed elsewhere. `None` where the host does not tell.
 async fn changed(target: &dyn Target, path: &str) -> Option<i64> {
     if target.is_sandbox() {
-        return None;
+        return links_changed(target, path).await;
     }
-    let command = Command::argv(["stat", "-c", "%Z", "--", path]).timeout(PATIENCE);
-    let exit = target.exec(command, &|_, _| {}).await.ok()?;
-    exit.out().trim().parse().ok()
+    let command = Command::shell(CHANGES).args([path]).timeout(PATIENCE);
+    let exit = target.exec(command, &|_, _| {}).await.ok().filter(keybook_api::Exit::ok)?;
+    exit.out().lines().map(|line| line.trim().parse().ok()).collect::<Option<Vec<i64>>>()?.into_iter().max()
+}
+
+/// A sandbox has no `stat`: when the links of the path's last part were made.
+async fn links_changed(target: &dyn Target, path: &str) -> Option<i64> {
+    let (mut at, mut latest) = (path.to_owned(), None);
+    for _ in 0..keybook_api::target::MAX_LINKS {
+        let stat = target.stat(&at).await.ok()??;
+        latest = latest.max(Some(stat.modified));
+        match stat.link {
+            Some(link) if link.starts_with('/') => at = link,
+            Some(link) => at = files::join(files::parent(&at), &link),
+            None => return latest,
+        }
+    }
+    None
 }
 
 /// What came of shaking hands.
@@ -143,10 +284,29 @@ pub struct Shaken {
     pub seen: Result<Seen, String>,
     /// The client's own certificate was shown, to a server that judges it before the handshake ends.
     pub showed: bool,
+    /// The server let it in, and refuses who shows none: it verifies certificates in its handshakes.
+    pub verifies: bool,
+}
+
+impl Shaken {
+    fn none(why: String) -> Self {
+        Self { seen: Err(why), showed: false, verifies: false }
+    }
 }
 
 /// Shakes hands with a server from the client's host, with the client's certificate where it has one.
 pub async fn shake(
+    hosts: &dyn HostAccess,
+    files: &Files,
+    client: &TrustClient,
+    server: &TrustServer,
+    by: Instant,
+) -> Shaken {
+    let shaken = timeout_at(by, shake_hands(hosts, files, client, server)).await;
+    shaken.unwrap_or_else(|_| Shaken::none("there was no time left".to_owned()))
+}
+
+async fn shake_hands(
     hosts: &dyn HostAccess,
     files: &Files,
     client: &TrustClient,
@@ -157,10 +317,15 @@ pub async fn shake(
         let own = Some((identity.0.clone(), identity.1.clone_key()));
         let seen = once(hosts, client, server, own, Versions::Tls12).await;
         if seen.as_ref().is_ok_and(|seen| !seen.chain.is_empty()) {
-            return Shaken { seen, showed: true };
+            let accepted = seen.as_ref().is_ok_and(|seen| seen.asked && seen.error.is_none());
+            // Many servers ask for a certificate and look at it only later, or not at all.
+            let verifies = accepted
+                && once(hosts, client, server, None, Versions::Tls12).await.is_ok_and(|seen| seen.refused);
+            return Shaken { seen, showed: true, verifies };
         }
     }
-    Shaken { seen: once(hosts, client, server, identity, Versions::Both).await, showed: false }
+    let seen = once(hosts, client, server, identity, Versions::Both).await;
+    Shaken { seen, showed: false, verifies: false }
 }
 
 async fn once(
@@ -172,7 +337,11 @@ async fn once(
 ) -> Result<Seen, String> {
     let name = server.server_name.as_deref().unwrap_or(&server.address);
     let name = ServerName::try_from(name.to_owned()).map_err(|_| format!("`{name}` is no host name"))?;
-    let target = hosts.target(&client.host).await.map_err(|fault| fault.cause)?;
-    let stream = target.open(&server.address, server.port, PATIENCE).await.map_err(|fault| fault.cause)?;
+    let target = timeout(PATIENCE, hosts.target(&client.host)).await;
+    let target =
+        target.map_err(|_| format!("{} does not answer", client.host))?.map_err(|fault| fault.cause)?;
+    let opened = timeout(PATIENCE * 2, target.open(&server.address, server.port, PATIENCE)).await;
+    let stream =
+        opened.map_err(|_| format!("{} does not answer", client.host))?.map_err(|fault| fault.cause)?;
     handshake(stream, name, identity, versions, PATIENCE).await.map_err(|error| error.to_string())
 }

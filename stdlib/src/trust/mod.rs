@@ -2,6 +2,7 @@
 //! each of its servers, and weighs what both show.
 
 mod judge;
+mod kubeconfig;
 mod look;
 #[cfg(test)]
 mod tests;
@@ -13,10 +14,15 @@ use keybook_api::{
     Cancel, Fault, FaultKind, HostAccess, TrustClient, TrustEdge, TrustJudge, TrustMatrix, TrustServer,
 };
 use look::{Files, Shaken};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
 
 /// Handshakes under way at once.
 const AT_ONCE: usize = 16;
+
+/// How long all files may take, and how long all of a judgement.
+const FILES: Duration = Duration::from_secs(60);
+const WHOLE: Duration = Duration::from_secs(120);
 
 /// The judge of the standard library: certificates by path validation (RFC 5280), servers by real TLS handshakes.
 pub struct Judge;
@@ -34,10 +40,11 @@ impl TrustJudge for Judge {
         let pairs = pairs(matrix, only);
         let stopped = || Fault::new(FaultKind::Stopped, "judge the trust matrix", "the run was stopped");
         let work = async {
-            let files = Files::read(&*hosts, &pairs).await;
+            let begun = Instant::now();
+            let files = Files::read(&*hosts, &pairs, begun + FILES).await;
             let mut handshakes = Vec::with_capacity(pairs.len());
             for (client, server) in &pairs {
-                handshakes.push(look::shake(&*hosts, &files, client, server));
+                handshakes.push(look::shake(&*hosts, &files, client, server, begun + WHOLE));
             }
             let shaken: Vec<Shaken> = stream::iter(handshakes).buffered(AT_ONCE).collect().await;
             let edges = pairs.iter().zip(&shaken).flat_map(|((client, server), shaken)| {

@@ -90,7 +90,7 @@ fn argument(makers: &Makers, spot: &Spot) -> Option<Mutation> {
         ArgKind::Texts | ArgKind::List => ("argument of another type", "{ odd: 1 }"),
         ArgKind::Map => ("argument of another type", "odd"),
         ArgKind::Enum(_) => ("word changed", "odd"),
-        ArgKind::Secret | ArgKind::Any => return None,
+        ArgKind::Secret | ArgKind::TextOrSecret | ArgKind::Any => return None,
     };
     Some(makers.replace(kind, &spot.value.span, wrong, "wrong-type"))
 }

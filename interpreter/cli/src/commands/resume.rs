@@ -25,8 +25,8 @@ use std::path::{Path, PathBuf};
 pub struct Opened {
     /// The folder of the copies.
     pub place: PathBuf,
-    /// How often the run was resumed.
-    pub resumes: usize,
+    /// How often the run was resumed or begun to be taken back.
+    pub turns: usize,
     /// The runbook's folder.
     pub folder: PathBuf,
     /// Digest of the runbook.
@@ -108,7 +108,7 @@ pub fn opened(run: &RunDir, journal: &Journal) -> Result<Opened, Fault> {
     };
     let mut opened = Opened {
         place: run.path.join("pinned"),
-        resumes: 0,
+        turns: 0,
         folder: PathBuf::from(&runbook.folder),
         digest: runbook.digest.clone(),
         inputs: inputs.clone(),
@@ -117,10 +117,13 @@ pub fn opened(run: &RunDir, journal: &Journal) -> Result<Opened, Fault> {
         sandbox: *sandbox,
     };
     for record in &journal.records {
-        let Event::RunResumed { pinned, .. } = &record.event else { continue };
-        opened.resumes += 1;
+        let pinned = match &record.event {
+            Event::RunResumed { pinned, .. } | Event::RollbackStarted { pinned, .. } => pinned,
+            _ => continue,
+        };
+        opened.turns += 1;
         if let Some(pinned) = pinned {
-            opened.place = accepted_place(run, opened.resumes);
+            opened.place = accepted_place(run, opened.turns);
             opened.digest.clone_from(&pinned.digest);
             opened.inputs.clone_from(&pinned.inputs);
         }
@@ -128,9 +131,9 @@ pub fn opened(run: &RunDir, journal: &Journal) -> Result<Opened, Fault> {
     Ok(opened)
 }
 
-/// Where copies of what the given resume of a run went on with are, counted from 1.
-fn accepted_place(run: &RunDir, resume: usize) -> PathBuf {
-    run.pinned(&resume.to_string())
+/// Where copies of what the given resume or rollback of a run went on with are, counted from 1.
+fn accepted_place(run: &RunDir, turn: usize) -> PathBuf {
+    run.pinned(&turn.to_string())
 }
 
 /// The key of the hashes of secret inputs: kept apart from the journal, which may be shown around.
@@ -158,20 +161,20 @@ pub fn pinned(opened: &Opened) -> Result<Loaded, CliError> {
 }
 
 /// Copies what was accepted: later resumes and a rollback go on with that.
-fn pin_accepted(
+pub fn pin_accepted(
     run: &RunDir,
     opened: &Opened,
     loaded: &Loaded,
     hosts: &Hosts,
     other_hosts: bool,
 ) -> Result<(), CliError> {
-    let place = accepted_place(run, opened.resumes + 1);
+    let place = accepted_place(run, opened.turns + 1);
     let folder = if other_hosts { pin::folder_of(hosts)? } else { pinned_place(opened)?.1 };
     Ok(pin::again(&place, loaded, hosts, &folder)?)
 }
 
 /// The runbook to go on with: the pinned one, or the folder's when it changed and that was accepted.
-fn current_runbook(
+pub fn current_runbook(
     opened: &Opened,
     pinned: Loaded,
     accept: bool,

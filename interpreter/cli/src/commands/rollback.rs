@@ -23,12 +23,19 @@ pub async fn rollback(args: RollbackArgs, output: &Output) -> Result<i32, CliErr
     let journal = run.read()?;
     let opened = resume::opened(&run, &journal)?;
     let mut loaded = resume::pinned(&opened)?;
+    let mut differences = Vec::new();
+    if args.accept_changes {
+        (loaded, differences) = resume::current_runbook(&opened, loaded, true, output)?;
+    }
     lang::again(&run, &mut loaded, args.language.lang.as_deref())?;
     let hosts = resume::hosts(&opened, None)?;
     let known = resume::known_inputs(&opened, &hosts);
     let guided = !args.answering.unattended;
     let inputs = assemble::collect_inputs(&loaded, &args.inputs, &known, guided)?;
     resume::check_secrets(&opened, &inputs)?;
+    if !differences.is_empty() {
+        resume::pin_accepted(&run, &opened, &loaded, &hosts, false)?;
+    }
     let (limit, salt) = (opened.limit, opened.salt);
     let parts = Parts { run: run.clone(), loaded, hosts, inputs, limit, salt };
     let (setup, company) = resume::go_on(parts, &journal, &args.answering, output)?;
@@ -40,7 +47,7 @@ pub async fn rollback(args: RollbackArgs, output: &Output) -> Result<i32, CliErr
             .hint("at a terminal, answer with yes; unattended, the answers file needs `rollback: run`")
             .into());
     }
-    let outcome = engine::roll_back(setup, &run.journal(), &journal, &args.reason).await;
+    let outcome = engine::roll_back(setup, &run.journal(), &journal, &args.reason, differences).await;
     company.screen.finish();
     finish::report(&run, outcome?, output)
 }

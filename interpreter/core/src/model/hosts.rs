@@ -86,25 +86,29 @@ impl Pick {
 impl HostChoice {
     /// The hosts, each once. A pick that matches none is an error that names it.
     pub fn resolve(&self, groups: &IndexMap<String, Vec<String>>) -> Result<Vec<String>, String> {
-        let mut chosen: Vec<String> = Vec::new();
         for pick in &self.picks {
             let hosts =
                 groups.get(&pick.group).ok_or_else(|| format!("there is no group `{}`", pick.group))?;
-            let picked = pick.of(hosts);
-            if picked.is_empty() {
+            if pick.of(hosts).is_empty() {
                 return Err(format!(
                     "no host of the group `{}` (it has {}) is chosen",
                     pick.group,
                     hosts.len()
                 ));
             }
-            for host in picked {
-                if !chosen.contains(host) {
-                    chosen.push(host.clone());
-                }
+        }
+        Ok(self.there(groups))
+    }
+
+    /// The hosts that there are now, each once; a pick may match none.
+    pub fn there(&self, groups: &IndexMap<String, Vec<String>>) -> Vec<String> {
+        let mut chosen: Vec<String> = Vec::new();
+        for host in self.picks.iter().filter_map(|pick| Some(pick.of(groups.get(&pick.group)?))).flatten() {
+            if !chosen.contains(host) {
+                chosen.push(host.clone());
             }
         }
-        Ok(chosen)
+        chosen
     }
 }
 
@@ -136,6 +140,9 @@ mod tests {
         assert!(choose(&["none"]).unwrap_err().contains("no host of the group `none`"));
         assert!(choose(&["master[5]"]).is_err());
         assert!(choose(&["worker"]).unwrap_err().contains("no group `worker`"));
+        let none = HostChoice { picks: vec![Pick::parse("none").unwrap()], span: Span::new("f", 1, 1, 1) };
+        let groups = IndexMap::from([("none".to_owned(), Vec::new())]);
+        assert_eq!(none.there(&groups), Vec::<String>::new());
         assert!(Pick::parse("master[x]").is_err());
         assert!(Pick::parse("mas ter").is_err());
     }

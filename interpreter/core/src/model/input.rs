@@ -90,6 +90,11 @@ impl Input {
         }
     }
 
+    /// Its value is a secret.
+    pub fn is_secret(&self) -> bool {
+        matches!(self.kind, InputKind::Secret)
+    }
+
     /// A value from text given by the operator. The error says what was expected.
     pub fn from_text(&self, text: &str) -> Result<Value, String> {
         match &self.kind {

@@ -1,11 +1,11 @@
 //! Reads a runbook's folder.
 
-use super::{Files, Runbook, Translation, decode::Decoder, review::review};
+use super::{Files, Input, Runbook, Translation, decode::Decoder, review::review};
 use crate::run::hooks::HOOKS;
 use indexmap::IndexMap;
-use keybook_api::{Diagnostic, Fault, Registry, Severity, SourceText};
+use keybook_api::{Diagnostic, Fault, Registry, Severity, SourceText, Span};
 use keybook_script::{HookFn, Hooks, ScriptHost};
-use keybook_source::Node;
+use keybook_source::{Node, suggest};
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
@@ -65,11 +65,12 @@ pub fn load(
     let sources = files.sources();
     let mut script = script.clone();
     let mut problems = files.damaged.clone();
-    let mut broken_hooks = false;
+    let (mut broken_hooks, mut secrets) = (false, Vec::new());
     if let Some(hooks) = &files.hooks {
         match script.hooks(&SourceText::verbatim(hooks, files.place("hooks.rhai"), 1, 1)) {
             Ok(hooks) => {
                 problems.extend(wrong_hooks(&hooks));
+                secrets = hooks.secrets().to_vec();
                 script = script.with_hooks(&hooks);
             }
             Err(found) => {
@@ -88,6 +89,7 @@ pub fn load(
         Ok(root) => {
             let mut decoder = Decoder::new(registry, &script, &libraries);
             let runbook = decoder.runbook(&root);
+            problems.extend(runbook.iter().flat_map(|runbook| wrong_secrets(&secrets, runbook)));
             let read = runbook.map(|runbook| (decoder.translations(&translations, &runbook), runbook));
             for root in std::iter::once(&root).chain(libraries.values()) {
                 keybook_source::read::warn_surprises(root, &mut decoder.problems);
@@ -151,6 +153,24 @@ fn wrong_hooks(hooks: &Hooks) -> Vec<Diagnostic> {
         })
     };
     hooks.functions().iter().filter_map(wrong).collect()
+}
+
+/// Secret inputs that hooks ask for and the runbook does not have.
+fn wrong_secrets(asked: &[(String, Span)], runbook: &Runbook) -> Vec<Diagnostic> {
+    let wrong = |(name, at): &(String, Span)| {
+        let input = runbook.inputs.get(name);
+        if input.is_some_and(Input::is_secret) {
+            return None;
+        }
+        let message = format!("the runbook has no secret input `{name}`");
+        let mut problem = Diagnostic::error("unknown-input", message, at.clone());
+        problem.help = match input {
+            Some(_) => Some(format!("the input is no secret: hooks have it as `run.inputs.{name}`")),
+            None => suggest(name, runbook.inputs.keys().map(String::as_str)),
+        };
+        Some(problem)
+    };
+    asked.iter().filter_map(wrong).collect()
 }
 
 /// The files of a folder that can be read as YAML, by name.

@@ -3,21 +3,23 @@
 
 use super::{
     effect::touched,
+    first,
     machine::{UnitState, loses},
     script::{Refusal, Serves},
     session::Session,
     state::{CallOutcome, CallRecord, Intent},
     stop::{kind_word, redact},
-    unit::{Attempt, digest, from_info, info},
+    unit::{Attempt, from_info, info},
 };
-use crate::journal::format::sha256_hex;
 use async_trait::async_trait;
 use indexmap::IndexMap;
 use keybook_api::{
     Action, Applied, Args, Cancel, Effect, Event, Fault, FaultKind, Map, Plan, Reconcile, Target, Value,
+    action::{check_args, seal_args},
     event::Touched,
+    value::REDACTED,
 };
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 use std::{collections::BTreeMap, sync::Arc};
 
 /// The most calls of one attempt. A script that makes more goes round in circles.
@@ -26,13 +28,18 @@ const MOST_CALLS: u32 = 10_000;
 /// How many numbers of receipts each call has for itself, its undos included.
 const CALL_RECEIPTS: u32 = 100_000;
 
+/// What an operator can do about a script that cannot be gone on with.
+pub(super) const FROM_ITS_START: &str =
+    "roll back, or resume: the script then begins from its start, with what it reads now";
+
 /// A call as a script asks for it, checked.
 pub(super) struct Asked {
     /// The action's name.
     pub name: String,
     host: Option<String>,
     args: Args,
-    digest: String,
+    /// Keyed digest of the arguments.
+    pub digest: String,
     action: Arc<dyn Action>,
 }
 
@@ -67,14 +74,12 @@ pub(super) struct Caller<'a, 's> {
     cancel: Cancel,
     /// How many calls were made.
     made: u32,
-    /// What was read, and the first change: an approval counts only for the same.
-    pub trace: String,
 }
 
 impl<'a, 's> Caller<'a, 's> {
     /// Calls on the unit's host; `cancel` ends the action that is under way.
     pub fn new(attempt: &'a Attempt<'s>, target: Arc<dyn Target>, cancel: Cancel) -> Self {
-        Self { attempt, target, cancel, made: 0, trace: String::new() }
+        Self { attempt, target, cancel, made: 0 }
     }
 
     /// Counts the call, finds its action and checks the arguments.
@@ -103,14 +108,16 @@ impl<'a, 's> Caller<'a, 's> {
                 "write it without `@`, or make a step of it, with `hosts`, a gate, a backup and a way back there",
             ));
         }
-        keybook_api::action::check_args(action.spec(), &args)?;
-        Session::learn(&session.redactor, &Value::Map(args.clone()));
-        let args = Args(args);
-        Ok(Asked { name: name.to_owned(), host, digest: digest(&args), args, action })
+        check_args(action.spec(), &args)?;
+        let args = Value::Map(seal_args(action.spec(), args));
+        Session::learn(&session.redactor, &args);
+        let digest = session.digest(&args);
+        let args = Args(args.as_map().cloned().unwrap_or_default());
+        Ok(Asked { name: name.to_owned(), host, digest, args, action })
     }
 
     /// A call that only reads.
-    pub async fn read(&mut self, asked: &Asked) -> Result<Value, Fault> {
+    pub async fn read(&self, asked: &Asked) -> Result<Value, Fault> {
         let session = self.attempt.session;
         let target = match &asked.host {
             Some(host) => session.hosts.get(host).await?,
@@ -119,21 +126,15 @@ impl<'a, 's> Caller<'a, 's> {
         let ctx = session.ctx(target, &self.attempt.unit, self.attempt.number, false, self.cancel.clone());
         let applied = asked.action.apply(&ctx, &asked.args).await?;
         Session::learn(&session.redactor, &applied.value);
-        let found = sha256_hex(applied.value.to_json().to_string().as_bytes());
-        self.trace.push_str(&format!("{}{:?} {} {found}\n", asked.name, asked.host, asked.digest));
         Ok(applied.value)
     }
 
     /// What a call would do.
-    pub async fn describe(&mut self, asked: &Asked) -> Result<Plan, Fault> {
+    pub async fn describe(&self, asked: &Asked) -> Result<Plan, Fault> {
         let (session, attempt) = (self.attempt.session, self.attempt);
         let ctx =
             session.ctx(Arc::clone(&self.target), &attempt.unit, attempt.number, false, self.cancel.clone());
-        let plan = asked.action.describe(&ctx, &asked.args).await?;
-        let told = json!([plan.change, plan.lines, plan.diffs, plan.touches, plan.basis]);
-        let told = sha256_hex(told.to_string().as_bytes());
-        self.trace.push_str(&format!("{} {} {told}\n", asked.name, asked.digest));
-        Ok(plan)
+        asked.action.describe(&ctx, &asked.args).await
     }
 
     /// Does it. The receipts of its commands begin with this number.
@@ -167,19 +168,19 @@ pub(super) struct Calls<'a, 's> {
     next: u32,
     /// How many calls the journal had when the script was begun.
     known: u32,
-    /// What the approved plan was based on, until the first change.
-    approved: Option<String>,
+    /// The plan that was approved, until the first change.
+    approved: Option<Plan>,
     /// The arguments of calls in the journal, when only they are wanted.
     recalled: Option<BTreeMap<u32, Args>>,
 }
 
 impl<'a, 's> Calls<'a, 's> {
-    /// Repeats what the journal has, then goes on. `approved` is the basis of the plan that somebody said yes to.
+    /// Repeats what the journal has, then goes on. `approved` is the plan that somebody said yes to.
     pub fn new(
         attempt: &'a Attempt<'s>,
         target: Arc<dyn Target>,
         cancel: Cancel,
-        approved: Option<String>,
+        approved: Option<Plan>,
     ) -> Self {
         let known = attempt.session.log.state(|state| {
             let calls = state.unit(&attempt.unit).map(|known| known.calls.as_slice()).unwrap_or_default();
@@ -226,12 +227,17 @@ impl<'a, 's> Calls<'a, 's> {
         if (record.action.as_str(), &record.host, record.args_digest.as_str())
             != (asked.name.as_str(), &asked.host, asked.digest.as_str())
         {
-            let came = self.shown(asked);
-            return Err(Refusal::Ends(self.not_deterministic(ordinal, &format!("it calls `{came}`"))));
+            let same_text = (record.action.as_str(), &record.host) == (asked.name.as_str(), &asked.host)
+                && asked.args.0.values().any(Value::has_secret);
+            let secret = if same_text { ", perhaps with another secret" } else { "" };
+            let came = format!("it calls `{}`{secret}", self.shown(asked));
+            return Err(Refusal::Ends(self.not_deterministic(ordinal, &came)));
         }
         match record.outcome {
-            CallOutcome::Done { result, withheld: false, .. } => Ok(Value::from_json(&result)),
-            CallOutcome::Done { .. } => self.find_result(asked, ordinal).await.map_err(Refusal::Ends),
+            CallOutcome::Done { result, withheld: None, .. } => Ok(Value::from_json(&result)),
+            CallOutcome::Done { result, withheld: Some(digest), .. } => {
+                self.find_result(asked, ordinal, &result, &digest).await.map_err(Refusal::Ends)
+            }
             CallOutcome::Failed(info) => Err(Refusal::Failed(from_info(&info))),
             CallOutcome::Open if self.recalled.is_some() => Err(Refusal::Enough),
             CallOutcome::Open => Err(Refusal::Ends(Fault::new(
@@ -242,15 +248,34 @@ impl<'a, 's> Calls<'a, 's> {
         }
     }
 
-    /// The result of a call that is done, where a secret kept it out of the journal.
-    async fn find_result(&mut self, asked: &Asked, ordinal: u32) -> Result<Value, Fault> {
-        let caller = &mut self.caller;
-        if asked.reads() {
-            return caller.read(asked).await;
+    /// The result of a call that is done, where a secret kept a part of it out of the journal: that part is read again,
+    /// or found by the action, and must be what it was. While arguments are recalled it need not: they are compared
+    /// themselves. What is told or waited for is not told or waited for again.
+    async fn find_result(
+        &self,
+        asked: &Asked,
+        ordinal: u32,
+        kept: &Json,
+        digest: &str,
+    ) -> Result<Value, Fault> {
+        let attempt = self.caller.attempt;
+        let found = match asked.action.spec().effect {
+            Effect::Reads => self.caller.read(asked).await?,
+            Effect::Changes => self.look_again(asked, ordinal).await?,
+            Effect::Run | Effect::Tells => return Ok(without_secrets(kept)),
+        };
+        let whole = attempt.filled(kept, found);
+        if self.recalled.is_some() || attempt.session.digest(&whole) == digest {
+            return Ok(whole);
         }
-        if !asked.changes() {
-            return Ok(caller.apply(asked, &Plan::wont(""), 0).await?.value);
-        }
+        Err(match asked.reads() {
+            true => self.not_deterministic(ordinal, "its result holds another secret than it held then"),
+            false => self.not_found(asked, ordinal),
+        })
+    }
+
+    /// What the action finds of a change that is done; null when it finds nothing.
+    async fn look_again(&self, asked: &Asked, ordinal: u32) -> Result<Value, Fault> {
         let intent = self.intent(ordinal);
         let attempt = self.caller.attempt;
         let target = Arc::clone(&self.caller.target);
@@ -258,12 +283,18 @@ impl<'a, 's> Calls<'a, 's> {
             attempt.session.ctx(target, &attempt.unit, attempt.number, false, self.caller.cancel.clone());
         ctx.first_receipt = intent.as_ref().map_or(0, |intent| intent.receipts);
         let memo = intent.map_or(Value::Null, |intent| intent.memo);
-        if let Reconcile::Done(value) = asked.action.reconcile(&ctx, &asked.args, &memo).await? {
-            Session::learn(&attempt.session.redactor, &value);
-            return Ok(value);
-        }
-        Err(Fault::failed(
-            format!("go on with the script of {}", attempt.unit),
+        Ok(match asked.action.reconcile(&ctx, &asked.args, &memo).await? {
+            Reconcile::Done(value) => {
+                Session::learn(&attempt.session.redactor, &value);
+                value
+            }
+            Reconcile::NotDone | Reconcile::Unknown(_) => Value::Null,
+        })
+    }
+
+    fn not_found(&self, asked: &Asked, ordinal: u32) -> Fault {
+        Fault::failed(
+            format!("go on with the script of {}", self.caller.attempt.unit),
             format!(
                 "call {} (`{}`) is done, but its result held a secret and cannot be found again",
                 ordinal + 1,
@@ -271,7 +302,7 @@ impl<'a, 's> Calls<'a, 's> {
             ),
         )
         .now("that call was not repeated")
-        .hint("roll back, or resume: the script then begins from its start"))
+        .hint(FROM_ITS_START)
     }
 
     fn not_deterministic(&self, ordinal: u32, came: &str) -> Fault {
@@ -291,7 +322,7 @@ impl<'a, 's> Calls<'a, 's> {
         )
         .now("what it called before was not repeated, and nothing else was called")
         .hint("what a script calls must follow from inputs, facts and the results of its calls alone")
-        .hint("roll back, or resume: the script then begins from its start")
+        .hint(FROM_ITS_START)
     }
 
     fn shown(&self, asked: &Asked) -> String {
@@ -320,7 +351,7 @@ impl<'a, 's> Calls<'a, 's> {
             Ok(plan) => plan,
             Err(fault) => return Err(self.failed(asked, ordinal, fault, true, Vec::new())),
         };
-        self.still_approved()?;
+        self.still_approved(asked, &plan)?;
         let receipts = match self.intend(asked, ordinal, &plan).await {
             Ok(receipts) => receipts,
             Err(fault) => return Err(self.failed(asked, ordinal, fault, true, Vec::new())),
@@ -335,14 +366,14 @@ impl<'a, 's> Calls<'a, 's> {
         }
     }
 
-    /// A yes counts for the first change that was shown, after the same readings.
-    fn still_approved(&mut self) -> Result<(), Refusal> {
+    /// A yes counts for the first change that was shown.
+    fn still_approved(&mut self, asked: &Asked, plan: &Plan) -> Result<(), Refusal> {
         let Some(approved) = self.approved.take() else { return Ok(()) };
-        if approved == self.caller.trace {
-            return Ok(());
-        }
-        let attempted = format!("carry out {}", self.caller.attempt.unit);
-        let why = "its script does something else first than what was approved: what it reads has changed";
+        let attempt = self.caller.attempt;
+        let now = attempt.shown(first::planned(asked, plan.clone()));
+        let Some(difference) = first::difference(&approved, &now) else { return Ok(()) };
+        let attempted = format!("carry out {}", attempt.unit);
+        let why = format!("its script does something else first than what was approved: {difference}");
         Err(Refusal::Ends(
             Fault::failed(attempted, why)
                 .now("nothing was changed")
@@ -495,5 +526,17 @@ impl Serves for Calls<'_, '_> {
         }
         // A journal that cannot be written is found at the next durable record.
         let _ = attempt.write(Event::UnitNote { text: text.to_owned() });
+    }
+}
+
+/// What the journal keeps of a value, null where a secret was.
+pub(super) fn without_secrets(kept: &Json) -> Value {
+    match kept {
+        Json::String(text) if text.contains(REDACTED) => Value::Null,
+        Json::Array(list) => Value::List(list.iter().map(without_secrets).collect()),
+        Json::Object(map) => {
+            Value::Map(map.iter().map(|(key, item)| (key.clone(), without_secrets(item))).collect())
+        }
+        plain => Value::from_json(plain),
     }
 }

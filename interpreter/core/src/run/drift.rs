@@ -23,14 +23,52 @@ pub fn journaled_inputs(inputs: &Map, salt: &str) -> IndexMap<String, Json> {
 
 /// HMAC-SHA256 of a secret under the run's salt, hexadecimal.
 pub fn keyed_hash(secret: &Secret, salt: &str) -> String {
+    keyed(salt, |mac| mac.update(secret.expose()))
+}
+
+/// HMAC-SHA256 of a value under the run's salt, hexadecimal: the same for equal values only. Secrets count by their
+/// bytes, the order of keys does not.
+pub fn keyed_digest(value: &Value, salt: &str) -> String {
+    keyed(salt, |mac| feed(mac, value))
+}
+
+fn keyed(salt: &str, feed: impl FnOnce(&mut Hmac<Sha256>)) -> String {
     // HMAC takes a key of any length, so this cannot fail; an empty result would match nothing.
     Hmac::<Sha256>::new_from_slice(salt.as_bytes()).map_or_else(
         |_| String::new(),
         |mut mac| {
-            mac.update(secret.expose());
+            feed(&mut mac);
             hex(&mac.finalize().into_bytes())
         },
     )
+}
+
+/// The value in a form that no other value has: JSON, but a secret is its length and its bytes.
+fn feed(mac: &mut Hmac<Sha256>, value: &Value) {
+    match value {
+        Value::Secret(secret) => {
+            mac.update(format!("secret {} ", secret.expose().len()).as_bytes());
+            mac.update(secret.expose());
+        }
+        Value::List(list) => {
+            mac.update(b"[");
+            list.iter().for_each(|item| feed(mac, item));
+            mac.update(b"]");
+        }
+        Value::Map(map) => {
+            let mut entries: Vec<_> = map.iter().collect();
+            entries.sort_by_key(|(key, _)| *key);
+            mac.update(b"{");
+            for (key, item) in entries {
+                mac.update(Json::from(key.as_str()).to_string().as_bytes());
+                mac.update(b":");
+                feed(mac, item);
+            }
+            mac.update(b"}");
+        }
+        plain => mac.update(plain.to_json().to_string().as_bytes()),
+    }
+    mac.update(b",");
 }
 
 /// Inputs whose value differs from the journaled ones, as `name: was …, is …` (secrets only by name).
@@ -57,4 +95,48 @@ pub fn inventory_differences(before: &Inventory, now: &Inventory) -> Vec<String>
     let gone = old.iter().filter(|line| !new.contains(line)).map(|line| format!("the inventory had: {line}"));
     let come = new.iter().filter(|line| !old.contains(line)).map(|line| format!("the inventory has: {line}"));
     gone.chain(come).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keybook_api::value::map;
+
+    fn digest(value: Value) -> String {
+        keyed_digest(&value, "00ff")
+    }
+
+    fn secret(text: &str) -> Value {
+        Value::Secret(Secret::new(text))
+    }
+
+    #[test]
+    fn a_digest_counts_secrets_and_not_the_order_of_keys() {
+        let of = |text: &str| digest(Value::Map(map([("a", secret(text)), ("b", Value::Int(1))])));
+        assert_eq!(of("one"), digest(Value::Map(map([("b", Value::Int(1)), ("a", secret("one"))]))));
+        assert_ne!(of("one"), of("two"));
+        assert_ne!(
+            of("one"),
+            keyed_digest(&Value::Map(map([("a", secret("one")), ("b", Value::Int(1))])), "01")
+        );
+    }
+
+    #[test]
+    fn no_two_values_have_one_digest() {
+        let values = [
+            Value::Null,
+            "null".into(),
+            secret("one"),
+            "one".into(),
+            "[secret]".into(),
+            Value::List(vec![secret("a"), secret("b")]),
+            Value::List(vec![secret("a,secret 1 b")]),
+            Value::List(vec![Value::List(vec![secret("a")]), secret("b")]),
+            Value::List(vec![Value::Int(12)]),
+            Value::List(vec![Value::Int(1), Value::Int(2)]),
+            Value::Map(map([("a", "b".into())])),
+        ];
+        let digests: std::collections::BTreeSet<_> = values.clone().into_iter().map(digest).collect();
+        assert_eq!(digests.len(), values.len());
+    }
 }

@@ -4,7 +4,7 @@ use super::{
     machine::UnitState,
     session::{Session, sleep},
     stop::Stop,
-    unit::{Attempt, Ready, digest, millis},
+    unit::{Attempt, Ready, millis},
 };
 use crate::{
     backup,
@@ -95,14 +95,13 @@ impl Attempt<'_> {
         if let Some(owes) = &self.step.owes
             && self.owes_here(owes.on.as_ref().map(|group| group.value.as_str()))
         {
-            let raised =
-                Event::ObligationRaised { what: owes.what.value.clone(), host: self.unit.host.clone() };
-            self.session.log.run(raised)?;
+            let keybook_api::UnitId { host, item, .. } = self.unit.clone();
+            self.session.log.run(Event::ObligationRaised { what: owes.what.value.clone(), host, item })?;
         }
         self.write(Event::UnitIntent {
             action: self.step.action().to_owned(),
             args: self.journaled_args(&ready.args).0,
-            args_digest: digest(&ready.args),
+            args_digest: self.session.digest(&Value::Map(ready.args.0.clone())),
             memo: ready.plan.memo.to_json(),
             touches: touches.clone(),
         })?;
@@ -115,7 +114,7 @@ impl Attempt<'_> {
             return (IndexMap::new(), !args.0.is_empty());
         }
         let kept: Vec<_> = args.0.iter().map(|(name, value)| (name, self.journaled(value))).collect();
-        let withheld = kept.iter().any(|(_, (_, withheld))| *withheld);
+        let withheld = kept.iter().any(|(_, (_, withheld))| withheld.is_some());
         (kept.into_iter().map(|(name, (json, _))| (name.clone(), json)).collect(), withheld)
     }
 
@@ -271,15 +270,16 @@ impl Attempt<'_> {
         self.add_hosts(applied).await
     }
 
-    /// A value as the journal keeps it, and whether a secret keeps a part of it out. A secret step's stays in this
-    /// process.
-    pub(super) fn journaled(&self, value: &Value) -> (serde_json::Value, bool) {
+    /// A value as the journal keeps it, and its digest where a secret keeps a part of it out. A secret step's stays in
+    /// this process.
+    pub(super) fn journaled(&self, value: &Value) -> (serde_json::Value, Option<String>) {
+        let digest = || self.session.digest(value);
         if self.step.secret {
-            return (serde_json::Value::Null, *value != Value::Null);
+            return (serde_json::Value::Null, (*value != Value::Null).then(digest));
         }
         let json = value.to_json();
         let withheld = value.has_secret() || self.session.redactor.json(&json) != json;
-        (json, withheld)
+        (json, withheld.then(digest))
     }
 
     /// Hosts found while running are looked at and locked like the others before any step works on them.
@@ -299,6 +299,7 @@ impl Attempt<'_> {
             self.session.log.run(added)?;
             self.session.hosts.add(group, spec.clone());
             self.session.take_in(&spec.name).await?;
+            self.session.trust_of_added(&spec.name).await?;
         }
         Ok(())
     }
@@ -338,7 +339,7 @@ impl Attempt<'_> {
         };
         let named_all = self.named_all(ready);
         if let Err(fault) = self.trust_after(&wrote, named_all).await {
-            return Err(self.fail_having_written(fault, wrote, begun));
+            return Err(self.fail_only_trust(fault, wrote, begun));
         }
         self.keep_live(&applied.value);
         self.write(Event::UnitDone {
@@ -372,11 +373,7 @@ impl Attempt<'_> {
     /// The obligation of this host is paid.
     pub(super) fn settle(&self) -> Result<(), Fault> {
         let Some(settles) = &self.step.settles else { return Ok(()) };
-        let debt = (settles.value.clone(), self.unit.host.clone());
-        if self.session.log.state(|state| state.owed.contains_key(&debt)) {
-            self.session.log.run(Event::ObligationSettled { what: debt.0, host: debt.1 })?;
-        }
-        Ok(())
+        self.session.pay(&settles.value, &self.unit, |_| true)
     }
 
     /// Ends a step with steps whose children are all through.
@@ -391,7 +388,7 @@ impl Attempt<'_> {
             self.write(Event::UnitApplied { result: serde_json::Value::Null, changed: true })?;
         }
         if let Err(fault) = self.trust_after(&wrote, false).await {
-            return Err(self.fail_having_written(fault, wrote, begun));
+            return Err(self.fail_only_trust(fault, wrote, begun));
         }
         self.write(Event::UnitDone {
             result: serde_json::Value::Null,

@@ -57,7 +57,7 @@ pub struct Setup {
     pub cancel: Cancel,
     /// This program's version.
     pub version: String,
-    /// Salt of the keyed hashes of secret inputs, hexadecimal.
+    /// Salt of the run's keyed hashes, hexadecimal: the same for as long as the run can be resumed.
     pub salt: String,
 }
 
@@ -120,8 +120,14 @@ pub async fn resume(
     close(session, outcome).await
 }
 
-/// Takes a run back.
-pub async fn roll_back(setup: Setup, path: &Path, journal: &Journal, reason: &str) -> Result<Outcome, Fault> {
+/// Takes a run back. `accepted`: how its runbook differs from that of the run, where the operator accepted it.
+pub async fn roll_back(
+    setup: Setup,
+    path: &Path,
+    journal: &Journal,
+    reason: &str,
+    accepted: Vec<String>,
+) -> Result<Outcome, Fault> {
     let (state, writer) = reopen(path, journal)?;
     if state.run == RunState::RolledBack {
         return Err(Fault::usage(format!("roll back run {}", setup.id), "it is rolled back already")
@@ -129,8 +135,11 @@ pub async fn roll_back(setup: Setup, path: &Path, journal: &Journal, reason: &st
     }
     let interrupted = state.interrupted || !state.started && state.status == RunStatus::Running;
     let cluster = setup.inventory.cluster.clone();
+    let pinned = (!accepted.is_empty()).then(|| Box::new(pinned(&setup)));
     let session = session(setup, writer, state)?;
-    let outcome = backward(&session, &cluster, &session.person.name(), reason, interrupted).await;
+    let started =
+        Event::RollbackStarted { by: session.person.name(), reason: reason.to_owned(), accepted, pinned };
+    let outcome = backward(&session, &cluster, started, interrupted).await;
     close(session, outcome).await
 }
 
@@ -182,6 +191,7 @@ fn session(setup: Setup, writer: Writer, state: State) -> Result<Arc<Session>, F
         options: setup.options,
         cancel: setup.cancel,
         redactor: setup.redactor,
+        salt: setup.salt,
         registers,
         live: Mutex::default(),
     }))
@@ -211,31 +221,36 @@ async fn come_back(
 async fn forward(session: &Arc<Session>, cluster: &str) -> (RunStatus, Option<Stop>) {
     let walked = session.walk(&session.runbook.steps, &Place::default()).await;
     if let Err(Stop::RollBack(by)) = &walked {
-        return backward(session, cluster, by, "asked for at a gate", false).await;
+        return backward(session, cluster, at_a_gate(by), false).await;
     }
     let ended = finally(session).await;
     let mut outcome = both(walked, ended).and_then(|()| check_owed(session));
     if outcome.is_ok() {
-        outcome = session.trust_at_end("every step is done").await;
+        outcome = session.trust_at_end(false).await;
     }
     if outcome.is_ok() {
         outcome = session.unlock(cluster).await;
     }
     match outcome {
         Ok(()) => (RunStatus::Done, None),
-        Err(Stop::RollBack(by)) => backward(session, cluster, &by, "asked for at a gate", false).await,
+        Err(Stop::RollBack(by)) => backward(session, cluster, at_a_gate(&by), false).await,
         Err(stop) => at_rest(stop),
     }
+}
+
+/// The rollback that somebody asks for in the place of an answer.
+fn at_a_gate(by: &str) -> Event {
+    let (by, reason) = (by.to_owned(), "asked for at a gate".to_owned());
+    Event::RollbackStarted { by, reason, accepted: Vec::new(), pinned: None }
 }
 
 async fn backward(
     session: &Arc<Session>,
     cluster: &str,
-    by: &str,
-    reason: &str,
+    started: Event,
     interrupted: bool,
 ) -> (RunStatus, Option<Stop>) {
-    let outcome = take_back(session, cluster, by, reason, interrupted).await;
+    let outcome = take_back(session, cluster, started, interrupted).await;
     match outcome {
         Ok(()) => (RunStatus::RolledBack, None),
         Err(stop @ Stop::Fault(_)) if stop.status() == RunStatus::Unknown => (RunStatus::Unknown, Some(stop)),
@@ -246,18 +261,17 @@ async fn backward(
 async fn take_back(
     session: &Arc<Session>,
     cluster: &str,
-    by: &str,
-    reason: &str,
+    started: Event,
     interrupted: bool,
 ) -> Result<(), Stop> {
-    session.log.run(Event::RollbackStarted { by: by.to_owned(), reason: reason.to_owned() })?;
+    session.log.run(started)?;
     if session.log.state(|state| state.units.is_empty()) {
         // No step was begun. A process that was killed before it recorded the locks may have left some.
         let unrecorded = interrupted && !session.log.state(|state| state.started);
         let locked = if unrecorded { session.hosts_to_lock() } else { session.locked() };
         return session.unlock_hosts(locked, cluster).await;
     }
-    session.lock(cluster, by).await?;
+    session.lock(cluster, &session.person.name()).await?;
     if interrupted {
         session.reconcile_all(false).await?;
         match finally(session).await {
@@ -268,7 +282,7 @@ async fn take_back(
         }
     }
     both(session.take_back().await, finally(session).await)?;
-    session.trust_at_end("every file is as it was before the run").await?;
+    session.trust_at_end(true).await?;
     session.unlock(cluster).await
 }
 
@@ -317,7 +331,7 @@ fn check_owed(session: &Arc<Session>) -> Result<(), Stop> {
 }
 
 fn owed(session: &Arc<Session>) -> Vec<String> {
-    session.log.state(|state| state.owed.keys().map(|(what, host)| format!("{what}@{host}")).collect())
+    session.log.state(State::owed_names)
 }
 
 /// Writes the last record and lets go of the hosts.

@@ -1,6 +1,6 @@
 //! The hooks of hooks.rhai: functions that a run calls at fixed moments. They may look (read-only actions) and tell
 //! (notes, and actions that tell people outside), never change: so nothing has to be taken back, and calling one again
-//! on resume does no harm.
+//! on resume does no harm. What they are given holds no secret; a secret input they ask for by its name.
 //!
 //! | hook | called | when it fails |
 //! |---|---|---|
@@ -11,10 +11,13 @@
 //! | `on_failure(unit, fault)` | after a unit failed | a note |
 //! | `on_waiting(run, unit, question)` | when nobody is there to answer a gate | a note |
 
-use super::{hosts::LOCAL, session::Session, stop::Stop, tell::forgiven};
+use super::{calls::without_secrets, hosts::LOCAL, session::Session, stop::Stop, tell::forgiven};
 use crate::model::Step;
 use keybook_api::{
-    Args, Cancel, Effect, Event, Fault, Map, RunId, UnitId, Value, event::RunStatus, value::map,
+    Args, Cancel, Effect, Event, Fault, Map, RunId, UnitId, Value,
+    action::{check_args, seal_args},
+    event::RunStatus,
+    value::map,
 };
 use keybook_script::{HostCalls, ScriptError};
 use std::{sync::Arc, time::Duration};
@@ -51,6 +54,16 @@ impl HostCalls for Calls {
     fn note(&self, text: &str) {
         self.session.hook_note(self.unit.as_ref(), self.attempt, text);
     }
+
+    fn secret(&self, name: &str) -> Result<Value, String> {
+        match self.session.runbook.inputs.get(name) {
+            Some(input) if input.is_secret() => {
+                Ok(self.session.inputs.get(name).cloned().unwrap_or_default())
+            }
+            Some(_) => Err(format!("the input `{name}` is no secret: it is `run.inputs.{name}`")),
+            None => Err(format!("the runbook has no input `{name}`")),
+        }
+    }
 }
 
 impl Calls {
@@ -70,7 +83,8 @@ impl Calls {
                 "what changes something belongs in a step, where it has a gate, a backup and a way back",
             ));
         }
-        keybook_api::action::check_args(action.spec(), &args)?;
+        check_args(action.spec(), &args)?;
+        let args = seal_args(action.spec(), args);
         Session::learn(&self.session.redactor, &Value::Map(args.clone()));
         let target = self.session.hosts.get(if tells { LOCAL } else { &host }).await?;
         let unit = self.unit.clone().unwrap_or_else(|| UnitId {
@@ -122,7 +136,10 @@ impl Session {
         attempt: u32,
         result: &Value,
     ) {
-        let result = if step.secret { Value::Null } else { result.clone() };
+        let result = match step.secret {
+            true => Value::Null,
+            false => without_secrets(&self.redactor.json(&result.to_json())),
+        };
         let args = vec![self.unit_value(step, unit, attempt), result];
         let called = self.hook("after_step", Some((unit, attempt)), args).await;
         self.told(Some(unit), attempt, "after_step", called);
@@ -179,13 +196,17 @@ impl Session {
 
     fn run_value(&self) -> Value {
         let groups = self.hosts.groups().into_iter().map(|(name, members)| (name, members.into()));
+        // Whoever hands the whole map on must not hand a secret on: each is asked for by its name.
+        let secret = |name: &String| self.runbook.inputs.get(name).is_some_and(|input| input.is_secret());
+        let open_inputs = self.inputs.iter().filter(|(name, value)| !secret(name) && !value.has_secret());
+        let open_inputs = open_inputs.map(|(name, value)| (name.clone(), value.clone()));
         Value::Map(map([
             ("id", RunId::as_str(&self.id).into()),
             ("runbook", self.runbook.name.value.as_str().into()),
             ("cluster", self.hosts.cluster().into()),
             ("sandbox", self.options.sandbox.into()),
             ("unattended", self.options.unattended.into()),
-            ("inputs", Value::Map(self.inputs.clone())),
+            ("inputs", Value::Map(open_inputs.collect())),
             ("groups", Value::Map(groups.collect())),
         ]))
     }

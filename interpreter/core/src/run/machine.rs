@@ -164,6 +164,8 @@ pub const UNIT_TABLE: &[(UnitState, UnitSignal, UnitState)] = &[
     (S::FailedClean, G::FailClean, S::FailedClean),
     (S::FailedClean, G::Facts, S::Ready),
     (S::Failed, G::Facts, S::Ready),
+    // Only the trust that it left was wrong, and is right by now.
+    (S::Failed, G::Done, S::Done),
     (S::Failed, G::FailClean, S::Failed),
     // Left out, and what it settles is still owed: it is begun again.
     (S::Skipped, G::LeftOut, S::Skipped),

@@ -6,6 +6,7 @@ pub mod drift;
 pub mod dry;
 mod effect;
 pub mod engine;
+mod first;
 mod gate;
 pub mod hooks;
 pub mod hosts;

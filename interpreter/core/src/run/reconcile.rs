@@ -6,9 +6,9 @@ use super::{
     session::{Session, sleep},
     state::Intent,
     stop::Stop,
-    unit::{Attempt, digest},
+    unit::Attempt,
 };
-use crate::model::{Call, Work};
+use crate::model::{Call, Work, canonical};
 use keybook_api::{Cancel, Ctx, Effect, Event, Fault, FaultKind, Reconcile, Target, UnitId, Value};
 use keybook_script::Script;
 use std::{sync::Arc, time::Duration};
@@ -57,7 +57,7 @@ impl Session {
             // Its steps are units of their own.
             Work::Steps(_) => return Ok(()),
             Work::Action(call) => {
-                let found = found(self.look_for(&resumed(), call, intent, &target).await)?;
+                let found = found(self.look_for(resumed(), call, intent, &target).await)?;
                 (None, self.confirm(resumed(), found)?)
             }
             Work::Script(_) if intent.call.is_none() => (None, Reconcile::NotDone),
@@ -115,7 +115,7 @@ impl Session {
     /// What the action finds. A call that only reads has no effect to be in doubt about.
     async fn look_for(
         self: &Arc<Self>,
-        attempt: &Attempt<'_>,
+        mut attempt: Attempt<'_>,
         call: &Call,
         intent: &Intent,
         target: &Arc<dyn Target>,
@@ -123,8 +123,9 @@ impl Session {
         if attempt.effect_of(call)? == Effect::Reads {
             return Ok(Reconcile::NotDone);
         }
+        attempt.recover_facts(target, false).await?;
         let args = attempt.args(call)?;
-        if digest(&args) != intent.args_digest {
+        if self.digest(&Value::Map(args.0.clone())) != intent.args_digest {
             let why = "its arguments are other ones than those it was begun with";
             return Ok(Reconcile::Unknown(why.to_owned()));
         }
@@ -208,12 +209,12 @@ impl Session {
     /// The item of a unit, from the list that was pinned.
     pub(super) fn item_of(&self, unit: &UnitId) -> Value {
         let Some(name) = &unit.item else { return Value::Null };
+        let step = canonical(&unit.step);
         self.log.state(|state| {
             for (key, (_, items)) in &state.pins {
                 let Some((path, rest)) = key.split_once('@') else { continue };
                 let Some((host, outer)) = rest.split_once('#') else { continue };
-                let fits =
-                    unit.host == host && (unit.step == path || unit.step.starts_with(&format!("{path}/")));
+                let fits = unit.host == host && (step == path || step.starts_with(&format!("{path}/")));
                 let found = items.iter().flatten().map(Value::from_json).find(|value| {
                     let plain = value.get("id").or_else(|| value.get("name")).unwrap_or(value).to_string();
                     format!("{outer}{plain}") == *name

@@ -18,6 +18,8 @@ pub struct UnitRecord {
     pub attempt: u32,
     /// Facts of the latest attempt.
     pub facts: Json,
+    /// Digests of those facts that are not whole, because of a secret.
+    pub facts_withheld: IndexMap<String, String>,
     /// Its latest plan, as it is in the journal.
     pub plan: Json,
     /// The result, once applied or done.
@@ -38,6 +40,8 @@ pub struct UnitRecord {
     pub undos: u32,
     /// Why it failed last.
     pub failure: Option<FaultInfo>,
+    /// It worked, and only the trust that it left was wrong.
+    pub only_trust: bool,
     /// Journal number of the latest change of state; orders the rollback.
     pub seq: u64,
 }
@@ -101,8 +105,8 @@ pub enum CallOutcome {
     Done {
         /// With this result.
         result: Json,
-        /// The result is not whole, because of a secret.
-        withheld: bool,
+        /// The digest of the result, when a secret keeps a part of it out.
+        withheld: Option<String>,
         /// And changed something.
         changed: bool,
     },
@@ -123,6 +127,7 @@ impl UnitRecord {
             state: UnitState::Pending,
             attempt: 0,
             facts: Json::Null,
+            facts_withheld: IndexMap::new(),
             plan: Json::Null,
             result: Json::Null,
             changed: false,
@@ -133,6 +138,7 @@ impl UnitRecord {
             recorded: true,
             undos: 0,
             failure: None,
+            only_trust: false,
             seq: 0,
         }
     }
@@ -166,8 +172,10 @@ impl UnitRecord {
 
     pub(super) fn keep(&mut self, event: &Event, attempt: u32) {
         match event {
-            Event::UnitFacts { facts } => {
+            Event::UnitFacts { facts, withheld } => {
                 self.facts = object(facts);
+                self.only_trust = false;
+                self.facts_withheld.clone_from(withheld);
             }
             Event::UnitIntent { action, args, args_digest, memo, touches } => {
                 // What changes something in a script are its calls, each with an intent of its own.
@@ -185,6 +193,7 @@ impl UnitRecord {
                 self.result = result.clone();
                 self.changed = *changed;
                 self.recorded = true;
+                self.only_trust = false;
                 let own = self.intents.iter_mut().filter(|intent| {
                     intent.attempt == attempt && intent.call.is_none() && intent.action != SCRIPT
                 });
@@ -208,8 +217,9 @@ impl UnitRecord {
                 self.plan = serde_json::to_value(event).unwrap_or_default();
             }
             Event::UnitUndoIntent { .. } => self.undos += 1,
-            Event::UnitFailed { fault, before_effect, wrote, .. } => {
+            Event::UnitFailed { fault, before_effect, only_trust, wrote, .. } => {
                 self.failure = Some(fault.clone());
+                self.only_trust = *only_trust;
                 self.recorded = !machine::loses(&fault.kind);
                 self.left(wrote);
                 if *before_effect {
@@ -234,8 +244,11 @@ impl UnitRecord {
                 changed,
                 wrote,
             } => {
-                let outcome =
-                    CallOutcome::Done { result: result.clone(), withheld: *withheld, changed: *changed };
+                let outcome = CallOutcome::Done {
+                    result: result.clone(),
+                    withheld: withheld.clone(),
+                    changed: *changed,
+                };
                 let call = CallRecord::new(attempt, *ordinal, action, args, args_digest);
                 self.end_call(CallRecord { host: host.clone(), outcome, ..call }, wrote, !changed);
             }
@@ -246,7 +259,7 @@ impl UnitRecord {
             }
             Event::CallReconciled { ordinal, verdict, result, withheld, wrote, .. } if verdict == "done" => {
                 let outcome =
-                    CallOutcome::Done { result: result.clone(), withheld: *withheld, changed: true };
+                    CallOutcome::Done { result: result.clone(), withheld: withheld.clone(), changed: true };
                 let known = self.call(attempt, *ordinal).cloned();
                 known.into_iter().for_each(|call| {
                     self.end_call(CallRecord { outcome: outcome.clone(), ..call }, wrote, false);

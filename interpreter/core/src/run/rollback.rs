@@ -8,7 +8,6 @@ use super::{
     state::Intent,
     stop::Stop,
     unit::{Attempt, info},
-    walk::Place,
     written::last_written,
 };
 use crate::{
@@ -18,22 +17,15 @@ use crate::{
 use keybook_api::{
     Cancel, Ctx, Effect, Event, Fault, Receipt, Target, UnitId, Value, WayBack, event::Touched,
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Numbers of receipts that each undo of a unit has for itself; those below are of its effect.
 const UNDO_RECEIPTS: u32 = 1000;
 
 mod calls;
+mod settle;
 
-/// A step whose files were restored, and the hosts that now owe its obligation again.
-struct Debt {
-    step: String,
-    what: String,
-    hosts: BTreeSet<String>,
-}
+use settle::Debt;
 
 impl Session {
     /// Takes back everything that the run did, as far as it can be. The error says what could not be.
@@ -291,10 +283,10 @@ impl Session {
     fn owe(&self, unit: &UnitId, owes: Option<&str>) -> Result<(), Fault> {
         let Some(what) = owes else { return Ok(()) };
         let debt = (what.to_owned(), unit.host.clone());
-        if self.log.state(|state| state.owed.contains_key(&debt)) {
+        if self.log.state(|state| state.owed.get(&debt).is_some_and(|items| items.contains_key(&unit.item))) {
             return Ok(());
         }
-        self.log.run(Event::ObligationRaised { what: debt.0, host: debt.1 })
+        self.log.run(Event::ObligationRaised { what: debt.0, host: debt.1, item: unit.item.clone() })
     }
 
     /// Did this unit itself change the path, as far as that was recorded?
@@ -386,112 +378,6 @@ impl Session {
         .now("it was left as it is")
         .hint("compare it with the original in the run's backup folder, then roll back at a terminal")
         .into())
-    }
-
-    /// The unit's step, or the one around it, that owes something: its path and what.
-    fn owing_step(&self, unit: &UnitId) -> Option<(String, String)> {
-        let mut path = canonical(&unit.step);
-        loop {
-            if let Some(owes) = self.runbook.step_at(&path).and_then(|step| step.owes.as_ref()) {
-                return Some((path, owes.what.value.clone()));
-            }
-            path = path.rsplit_once('/')?.0.to_owned();
-        }
-    }
-
-    fn owes_on(&self, path: &str, host: &str) -> bool {
-        let group =
-            self.runbook.step_at(path).and_then(|step| step.owes.as_ref()).and_then(|owes| owes.on.as_ref());
-        group.is_none_or(|group| {
-            self.hosts.groups().get(&group.value).is_some_and(|g| g.iter().any(|h| h == host))
-        })
-    }
-
-    async fn settle_debt(self: &Arc<Self>, debt: Option<Debt>) -> Result<(), Stop> {
-        let Some(debt) = debt else { return Ok(()) };
-        let settling = self
-            .runbook
-            .walk()
-            .into_iter()
-            .find(|(_, step)| step.settles.as_ref().is_some_and(|settles| settles.value == debt.what));
-        let Some((at, step)) = settling else {
-            return Err(
-                Fault::failed(format!("settle {}", debt.what), "no step of the runbook settles it").into()
-            );
-        };
-        // A number of its own, so that a settling is never taken for an earlier one that was interrupted.
-        let number = self.log.state(|state| state.last);
-        let round = format!("rollback/{}.{number}", debt.step.replace('/', "."));
-        let place = Place {
-            prefix: at.rsplit_once('/').map_or(round.clone(), |(around, _)| format!("{round}/{around}")),
-            only: Some(debt.hosts.iter().cloned().collect()),
-            ..Place::default()
-        };
-        if let Some(choice) = &step.hosts {
-            let mut hosts = choice.resolve(&self.hosts.groups()).unwrap_or_default();
-            hosts.retain(|host| debt.hosts.contains(host));
-            // None is a fault, which the step itself tells.
-            if !hosts.is_empty() {
-                let (step, hosts) =
-                    (format!("{}/{}", place.prefix, step.id.value), self.latest_first(&at, hosts));
-                self.log.run(Event::StepPinned { step, hosts, items: None })?;
-            }
-            return self.step(step, &place).await;
-        }
-        // A settling step inside another runs on the hosts of that one.
-        for host in self.latest_first(&at, debt.hosts.into_iter().collect()) {
-            let there = Place { host: Some(host), ..place.clone() };
-            self.step(step, &there).await?;
-        }
-        Ok(())
-    }
-
-    /// Hosts in the reverse of the order in which a settling step last had an effect on them, those without any at
-    /// the end. Where the new files broke a daemon when it was restarted, the run went no further: that host comes
-    /// first, before the checks on any other could miss it.
-    fn latest_first(&self, settling: &str, mut hosts: Vec<String>) -> Vec<String> {
-        let inside = |path: &str| {
-            path.strip_prefix(settling).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        let latest: BTreeMap<String, usize> = self.log.state(|state| {
-            let effects = state.units.iter().enumerate().filter(|(_, (id, unit))| {
-                let had_one = |intent: &Intent| !intent.action.is_empty() && intent.may_have_changed();
-                inside(&canonical(&id.step)) && unit.intents.iter().any(had_one)
-            });
-            effects.map(|(number, (id, _))| (id.host.clone(), number)).collect()
-        });
-        hosts.sort_by_key(|host| std::cmp::Reverse(latest.get(host).copied()));
-        hosts
-    }
-
-    fn check_paid(&self) -> Result<(), Stop> {
-        let owed: Vec<String> =
-            self.log.state(|state| state.owed.keys().map(|(what, host)| format!("{what}@{host}")).collect());
-        if owed.is_empty() {
-            return Ok(());
-        }
-        Err(Fault::failed("roll back wholly", format!("this is still owed: {}", owed.join(", ")))
-            .now("the files are as they were before the run, but not every host runs them")
-            .hint("do it by hand, or mend the settling step's condition and roll back again")
-            .into())
-    }
-
-    /// What is still owed when an earlier rollback stopped between restoring and settling.
-    async fn settle_leftovers(self: &Arc<Self>) -> Result<(), Stop> {
-        let mut owed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for (what, host) in self.log.state(|state| state.owed.keys().cloned().collect::<Vec<_>>()) {
-            owed.entry(what).or_default().insert(host);
-        }
-        for (what, hosts) in owed {
-            self.settle_debt(Some(Debt { step: "owed".to_owned(), what, hosts })).await?;
-        }
-        Ok(())
-    }
-
-    /// Does the step at a path, or one around it, settle an obligation?
-    fn settles(&self, path: &str) -> bool {
-        let around = path.match_indices('/').map(|(at, _)| &path[..at]).chain([path]);
-        around.filter_map(|path| self.runbook.step_at(path)).any(|step| step.settles.is_some())
     }
 
     /// Units that changed something, or may have, which nothing takes back: a command without `undo` and without

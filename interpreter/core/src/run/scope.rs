@@ -43,6 +43,8 @@ impl Session {
     /// The item of the step at a path around a unit, and its name: that of the innermost loop there.
     fn item_around(&self, unit: &UnitId, path: &str) -> (Value, Option<String>) {
         let Some(own) = &unit.item else { return (Value::Null, None) };
+        // What a rollback carries out again has the loops of the run.
+        let path = canonical(path);
         let inside = |outer: &str, inner: &str| {
             inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
@@ -50,7 +52,7 @@ impl Session {
             let loops = state.pins.iter().filter_map(|(key, (_, items))| {
                 let (at, rest) = key.split_once('@')?;
                 let (host, outer) = rest.split_once('#')?;
-                (host == unit.host && inside(at, path)).then_some((at, outer, items.as_ref()?))
+                (host == unit.host && inside(at, &path)).then_some((at, outer, items.as_ref()?))
             });
             let named = loops.flat_map(|(at, outer, items)| {
                 items.iter().map(Value::from_json).map(move |item| {

@@ -2,8 +2,9 @@
 //! between two calls it is run again from its beginning: what the journal has of its calls it gets from there.
 
 use super::{
-    calls::{Asked, Caller, Calls},
+    calls::{Caller, Calls, FROM_ITS_START},
     effect::bounded,
+    first,
     machine::{UnitState, loses},
     session::Session,
     state::{CallOutcome, Intent},
@@ -12,9 +13,10 @@ use super::{
 };
 use async_trait::async_trait;
 use keybook_api::{
-    Applied, Args, Cancel, Change, Event, Fault, FaultKind, Map, Plan, Target, Value, value::REDACTED,
+    Applied, Args, Cancel, Event, Fault, FaultKind, Map, Plan, Target, Value, value::REDACTED,
 };
 use keybook_script::{HostCalls, Script, ScriptError};
+use serde_json::Value as Json;
 use std::{sync::Arc, time::Instant};
 use tokio::{
     sync::{
@@ -162,14 +164,16 @@ impl Attempt<'_> {
     pub(super) async fn carry_on(mut self, script: &Script) -> Result<(), Stop> {
         let begun = Instant::now();
         let target = self.session.hosts.get(&self.unit.host).await?;
-        self.recover_facts(&target).await?;
+        if let Err(fault) = self.recover_facts(&target, true).await {
+            return Err(self.script_failed(fault, begun));
+        }
         let plan = Plan::will(Vec::new());
         self.run_script(script, Ready { target, args: Args::default(), plan, approved: false }, begun).await
     }
 
     async fn call_through(&self, script: &Script, ready: &Ready) -> Result<Value, Fault> {
         let cancel = self.cancel.child_token();
-        let approved = ready.approved.then(|| ready.plan.basis.clone());
+        let approved = ready.approved.then(|| ready.plan.clone());
         let mut calls = Calls::new(self, Arc::clone(&ready.target), cancel.clone(), approved);
         let work = async {
             let value = self.conduct(script, &mut calls, &cancel).await?;
@@ -238,10 +242,8 @@ impl Attempt<'_> {
         let caller = Caller::new(self, Arc::clone(target), cancel.clone());
         let mut preview = Preview { caller, first: None };
         let value = self.in_time(self.conduct(script, &mut preview, &cancel), &cancel).await?;
-        let Preview { caller, first } = preview;
-        let plan = first.unwrap_or_else(|| Plan::wont("its script calls nothing that changes anything"));
-        let plan = Plan { basis: caller.trace, touches: Vec::new(), memo: Value::Null, ..plan };
-        Ok((if self.step.secret { super::unit::hide(plan) } else { plan }, value))
+        let nothing = || Plan::wont("its script calls nothing that changes anything");
+        Ok((self.shown(preview.first.unwrap_or_else(nothing)), value))
     }
 
     /// The arguments of a call as it was begun. Where a secret keeps them out of the journal, the script is run
@@ -254,33 +256,77 @@ impl Attempt<'_> {
         self.number = intent.attempt;
         self.scope.insert("facts".to_owned(), Value::from_json(&intent.facts));
         let target = self.session.hosts.get(&self.unit.host).await?;
-        self.recover_facts(&target).await?;
+        self.recover_facts(&target, false).await?;
         let mut calls = Calls::recalling(&self, target, self.cancel.clone());
         // However it ends: what it called until then counts.
-        let _ = self.conduct(script, &mut calls, &self.cancel).await;
+        let ended = self.conduct(script, &mut calls, &self.cancel).await;
         let found = intent.call.and_then(|ordinal| calls.recalled(ordinal));
         found.ok_or_else(|| {
+            let why = ended.err().map(|fault| format!(": {}", fault.cause)).unwrap_or_default();
             Fault::failed(
                 format!("find the arguments of a call of {}", self.unit),
-                "they hold a secret, which is not in the journal, and run again the script did not come to this call",
+                format!(
+                    "they hold a secret, which is not in the journal, and run again the script did not come to this call{why}"
+                ),
             )
             .hint("give the same secret inputs as before")
         })
     }
 
-    /// Facts of this attempt whose secrets are not in the journal are read again.
-    async fn recover_facts(&mut self, target: &Arc<dyn Target>) -> Result<(), Fault> {
-        let known = self.scope.get("facts").and_then(Value::as_map).cloned().unwrap_or_default();
+    /// Facts of this attempt whose secrets are not in the journal are read again; with `same`, they must be what they
+    /// were.
+    pub(super) async fn recover_facts(&mut self, target: &Arc<dyn Target>, same: bool) -> Result<(), Fault> {
+        let known = self.scope.get("facts").map(Value::to_json).unwrap_or_default();
+        let digests = self.session.log.state(|state| {
+            state.unit(&self.unit).map(|known| known.facts_withheld.clone()).unwrap_or_default()
+        });
         let mut facts = Map::new();
         for (name, call) in &self.step.facts {
-            let value = match known.get(name) {
-                Some(value) if !self.step.secret && !value.to_string().contains(REDACTED) => value.clone(),
-                _ => self.read_fact(call, target).await.map_err(super::effect::into_fault)?,
+            let kept = known.get(name).unwrap_or(&Json::Null);
+            let value = if self.step.secret || kept.to_string().contains(REDACTED) {
+                let read = self.read_fact(call, target).await.map_err(super::effect::into_fault)?;
+                self.filled(kept, read)
+            } else {
+                Value::from_json(kept)
             };
+            if same && digests.get(name).is_some_and(|digest| *digest != self.session.digest(&value)) {
+                return Err(self.other_fact(name));
+            }
             facts.insert(name.clone(), value);
         }
         self.scope.insert("facts".to_owned(), Value::Map(facts));
         Ok(())
+    }
+
+    fn other_fact(&self, name: &str) -> Fault {
+        Fault::failed(
+            format!("go on with the script of {}", self.unit),
+            format!("its fact `{name}` holds another secret than it held when the script was begun"),
+        )
+        .now("what it called before was not repeated, and nothing else was called")
+        .hint(FROM_ITS_START)
+    }
+
+    /// A value as it was: what the journal has of it and, in the places of secrets, what was found again.
+    pub(super) fn filled(&self, kept: &Json, found: Value) -> Value {
+        if self.step.secret { found } else { filled(kept, found) }
+    }
+}
+
+fn filled(kept: &Json, found: Value) -> Value {
+    match (kept, found) {
+        (Json::String(text), found) if text.contains(REDACTED) => found,
+        (Json::Object(kept), Value::Map(mut found)) => {
+            let item = |(key, kept): (&String, &Json)| {
+                (key.clone(), filled(kept, found.shift_remove(key).unwrap_or_default()))
+            };
+            Value::Map(kept.iter().map(item).collect())
+        }
+        (Json::Array(kept), Value::List(found)) => {
+            let mut found = found.into_iter();
+            Value::List(kept.iter().map(|kept| filled(kept, found.next().unwrap_or_default())).collect())
+        }
+        (kept, _) => Value::from_json(kept),
     }
 }
 
@@ -290,19 +336,6 @@ struct Preview<'a, 's> {
     first: Option<Plan>,
 }
 
-impl Preview<'_, '_> {
-    fn beginning_with(asked: &Asked, mut plan: Plan) -> Plan {
-        let named: Vec<&String> = plan.diffs.iter().map(|diff| &diff.path).collect();
-        let touched = plan.touches.iter().filter(|path| !named.contains(path));
-        let lines: Vec<String> = touched.map(|path| format!("touches {path}")).collect();
-        plan.lines.extend(lines);
-        let name = &asked.name;
-        plan.change =
-            Change::CannotKnow(format!("what its script does after `{name}` may depend on the result"));
-        plan
-    }
-}
-
 #[async_trait]
 impl Serves for Preview<'_, '_> {
     async fn call(&mut self, name: &str, args: Map) -> Result<Value, Refusal> {
@@ -310,7 +343,7 @@ impl Serves for Preview<'_, '_> {
         let outcome = match asked.reads() {
             true => self.caller.read(&asked).await.map(Some),
             false => self.caller.describe(&asked).await.map(|plan| {
-                self.first = Some(Self::beginning_with(&asked, plan));
+                self.first = Some(first::planned(&asked, plan));
                 None
             }),
         };

@@ -1,6 +1,6 @@
 //! Everything one run shares: runbook, inputs, hosts, log, person.
 
-use super::{hosts::Hosts, log::Log, person::Person, scope::library_around};
+use super::{drift::keyed_digest, hosts::Hosts, log::Log, person::Person, scope::library_around};
 use crate::model::{Answers, Runbook};
 use keybook_api::{
     Cancel, Ctx, HostAccess, KeyLines, Map, Redactor, Registry, RunId, Sink, StreamName, Target, TrustJudge,
@@ -75,6 +75,8 @@ pub struct Session {
     pub cancel: Cancel,
     /// Knows every secret of the run.
     pub redactor: Arc<Redactor>,
+    /// Salt of the run's keyed hashes.
+    pub salt: String,
     /// Registered names.
     pub registers: Vec<Register>,
     /// Results of this process as the actions gave them.
@@ -85,6 +87,11 @@ impl Session {
     /// The run's folder on a host.
     pub fn state_dir(&self) -> String {
         format!("{STATE_ROOT}/{}", self.id)
+    }
+
+    /// A digest of a value that only this run can make: see [`keyed_digest`].
+    pub fn digest(&self, value: &Value) -> String {
+        keyed_digest(value, &self.salt)
     }
 
     /// What an action call gets.

@@ -7,7 +7,7 @@ use crate::{backup::Originals, model::canonical};
 use indexmap::{IndexMap, IndexSet};
 use keybook_api::{Event, Identity, Record, TrustEdge, TrustVerdict, UnitId, event::RunStatus};
 use serde_json::Value as Json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One backup on a host.
 #[derive(Clone, Debug)]
@@ -39,8 +39,9 @@ pub struct State {
     pub identities: IndexMap<String, Identity>,
     /// `host.added` events.
     pub added: Vec<Event>,
-    /// Obligations owed: what and host, and the journal number of the record that raised them last.
-    pub owed: IndexMap<(String, String), u64>,
+    /// Obligations owed, by what and host: each item in which it is owed (none for a step in no loop), and the journal
+    /// number of the record that raised it last.
+    pub owed: IndexMap<(String, String), BTreeMap<Option<String>, u64>>,
     /// Backups in order.
     pub backups: Vec<Kept>,
     /// What was there before, by host and path.
@@ -59,6 +60,9 @@ pub struct State {
     pub rollback_reason: String,
     /// What is known of trust.
     pub trust: TrustKnown,
+    /// Journal number of the record with which somebody last agreed to another runbook, inputs or inventory; 0 for
+    /// never.
+    pub revised: u64,
     /// Journal number of the latest record.
     pub last: u64,
     /// Moves of the tables that were taken (tests check that every one is).
@@ -86,6 +90,7 @@ impl Default for State {
             locked: IndexSet::new(),
             rollback_reason: String::new(),
             trust: TrustKnown::default(),
+            revised: 0,
             last: 0,
             taken: BTreeSet::new(),
             taken_run: BTreeSet::new(),
@@ -173,6 +178,15 @@ impl State {
         Ok(())
     }
 
+    /// What is owed, as `what@host` or `what@host#item`.
+    pub fn owed_names(&self) -> Vec<String> {
+        let name = |what: &String, host: &String, item: &Option<String>| {
+            UnitId { step: what.clone(), host: host.clone(), item: item.clone() }.to_string()
+        };
+        let all = self.owed.iter();
+        all.flat_map(|((what, host), items)| items.keys().map(move |item| name(what, host, item))).collect()
+    }
+
     fn note(&mut self, record: &Record) {
         match &record.event {
             Event::StepPinned { step, hosts, items } => {
@@ -182,11 +196,19 @@ impl State {
                 self.identities.entry(host.clone()).or_insert_with(|| identity.clone());
             }
             Event::HostAdded { .. } => self.added.push(record.event.clone()),
-            Event::ObligationRaised { what, host } => {
-                self.owed.insert((what.clone(), host.clone()), record.seq);
+            Event::ObligationRaised { what, host, item } => {
+                let items = self.owed.entry((what.clone(), host.clone())).or_default();
+                items.insert(item.clone(), record.seq);
             }
-            Event::ObligationSettled { what, host } => {
-                self.owed.shift_remove(&(what.clone(), host.clone()));
+            Event::ObligationSettled { what, host, item } => {
+                let debt = (what.clone(), host.clone());
+                let left = self.owed.get_mut(&debt).is_some_and(|items| {
+                    items.remove(item);
+                    !items.is_empty()
+                });
+                if !left {
+                    self.owed.shift_remove(&debt);
+                }
             }
             Event::BackupTaken { host, store, paths, entries } => {
                 let intent = record.unit.as_ref().and_then(|unit| self.unit(unit)?.intent());
@@ -226,7 +248,7 @@ impl State {
                     self.originals.created(&unit.host, wrote);
                 }
             }
-            Event::TrustChecked { edges } => self.trust.learn(edges),
+            Event::TrustChecked { first, edges } => self.trust.learn(*first, edges),
             Event::FinallyStarted {} => {
                 self.finally_rounds += 1;
                 self.finally_seen = true;
@@ -236,7 +258,12 @@ impl State {
                 self.started = true;
                 self.interrupted = true;
             }
-            Event::RunResumed { .. } => self.finally_seen = false,
+            Event::RunResumed { accepted, .. } => {
+                self.finally_seen = false;
+                if !accepted.is_empty() {
+                    self.revised = record.seq;
+                }
+            }
             Event::RunEnded { .. } => self.interrupted &= !self.finally_seen,
             Event::LockReleased { hosts } => self.locked.retain(|host| !hosts.contains(host)),
             Event::RollbackStarted { reason, .. } => {
@@ -251,8 +278,12 @@ impl State {
 /// What is known of the edges of the trust matrix.
 #[derive(Clone, Debug, Default)]
 pub struct TrustKnown {
-    /// As they were first judged.
+    /// They were judged before the first step; there may have been none.
+    judged: bool,
+    /// As they were before the first step, or when their host was added.
     first: Vec<TrustEdge>,
+    /// As they were when they last held.
+    held: Vec<TrustEdge>,
     /// As they were judged last.
     pub last: Vec<TrustEdge>,
 }
@@ -260,24 +291,48 @@ pub struct TrustKnown {
 impl TrustKnown {
     /// Was trust judged before the first step?
     pub fn judged(&self) -> bool {
-        !self.first.is_empty()
+        self.judged
     }
 
-    /// Was this edge broken when it was first judged?
+    /// The edge before any step could touch it; `None` for one that was not known then.
+    pub fn first(&self, edge: &TrustEdge) -> Option<&TrustEdge> {
+        find(&self.first, edge)
+    }
+
+    /// Was this edge broken before any step could touch it?
     pub fn was_broken(&self, edge: &TrustEdge) -> bool {
-        let first = self.first.iter().find(|known| known.key() == edge.key());
-        first.is_some_and(|first| first.verdict == TrustVerdict::Broken)
+        self.first(edge).is_some_and(|first| first.verdict == TrustVerdict::Broken)
     }
 
-    fn learn(&mut self, edges: &[TrustEdge]) {
+    /// Is this edge broken only because time passed: did its certificates verify until a moment that was known
+    /// when it held?
+    pub fn ran_out(&self, edge: &TrustEdge) -> bool {
+        edge.verdict == TrustVerdict::Broken
+            && edge.until.is_some()
+            && find(&self.held, edge).is_some_and(|held| held.until == edge.until)
+    }
+
+    fn learn(&mut self, first: bool, edges: &[TrustEdge]) {
+        self.judged |= first;
         for edge in edges {
-            match self.last.iter_mut().find(|known| known.key() == edge.key()) {
-                Some(known) => *known = edge.clone(),
-                None => {
-                    self.first.push(edge.clone());
-                    self.last.push(edge.clone());
-                }
+            if first && self.first(edge).is_none() {
+                self.first.push(edge.clone());
             }
+            if edge.verdict == TrustVerdict::Holds {
+                put(&mut self.held, edge);
+            }
+            put(&mut self.last, edge);
         }
+    }
+}
+
+fn find<'e>(edges: &'e [TrustEdge], edge: &TrustEdge) -> Option<&'e TrustEdge> {
+    edges.iter().find(|known| known.key() == edge.key())
+}
+
+fn put(edges: &mut Vec<TrustEdge>, edge: &TrustEdge) {
+    match edges.iter_mut().find(|known| known.key() == edge.key()) {
+        Some(known) => *known = edge.clone(),
+        None => edges.push(edge.clone()),
     }
 }

@@ -3,7 +3,12 @@
 //! nothing may be broken that was not broken before the first step. Inside an `atomic` step, where no run ever rests,
 //! nothing is judged: the step as a whole is.
 
-use super::{hosts::LOCAL, session::Session, stop::Stop, unit::Attempt};
+use super::{
+    hosts::LOCAL,
+    session::Session,
+    stop::Stop,
+    unit::{Attempt, millis},
+};
 use crate::{
     backup::inside,
     model::{
@@ -11,11 +16,18 @@ use crate::{
         trust::{Bundle, Client, Reads, Server},
     },
 };
+use futures::future::join_all;
 use keybook_api::{
-    Args, Bundle as Judged, Cancel, Effect, Event, Fault, HostAccess, Map, Reads as JudgedReads, TrustClient,
-    TrustEdge, TrustMatrix, TrustServer, TrustVerdict, UnitId, Value, event::Touched,
+    Args, Bundle as Judged, Cancel, Effect, Event, Fault, HostAccess, Map, Reads as JudgedReads, Side,
+    TrustClient, TrustEdge, TrustMatrix, TrustServer, TrustVerdict, UnitId, Value, event::Touched,
 };
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// How long the reading of when a process started may take.
+const STARTED: Duration = Duration::from_secs(15);
 
 impl Session {
     /// What there is before the first step. Recorded once a run.
@@ -24,32 +36,95 @@ impl Session {
             return Ok(());
         }
         let edges = self.judge(None, &self.cancel).await?;
-        Ok(self.log.run(Event::TrustChecked { edges })?)
+        Ok(self.log.run(Event::TrustChecked { first: true, edges })?)
     }
 
-    /// Every edge once more: the run has not ended well while one is broken that was not.
-    pub(super) async fn trust_at_end(self: &Arc<Self>, now_true: &str) -> Result<(), Stop> {
+    /// What there is of a host that was just added, before any step works on it.
+    pub(super) async fn trust_of_added(self: &Arc<Self>, host: &str) -> Result<(), Fault> {
+        if !self.log.state(|state| state.trust.judged()) {
+            return Ok(());
+        }
+        let mut edges = self.judge(Some(host), &Cancel::new()).await?;
+        self.log.state(|state| edges.retain(|edge| state.trust.first(edge).is_none()));
+        if edges.is_empty() { Ok(()) } else { self.log.run(Event::TrustChecked { first: true, edges }) }
+    }
+
+    /// Every edge once more: the run has not ended well, or is not wholly taken back, while one is worse than it was
+    /// before the first step.
+    pub(super) async fn trust_at_end(self: &Arc<Self>, taken_back: bool) -> Result<(), Stop> {
         if self.runbook.trust.is_empty() || !self.log.state(|state| state.trust.judged()) {
             return Ok(());
         }
         let edges = self.judge(None, &Cancel::new()).await?;
-        self.log.run(Event::TrustChecked { edges: edges.clone() })?;
-        match self.newly_broken(&edges, &[]) {
-            broken if broken.is_empty() => Ok(()),
-            broken => Err(fault("end the run", &broken).now(now_true.to_owned()).into()),
+        self.tell_forgiven(&edges, taken_back)?;
+        self.log.run(Event::TrustChecked { first: false, edges: edges.clone() })?;
+        let mut worse: Vec<String> =
+            self.newly_broken(&edges, &[], taken_back).iter().map(no_longer).collect();
+        worse.extend(self.no_longer_seen(&edges));
+        if worse.is_empty() {
+            return Ok(());
         }
+        let (attempted, now_true) = match taken_back {
+            true => ("roll back wholly", "every file is as it was before the run"),
+            false => ("end the run", "every step is done"),
+        };
+        Err(Fault::failed(attempted, worse.join("; "))
+            .now(now_true)
+            .hint("look at the servers and files that are named; when they are well, do the same again")
+            .into())
     }
 
-    /// Edges that are broken and were not before the first step, but for those that the names allow.
-    fn newly_broken(&self, edges: &[TrustEdge], allowed: &[&str]) -> Vec<TrustEdge> {
+    /// Edges that held before the first step and that nobody can see now; servers that answered then and do not.
+    fn no_longer_seen(&self, edges: &[TrustEdge]) -> Vec<String> {
+        self.log.state(|state| {
+            let with_first = edges.iter().filter_map(|edge| Some((edge, state.trust.first(edge)?)));
+            let told = with_first.filter_map(|(edge, first)| match edge.verdict {
+                TrustVerdict::Unknown if first.verdict == TrustVerdict::Holds => {
+                    Some(format!("nobody can tell any more whether {}: {}", edge.title(), edge.reason))
+                }
+                TrustVerdict::Holds if first.answered && !edge.answered && edge.side == Side::Server => {
+                    Some(format!("{} no longer answers {}: {}", edge.server, edge.client, edge.reason))
+                }
+                _ => None,
+            });
+            told.collect()
+        })
+    }
+
+    /// Edges that are broken and were not before the first step, but for those that the names allow, and those that
+    /// only time broke. Once every file is as it was, what is broken is not the run's doing, unless a server runs
+    /// with something else than its files.
+    fn newly_broken(&self, edges: &[TrustEdge], allowed: &[&str], taken_back: bool) -> Vec<TrustEdge> {
         let may = |end: &str| end.split_once('@').is_some_and(|(name, _)| allowed.contains(&name));
         let new = |edge: &&TrustEdge| {
             edge.verdict == TrustVerdict::Broken
                 && !may(&edge.server)
                 && !may(&edge.client)
-                && !self.log.state(|state| state.trust.was_broken(edge))
+                && (edge.stale || !taken_back)
+                && !self.log.state(|state| state.trust.was_broken(edge) || state.trust.ran_out(edge))
         };
         edges.iter().filter(new).cloned().collect()
+    }
+
+    /// Notes what broke while the run was under way and is held against no step.
+    fn tell_forgiven(&self, edges: &[TrustEdge], taken_back: bool) -> Result<(), Fault> {
+        let broken = edges.iter().filter(|edge| edge.verdict == TrustVerdict::Broken);
+        for edge in broken {
+            let (known, ran_out, was_broken) = self.log.state(|state| {
+                let mut last = state.trust.last.iter();
+                let known = last.any(|last| last.key() == edge.key() && last.verdict == TrustVerdict::Broken);
+                (known, state.trust.ran_out(edge), state.trust.was_broken(edge))
+            });
+            let why = match (ran_out, taken_back && !edge.stale) {
+                _ if known || was_broken => continue,
+                (true, _) => "time alone broke it",
+                (false, true) => "every file that the run touched is as it was",
+                (false, false) => continue,
+            };
+            let text = format!("{}, {}: {why}", no_longer(edge), "and no step is blamed");
+            self.log.run(Event::RunNote { text })?;
+        }
+        Ok(())
     }
 
     async fn judge(self: &Arc<Self>, only: Option<&str>, cancel: &Cancel) -> Result<Vec<TrustEdge>, Fault> {
@@ -63,58 +138,59 @@ impl Session {
     }
 
     /// The declared servers and clients on the hosts of this run. When processes started is asked only where an edge
-    /// of `only` needs it: on that host, and on those it has edges with.
+    /// of `only` needs it: on that host, and on those it has edges with. A group without hosts gives none.
     async fn matrix(self: &Arc<Self>, only: Option<&str>) -> Result<TrustMatrix, Fault> {
         let declared = &self.runbook.trust;
-        let mut matrix = TrustMatrix::default();
+        let (mut servers, mut clients) = (Vec::new(), Vec::new());
         for (name, server) in &declared.servers {
-            for host in self.hosts_on(&server.on, name)? {
-                let users = declared.clients.values().filter(|client| client.uses.contains(name));
-                let needed = only.is_none_or(|only| {
-                    only == host || users.clone().any(|client| self.is_on(&client.on, only))
-                });
-                if needed {
-                    matrix.servers.push(self.server(name, server, &host).await?);
+            let mut users = declared.clients.values().filter(|client| client.uses.contains(name));
+            let used_here = only.is_some_and(|only| users.any(|client| self.is_on(&client.on, only)));
+            for host in self.hosts_on(&server.on) {
+                if used_here || only.is_none_or(|only| only == host) {
+                    servers.push(self.server(name, server, host));
                 }
             }
         }
         for (name, client) in &declared.clients {
-            for host in self.hosts_on(&client.on, name)? {
-                let used = declared.servers.iter().filter(|(server, _)| client.uses.contains(server));
-                let needed = only.is_none_or(|only| {
-                    only == host || used.clone().any(|(_, server)| self.is_on(&server.on, only))
-                });
-                if needed {
-                    matrix.clients.push(self.client(name, client, &host).await?);
+            let mut used = declared.servers.iter().filter(|(server, _)| client.uses.contains(server));
+            let uses_here = only.is_some_and(|only| used.any(|(_, server)| self.is_on(&server.on, only)));
+            for host in self.hosts_on(&client.on) {
+                if uses_here || only.is_none_or(|only| only == host) {
+                    clients.push(self.client(name, client, host));
                 }
             }
         }
-        Ok(matrix)
-    }
-
-    fn hosts_on(&self, choice: &HostChoice, name: &str) -> Result<Vec<String>, Fault> {
-        choice.resolve(&self.hosts.groups()).map_err(|why| {
-            Fault::failed(format!("find the hosts of `{name}` in `trust`"), why)
-                .at(&choice.span)
-                .hint("an empty selection never passes: check the inventory's groups")
+        let (servers, clients) = futures::future::join(join_all(servers), join_all(clients)).await;
+        Ok(TrustMatrix {
+            servers: servers.into_iter().collect::<Result<_, _>>()?,
+            clients: clients.into_iter().collect::<Result<_, _>>()?,
         })
     }
 
-    fn is_on(&self, choice: &HostChoice, host: &str) -> bool {
-        choice.resolve(&self.hosts.groups()).is_ok_and(|hosts| hosts.iter().any(|own| own == host))
+    fn hosts_on(&self, choice: &HostChoice) -> Vec<String> {
+        choice.there(&self.hosts.groups())
     }
 
-    async fn server(self: &Arc<Self>, name: &str, server: &Server, host: &str) -> Result<TrustServer, Fault> {
-        let asking = asking(host);
+    fn is_on(&self, choice: &HostChoice, host: &str) -> bool {
+        self.hosts_on(choice).iter().any(|own| own == host)
+    }
+
+    async fn server(
+        self: &Arc<Self>,
+        name: &str,
+        server: &Server,
+        host: String,
+    ) -> Result<TrustServer, Fault> {
+        let asking = asking(&host);
         let scope = self.scope(&asking, &Value::Null);
         let text = |value: &Dynamic| self.text(value, &scope);
-        let own = || self.hosts.spec(host).map_or_else(|| host.to_owned(), |spec| spec.address);
+        let own = || self.hosts.spec(&host).map_or_else(|| host.clone(), |spec| spec.address);
         let port = server.port.render(&self.script, &scope)?;
         let number = port.as_int().or_else(|| port.as_str().and_then(|text| text.parse().ok()));
         let number = number.and_then(|number| u16::try_from(number).ok()).filter(|port| *port > 0);
         Ok(TrustServer {
             name: name.to_owned(),
-            host: host.to_owned(),
+            host: host.clone(),
             address: server.address.as_ref().map_or_else(|| Ok(own()), text)?,
             port: number.ok_or_else(|| {
                 Fault::failed(format!("find the port of `{name}`"), format!("`{port}` is no port"))
@@ -122,18 +198,24 @@ impl Session {
             })?,
             server_name: server.server_name.as_ref().map(text).transpose()?,
             cert: text(&server.cert)?,
+            key: server.key.as_ref().map(text).transpose()?,
             clients: server.clients.as_ref().map(|bundle| self.bundle(bundle, &scope)).transpose()?,
             reads: self.reads(&server.reads, &asking, &scope).await?,
         })
     }
 
-    async fn client(self: &Arc<Self>, name: &str, client: &Client, host: &str) -> Result<TrustClient, Fault> {
-        let asking = asking(host);
+    async fn client(
+        self: &Arc<Self>,
+        name: &str,
+        client: &Client,
+        host: String,
+    ) -> Result<TrustClient, Fault> {
+        let asking = asking(&host);
         let scope = self.scope(&asking, &Value::Null);
         let text = |value: &Dynamic| self.text(value, &scope);
         Ok(TrustClient {
             name: name.to_owned(),
-            host: host.to_owned(),
+            host,
             uses: client.uses.clone(),
             trusts: self.bundle(&client.trusts, &scope)?,
             cert: client.cert.as_ref().map(text).transpose()?,
@@ -148,7 +230,9 @@ impl Session {
         let declared = &self.runbook.trust;
         let mut paths = Vec::new();
         for server in declared.servers.values().filter(|server| self.is_on(&server.on, host)) {
-            paths.push(self.text(&server.cert, &scope)?);
+            for file in [Some(&server.cert), server.key.as_ref()].into_iter().flatten() {
+                paths.push(self.text(file, &scope)?);
+            }
             if let Some(bundle) = &server.clients {
                 paths.push(self.bundle(bundle, &scope)?.path().to_owned());
             }
@@ -181,26 +265,61 @@ impl Session {
     ) -> Result<JudgedReads, Fault> {
         Ok(match reads {
             Reads::EachTime => JudgedReads::EachTime,
-            Reads::CannotTell => JudgedReads::CannotTell,
+            Reads::CannotTell => JudgedReads::CannotTell(String::new()),
             // A process that is not there, or a host that cannot be reached, is for the verdict to say.
-            Reads::Started(call) => match self.started(call, asking, scope).await {
-                Ok(at) => JudgedReads::StartedAt(at),
-                Err(_) => JudgedReads::CannotTell,
-            },
+            Reads::Started(call) => {
+                let cancel = self.cancel.child_token();
+                let asked = self.started(call, asking, scope, &cancel);
+                let told = tokio::time::timeout(STARTED, asked).await;
+                cancel.cancel();
+                let why = match told {
+                    Ok(Ok(at)) => return Ok(JudgedReads::StartedAt(at)),
+                    Ok(Err(fault)) => fault.cause,
+                    Err(_) => format!("it took longer than {}", keybook_api::duration::format(STARTED)),
+                };
+                JudgedReads::CannotTell(format!("`{}` does not tell when it started: {why}", call.action))
+            }
         })
     }
 
-    async fn started(self: &Arc<Self>, call: &Call, asking: &UnitId, scope: &Map) -> Result<i64, Fault> {
-        let attempted =
-            || Fault::failed("find out when a process started", "there is no answer").at(&call.span);
-        let action = self.registry.get(&call.action).cloned().ok_or_else(attempted)?;
+    /// When a process started, as a reading says: a number, or a map that holds it as `started` or, as of a command,
+    /// as `stdout`.
+    async fn started(
+        self: &Arc<Self>,
+        call: &Call,
+        asking: &UnitId,
+        scope: &Map,
+        cancel: &Cancel,
+    ) -> Result<i64, Fault> {
+        let failed = |why: String| Fault::failed("find out when a process started", why).at(&call.span);
+        let action = self.registry.get(&call.action).cloned();
+        let action = action.ok_or_else(|| failed("there is no such action".to_owned()))?;
         let args = call.args.render(&self.script, scope)?;
         keybook_api::action::check_args(action.spec(), &args)?;
         let target = self.hosts.get(&asking.host).await?;
-        let ctx = self.ctx(target, asking, 1, false, self.cancel.clone());
+        let ctx = self.ctx(target, asking, 1, false, cancel.clone());
         let told = action.apply(&ctx, &Args(args)).await?.value;
-        let told = told.get("started").cloned().unwrap_or(told);
-        told.as_int().or_else(|| told.as_str()?.trim().parse().ok()).ok_or_else(attempted)
+        let told = told.get("started").or(told.get("stdout")).cloned().unwrap_or(told);
+        let number = told.as_int().or_else(|| told.as_str()?.trim().parse().ok());
+        number.ok_or_else(|| failed(format!("`{}` is no second since 1970", shortened(&told))))
+    }
+}
+
+/// Enough of an answer to know it again.
+fn shortened(value: &Value) -> String {
+    value.to_string().trim().escape_debug().to_string().chars().take(80).collect()
+}
+
+impl Session {
+    /// A unit that worked, and then failed only because of the trust that it left.
+    pub(super) fn failed_only_trust(&self, unit: &UnitId) -> bool {
+        self.log.state(|state| state.unit(unit).is_some_and(|known| known.only_trust))
+    }
+
+    /// Has somebody agreed to another runbook, other inputs or hosts since this unit's last record? Then it may be
+    /// carried out another way.
+    pub(super) fn revised_since(&self, unit: &UnitId) -> bool {
+        self.log.state(|state| state.unit(unit).is_some_and(|known| known.seq < state.revised))
     }
 }
 
@@ -216,17 +335,34 @@ impl Attempt<'_> {
         if self.inside_atomic() || !self.may_touch(wrote, named_all)? {
             return Ok(());
         }
+        self.judge_own().await
+    }
+
+    /// The edges of this unit's host, as its effect left them.
+    async fn judge_own(&self) -> Result<(), Fault> {
         // The effect has happened: a stop waits for the judgement, which is bounded in time.
-        let edges = self.session.judge(Some(host), &Cancel::new()).await?;
-        self.write(Event::TrustChecked { edges: edges.clone() })?;
-        let allowed = self.breaks();
-        let broken = self.session.newly_broken(&edges, &allowed);
+        let edges = self.session.judge(Some(&self.unit.host), &Cancel::new()).await?;
+        self.session.tell_forgiven(&edges, false)?;
+        self.write(Event::TrustChecked { first: false, edges: edges.clone() })?;
+        let broken = self.session.newly_broken(&edges, &self.breaks(), false);
         if broken.is_empty() {
             return Ok(());
         }
-        Err(fault(format!("keep trust whole in {}", self.unit), &broken)
+        let told: Vec<String> = broken.iter().map(no_longer).collect();
+        Err(Fault::failed(format!("keep trust whole in {}", self.unit), told.join("; "))
             .now("the step's effect has happened; nothing after it was begun")
             .hint("roll back, or mend the cause and resume; a step that has to break an edge for a while says `breaks`"))
+    }
+
+    /// A unit that worked and left trust broken is not carried out again: when its edges hold now, it is done.
+    pub(super) async fn judge_again(&self) -> Result<(), Stop> {
+        let begun = Instant::now();
+        self.judge_own().await?;
+        let known = self.session.log.state(|state| state.unit(&self.unit).cloned());
+        let Some(known) = known else { return Ok(()) };
+        let (result, changed, wrote) = (known.result, known.changed, known.wrote);
+        self.write(Event::UnitDone { result, changed, wrote, took_ms: millis(begun) })?;
+        Ok(self.settle()?)
     }
 
     /// A unit that failed and now finds everything done has left trust as it left it: that is judged once more.
@@ -290,8 +426,7 @@ fn asking(host: &str) -> UnitId {
     UnitId { step: "trust".to_owned(), host: host.to_owned(), item: None }
 }
 
-fn fault(attempted: impl Into<String>, broken: &[TrustEdge]) -> Fault {
-    let told: Vec<String> =
-        broken.iter().map(|edge| format!("{} no longer: {}", edge.title(), edge.reason)).collect();
-    Fault::failed(attempted, told.join("; "))
+/// What is said of an edge that is broken now.
+fn no_longer(edge: &TrustEdge) -> String {
+    format!("{} no longer: {}", edge.title(), edge.reason)
 }

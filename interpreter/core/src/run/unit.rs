@@ -2,6 +2,7 @@
 //! expect, outcome.
 
 use super::{
+    first,
     machine::UnitState,
     session::Session,
     stop::{Stop, kind_of, kind_word},
@@ -13,6 +14,7 @@ use crate::{
 use indexmap::IndexMap;
 use keybook_api::{
     Args, Cancel, Change, Effect, Event, Fault, FaultKind, Map, Plan, Span, Target, UnitId, Value,
+    action::{check_args, seal_args},
     event::{FaultInfo, SkipReason, Touched},
 };
 use keybook_script::Expr;
@@ -109,18 +111,32 @@ impl<'s> Attempt<'s> {
 
     /// Records a failure and makes the stop of it.
     pub fn fail(&self, fault: Fault, before_effect: bool, begun: Instant) -> Stop {
-        self.record_failure(fault, before_effect, Vec::new(), begun)
+        self.record_failure(fault, (before_effect, false), Vec::new(), begun)
     }
 
     /// Records a failure after the effect, with the state of what the unit may have changed.
     pub fn fail_having_written(&self, fault: Fault, wrote: Vec<Touched>, begun: Instant) -> Stop {
-        self.record_failure(fault, false, wrote, begun)
+        self.record_failure(fault, (false, false), wrote, begun)
     }
 
-    fn record_failure(&self, fault: Fault, before_effect: bool, wrote: Vec<Touched>, begun: Instant) -> Stop {
+    /// Records that the trust which the unit left is wrong, or could not be judged; the unit itself worked.
+    pub fn fail_only_trust(&self, fault: Fault, wrote: Vec<Touched>, begun: Instant) -> Stop {
+        // Where the host was lost meanwhile, it is looked for like after any other loss.
+        let only_trust = !super::machine::loses(kind_word(fault.kind));
+        self.record_failure(fault, (false, only_trust), wrote, begun)
+    }
+
+    fn record_failure(
+        &self,
+        fault: Fault,
+        (before_effect, only_trust): (bool, bool),
+        wrote: Vec<Touched>,
+        begun: Instant,
+    ) -> Stop {
         let fault = if self.unit.host == super::hosts::LOCAL { fault } else { fault.on(&self.unit.host) };
         let fault = self.concealed(fault).at(&self.step.span);
-        let event = Event::UnitFailed { fault: info(&fault), before_effect, wrote, took_ms: millis(begun) };
+        let (told, took_ms) = (info(&fault), millis(begun));
+        let event = Event::UnitFailed { fault: told, before_effect, only_trust, wrote, took_ms };
         match self.write(event) {
             Ok(()) => Stop::Fault(fault),
             Err(journal) => Stop::Fault(journal),
@@ -212,7 +228,7 @@ impl<'s> Attempt<'s> {
                 return self.leave_out(SkipReason::Operator, &skip).await;
             }
             let (again, _) = self.plan_work(&target, &args).await?;
-            let Some(difference) = difference(&plan, &again) else {
+            let Some(difference) = self.difference(&plan, &again) else {
                 return Ok(Prepared::Go(Box::new(Ready { target, args, plan: again, approved: true })));
             };
             self.write(Event::UnitPlanChanged { detail: difference.clone() })?;
@@ -240,6 +256,13 @@ impl<'s> Attempt<'s> {
         })
     }
 
+    fn difference(&self, approved: &Plan, now: &Plan) -> Option<String> {
+        match &self.step.work {
+            Work::Script(_) => first::difference(approved, now),
+            Work::Action(_) | Work::Steps(_) => difference(approved, now),
+        }
+    }
+
     fn unsettled(&self) -> Fault {
         Fault::failed(format!("settle the plan of {}", self.unit), "it changed each time it was approved")
             .now("nothing was changed")
@@ -265,9 +288,13 @@ impl<'s> Attempt<'s> {
 
     pub(super) async fn facts(&self, target: &Arc<dyn Target>) -> Result<Map, Stop> {
         let facts = self.read_facts(target).await?;
-        let shown = |value: &Value| if self.step.secret { serde_json::Value::Null } else { value.to_json() };
-        let json: IndexMap<_, _> = facts.iter().map(|(name, value)| (name.clone(), shown(value))).collect();
-        self.write(Event::UnitFacts { facts: json })?;
+        let (mut kept, mut withheld) = (IndexMap::new(), IndexMap::new());
+        for (name, value) in &facts {
+            let (json, digest) = self.journaled(value);
+            kept.insert(name.clone(), json);
+            withheld.extend(digest.map(|digest| (name.clone(), digest)));
+        }
+        self.write(Event::UnitFacts { facts: kept, withheld })?;
         Ok(facts)
     }
 
@@ -295,16 +322,29 @@ impl<'s> Attempt<'s> {
         args: &Args,
     ) -> Result<Plan, Stop> {
         let ctx = self.session.ctx(Arc::clone(target), &self.unit, self.number, false, self.cancel.clone());
-        let plan = self.action(call)?.describe(&ctx, args).await.map_err(|fault| fault.at(&call.span))?;
-        Ok(if self.step.secret { hide(plan) } else { plan })
+        let mut plan = self.action(call)?.describe(&ctx, args).await.map_err(|fault| fault.at(&call.span))?;
+        let args = Value::Map(args.0.clone());
+        if args.has_secret() {
+            // The plan does not show them, but a yes counts for the same ones only.
+            plan.basis.push_str(&self.session.digest(&args));
+        }
+        Ok(self.shown(plan))
+    }
+
+    /// A plan as it may be told of.
+    pub(super) fn shown(&self, plan: Plan) -> Plan {
+        if !self.step.secret {
+            return plan;
+        }
+        Plan { lines: vec!["(not shown: the step is secret)".to_owned()], diffs: Vec::new(), ..plan }
     }
 
     /// The rendered and checked arguments of a call.
     pub fn args(&self, call: &Call) -> Result<Args, Stop> {
-        let rendered = call.args.render(&self.session.script, &self.scope)?;
-        Session::learn(&self.session.redactor, &Value::Map(rendered.clone()));
         let action = self.action(call)?;
-        keybook_api::action::check_args(action.spec(), &rendered).map_err(|fault| fault.at(&call.span))?;
+        let rendered = seal_args(action.spec(), call.args.render(&self.session.script, &self.scope)?);
+        Session::learn(&self.session.redactor, &Value::Map(rendered.clone()));
+        check_args(action.spec(), &rendered).map_err(|fault| fault.at(&call.span))?;
         Ok(Args(rendered))
     }
 
@@ -374,11 +414,6 @@ pub fn millis(begun: Instant) -> u64 {
     u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A digest of rendered arguments; secrets count only as being there.
-pub fn digest(args: &Args) -> String {
-    sha256_hex(Value::Map(args.0.clone()).to_json().to_string().as_bytes())
-}
-
 pub(super) fn planned(plan: &Plan) -> Event {
     Event::UnitPlanned {
         change: plan.change.clone(),
@@ -388,12 +423,8 @@ pub(super) fn planned(plan: &Plan) -> Event {
     }
 }
 
-pub(super) fn hide(plan: Plan) -> Plan {
-    Plan { lines: vec!["(not shown: the step is secret)".to_owned()], diffs: Vec::new(), ..plan }
-}
-
 /// What is different between two plans; `None` when they are the same.
-fn difference(approved: &Plan, now: &Plan) -> Option<String> {
+pub(super) fn difference(approved: &Plan, now: &Plan) -> Option<String> {
     if approved.change != now.change {
         return Some("whether it changes anything".to_owned());
     }

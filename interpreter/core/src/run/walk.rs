@@ -7,7 +7,7 @@ use super::{
     stop::Stop,
     unit::{Attempt, Prepared},
 };
-use crate::model::{Order, Step, Work};
+use crate::model::{Order, Step, Work, canonical};
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use keybook_api::{Cancel, Effect, Event, Fault, FaultKind, UnitId, Value};
 use std::{sync::Arc, time::Instant};
@@ -30,12 +30,21 @@ pub struct Place {
 }
 
 impl Place {
-    fn path(&self, step: &Step) -> String {
+    /// The path of a step here.
+    pub(super) fn path(&self, step: &Step) -> String {
         if self.prefix.is_empty() {
             step.id.value.clone()
         } else {
             format!("{}/{}", self.prefix, step.id.value)
         }
+    }
+
+    /// The place of the step at a path below this one.
+    pub(super) fn inside(mut self, path: &str) -> Self {
+        if let Some((around, _)) = path.rsplit_once('/') {
+            self.prefix = format!("{}/{around}", self.prefix);
+        }
+        self
     }
 }
 
@@ -154,8 +163,9 @@ impl Session {
         Ok(())
     }
 
-    /// The items of `for_each` on this host, pinned in the journal.
-    fn items(
+    /// The items of `for_each` on this host, pinned in the journal. What a rollback carries out again has the items that
+    /// it had in the run.
+    pub(super) fn items(
         &self,
         step: &Step,
         path: &str,
@@ -165,7 +175,11 @@ impl Session {
         let Some(for_each) = &step.for_each else { return Ok(None) };
         let outer = place.item_name.as_deref().map_or_else(String::new, |name| format!("{name}/"));
         let key = format!("{path}@{host}#{outer}");
-        let pinned = self.log.state(|state| state.pins.get(&key).and_then(|(_, items)| items.clone()));
+        let before = path.starts_with("rollback/").then(|| format!("{}@{host}#{outer}", canonical(path)));
+        let pinned = self.log.state(|state| {
+            let pins = |key: &String| state.pins.get(key).and_then(|(_, items)| items.clone());
+            pins(&key).or_else(|| pins(before.as_ref()?))
+        });
         let values: Vec<Value> = match pinned {
             Some(items) => items.iter().map(Value::from_json).collect(),
             None => {
@@ -233,6 +247,14 @@ impl Session {
         let atomic = place.atomic || step.atomic;
         if !place.atomic && self.cancel.is_cancelled() {
             return Err(Stop::Operator(self.person.name()));
+        }
+        if state == UnitState::Failed && self.failed_only_trust(&unit) {
+            let again = Attempt::resumed(self, step, unit.clone(), &item, Cancel::new());
+            let outcome = again.judge_again().await;
+            if outcome.is_ok() || !self.revised_since(&unit) {
+                self.tell_hooks(step, &unit, &outcome).await;
+                return outcome;
+            }
         }
         // An atomic step with steps may still be stopped at its gate; what is inside may not.
         let unstoppable = match &step.work {
@@ -323,13 +345,26 @@ impl Session {
     /// raised after the unit's end is still owed.
     fn settle_late(&self, step: &Step, unit: &UnitId) -> Result<(), Stop> {
         let Some(settles) = &step.settles else { return Ok(()) };
-        let debt = (settles.value.clone(), unit.host.clone());
-        let paid = self.log.state(|state| {
-            let done = state.unit(unit).filter(|known| known.state == UnitState::Done);
-            done.zip(state.owed.get(&debt)).is_some_and(|(known, raised)| *raised < known.seq)
+        let done = self.log.state(|state| {
+            state.unit(unit).filter(|known| known.state == UnitState::Done).map(|known| known.seq)
         });
-        if paid {
-            self.log.run(Event::ObligationSettled { what: debt.0, host: debt.1 })?;
+        done.map_or(Ok(()), |done| Ok(self.pay(&settles.value, unit, |raised| raised < done)?))
+    }
+
+    /// A unit has paid what its host owes: in a loop for its own item where that is owed, else all of it.
+    pub(super) fn pay(&self, what: &str, unit: &UnitId, counts: impl Fn(u64) -> bool) -> Result<(), Fault> {
+        let debt = (what.to_owned(), unit.host.clone());
+        let owed = self.log.state(|state| state.owed.get(&debt).cloned()).unwrap_or_default();
+        let own = |item: &Option<String>| match (item, &unit.item) {
+            (Some(item), Some(paid)) => related(item, paid),
+            _ => false,
+        };
+        let told = owed.keys().any(own);
+        for (item, raised) in owed {
+            if counts(raised) && (!told || own(&item)) {
+                let (what, host) = debt.clone();
+                self.log.run(Event::ObligationSettled { what, host, item })?;
+            }
         }
         Ok(())
     }
@@ -409,6 +444,14 @@ fn in_doubt(step: &Step, state: UnitState) -> bool {
         Work::Script(_) => matches!(state, UnitState::Calling | UnitState::Unknown),
         _ => state.in_flight(),
     }
+}
+
+/// Are two names of items of one loop, or of loops inside each other?
+pub(super) fn related(one: &str, other: &str) -> bool {
+    let inside = |long: &str, short: &str| {
+        long.strip_prefix(short).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    inside(one, other) || inside(other, one)
 }
 
 pub(super) fn item_name(value: &Value) -> String {

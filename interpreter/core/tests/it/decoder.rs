@@ -276,6 +276,33 @@ fn problems_of_hooks_are_placed_in_their_file() {
 }
 
 #[test]
+fn a_secret_that_hooks_ask_for_and_the_runbook_does_not_have_is_found() {
+    let yaml = format!(
+        "{HEAD}inputs: {{ token: {{ type: secret }}, open: {{ type: string }} }}\nsteps:\n  - {{ id: s, t.note: {{ text: \"${{inputs.open}}\" }} }}\n"
+    );
+    let hooks = "fn f() { secret(\"tokem\"); secret(\"open\"); secret(\"token\"); }";
+    let found = problems(&[("runbook.yaml", &yaml), ("hooks.rhai", hooks)]);
+    let told: Vec<_> = found
+        .iter()
+        .map(|one| {
+            (one.code, one.span.to_string(), one.message.as_str(), one.help.as_deref().unwrap_or_default())
+        })
+        .collect();
+    let unknown = |at: &str, message, help| ("unknown-input", format!("book/hooks.rhai:{at}"), message, help);
+    assert_eq!(
+        told,
+        [
+            unknown("1:17", "the runbook has no secret input `tokem`", "did you mean `token`?"),
+            unknown(
+                "1:34",
+                "the runbook has no secret input `open`",
+                "the input is no secret: hooks have it as `run.inputs.open`"
+            ),
+        ]
+    );
+}
+
+#[test]
 fn a_folder_without_a_runbook_is_said_so() {
     let dir = tempfile::tempdir().unwrap();
     let script = ScriptHost::new(Limits::default(), &[]);

@@ -245,7 +245,7 @@ async fn a_gate_shows_the_first_change_and_asks_again_when_it_is_another() {
     let cards = bench.person.cards.lock().unwrap();
     let shown: Vec<_> = cards.iter().map(|card| card.plan.diffs[0].after.clone().unwrap()).collect();
     assert_eq!(shown, ["old", "theirs"]);
-    assert_eq!(cards[1].changed.as_deref(), Some("/etc/g changed meanwhile"));
+    assert_eq!(cards[1].changed.as_deref(), Some("it calls `t.put` with other arguments"));
     assert_eq!(bench.world.text("a", "/etc/g").unwrap(), "theirs");
 }
 
@@ -263,12 +263,62 @@ async fn a_yes_does_not_count_for_another_first_change() {
             assert_eq!(bench.world.text("a", "/etc/f").unwrap(), "x");
         } else {
             assert_eq!(outcome.exit, 1, "{}", outcome.reason);
-            let why =
-                "its script does something else first than what was approved: what it reads has changed";
+            let why = "its script does something else first than what was approved: it calls `t.put`, and before it changed nothing";
             assert_eq!(failure(&bench).0, why);
             assert!(failure(&bench).1, "nothing was changed");
             assert_eq!(bench.world.text("a", "/etc/f").unwrap(), "theirs");
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_yes_counts_for_a_first_change_whatever_else_is_read() {
+    // It is read again after the question, and again with the intent, and is another number each time.
+    let script = "note(act(\"t.read\", #{ path: \"/etc/n\" }));\nact(\"t.put\", #{ path: \"/etc/f\", content: \"x\" });";
+    let mut bench = bench(GATED, script);
+    bench.world.put("a", "/etc/n", "0");
+    let (world, again) = (std::sync::Arc::clone(&bench.world), std::sync::Arc::clone(&bench.world));
+    *bench.person.on_gate.lock().unwrap() = Some(Box::new(move |_| world.put("a", "/etc/n", "1")));
+    bench.watchers.push(std::sync::Arc::new(AfterIntent(move || again.put("a", "/etc/n", "2"))));
+    let outcome = bench.start().await;
+    assert_eq!(outcome.exit, 0, "{}", outcome.reason);
+    assert_eq!(bench.person.asked(), ["s@a"], "once");
+    assert_eq!(
+        (notes(&bench), bench.world.text("a", "/etc/f").unwrap()),
+        (vec!["2".to_owned()], "x".to_owned())
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_as_it_was_approved_is_named() {
+    let put = "act(\"t.put\", #{ path: \"/etc/f\", content: \"x\" });";
+    let other =
+        "if act(\"t.read\", #{ path: \"/etc/n\" }) == \"1\" { act(\"t.count\", #{ path: \"/etc/c\" }); }";
+    let nothing = format!("if act(\"t.read\", #{{ path: \"/etc/n\" }}) == \"0\" {{ {put} }}");
+    let with = "act(\"t.put\", #{ path: \"/etc/f\", content: act(\"t.read\", #{ path: \"/etc/n\" }) });";
+    for (script, moved, told) in [
+        (format!("{other}\n{put}"), "/etc/n", Some("it calls `t.count`, and before it called `t.put`")),
+        (with.to_owned(), "/etc/n", Some("it calls `t.put` with other arguments")),
+        (put.to_owned(), "/etc/f", Some("/etc/f changed meanwhile")),
+        // What was approved is not done, and nothing else.
+        (nothing, "/etc/n", None),
+    ] {
+        let mut bench = bench(GATED, &script);
+        bench.world.put("a", "/etc/n", "0");
+        let world = std::sync::Arc::clone(&bench.world);
+        bench.watchers.push(std::sync::Arc::new(AfterIntent(move || world.put("a", moved, "1"))));
+        let outcome = bench.start().await;
+        match told {
+            Some(told) => {
+                assert_eq!(outcome.exit, 1, "{}", outcome.reason);
+                let why = "its script does something else first than what was approved";
+                assert_eq!((failure(&bench).0, failure(&bench).1), (format!("{why}: {told}"), true));
+            }
+            None => assert_eq!(outcome.exit, 0, "{}", outcome.reason),
+        }
+        assert_eq!(bench.world.text("a", "/etc/c"), None);
+        let left = if moved == "/etc/f" { "1" } else { "old" };
+        assert_eq!(bench.world.text("a", "/etc/f").unwrap(), left);
     }
 }
 

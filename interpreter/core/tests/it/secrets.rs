@@ -1,7 +1,11 @@
 //! Secrets reach neither the journal nor what is told, whatever an action does with them.
 
 use crate::support::{Bench, bench::secret};
-use keybook_api::value::map;
+use keybook_api::{
+    Event,
+    event::{Answer, RunStatus},
+    value::map,
+};
 
 const PASSWORD: &str = "hunter2-very-secret";
 
@@ -89,4 +93,104 @@ async fn output_is_cut_and_journaled_line_by_line() {
     assert_eq!(bench.start().await.exit, 0);
     let keybook_api::Event::UnitOutput { line, .. } = bench.events("unit.output").remove(0) else { panic!() };
     assert_eq!(line.len(), 4096);
+}
+
+#[tokio::test(start_paused = true)]
+async fn text_that_is_given_as_a_secret_is_one() {
+    let script = r#"      act("t.leak", #{ secret: "in-a-script" });"#;
+    let hooks = "fn after_run(run, outcome) { act(\"t.tell\", #{ text: \"lost\", to: \"https://in-a-hook/token\" }); }";
+    let bench = Bench::new(&format!(
+        "steps:
+  - {{ id: s, hosts: \"master[0]\", gate: {{ ask: ok }}, t.leak: {{ secret: in-the-runbook }}, register: told }}
+  - id: t
+    hosts: master[0]
+    script: |
+{script}
+"
+    ));
+    std::fs::write(bench.dir.path().join("hooks.rhai"), hooks).unwrap();
+    let outcome = bench.start().await;
+    assert_eq!(outcome.exit, 0, "{}", outcome.reason);
+    let shown = format!("{outcome:?} {:?} {}", bench.person.cards.lock().unwrap(), journal(&bench));
+    for text in ["in-the-runbook", "in-a-script", "in-a-hook"] {
+        assert!(!shown.contains(text), "{text}: {shown}");
+    }
+    assert!(shown.contains("nobody listens at [secret]") && shown.contains("password=[secret]"), "{shown}");
+}
+
+/// The digests of the arguments of a run that was begun with this secret, and of what its plan was based on.
+async fn digests(key: &str, salt: &str) -> (String, String) {
+    let mut bench = Bench::new(
+        "steps:\n  - { id: s, hosts: \"master[0]\", t.keyed: { path: /etc/one, key: \"${inputs.key}\" } }\n",
+    );
+    bench.inputs = map([("key", secret(key))]);
+    let setup = keybook_core::run::engine::Setup { salt: salt.into(), ..bench.setup() };
+    assert_eq!(keybook_core::run::engine::start(setup, &bench.journal()).await.unwrap().exit, 0);
+    let Event::UnitPlanned { basis, .. } = bench.events("unit.planned").remove(0) else { panic!() };
+    let Event::UnitIntent { args_digest, .. } = bench.events("unit.intent").remove(0) else { panic!() };
+    (args_digest, basis)
+}
+
+#[tokio::test(start_paused = true)]
+async fn digests_count_secrets_and_only_the_run_can_make_them() {
+    let one = digests("opensesame", "00ff").await;
+    assert_eq!(one, digests("opensesame", "00ff").await);
+    for other in [digests("another-key", "00ff").await, digests("opensesame", "01ff").await] {
+        assert_ne!(one.0, other.0);
+        assert_ne!(one.1, other.1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_unit_that_was_begun_with_another_secret_is_in_doubt() {
+    let mut done = Bench::new(
+        "steps:\n  - { id: s, hosts: \"master[0]\", t.put: { path: /etc/f, content: \"${inputs.key}\" } }\n",
+    )
+    .masters(&["a"]);
+    done.inputs = map([("key", secret("opensesame"))]);
+    let shots = done.shots().await;
+    let written = shots.iter().find(|shot| shot.hosts["a"].files.contains_key("/etc/f")).unwrap();
+    assert_eq!(done.killed_at(written).resume().await.exit, 0);
+    let mut other = done.killed_at(written);
+    other.inputs = map([("key", secret("another-key"))]);
+    let outcome = other.resume().await;
+    assert_eq!((outcome.exit, outcome.status), (9, RunStatus::Unknown), "{}", outcome.reason);
+    let Event::UnitReconciled { reason, .. } = other.events("unit.reconciled").remove(0) else { panic!() };
+    assert_eq!(reason, "its arguments are other ones than those it was begun with");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_unit_whose_secret_is_a_fact_is_found_done() {
+    // The effect replaces what the fact of `r` was read from, which does not go into it.
+    let mut done = Bench::new(
+        "steps:
+  - { id: s, hosts: \"master[0]\", facts: { f: { t.secret: { path: /etc/pw } } }, t.keyed: { path: /etc/one, key: \"${facts.f}\" } }
+  - { id: r, hosts: \"master[0]\", facts: { f: { t.secret: { path: /etc/pw } } }, t.put: { path: /etc/pw, content: new } }
+",
+    )
+    .masters(&["a"]);
+    done.world.put("a", "/etc/pw", "hunter2-very-secret");
+    let shots = done.shots().await;
+    let wanted = done.world.files();
+    for shot in &shots[..shots.len() - 1] {
+        let again = done.killed_at(shot);
+        let outcome = again.resume().await;
+        assert_eq!(outcome.exit, 0, "after {}: {}", shot.after, outcome.reason);
+        assert_eq!(again.world.files(), wanted, "after {}", shot.after);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_yes_counts_for_the_same_secret_only() {
+    let mut bench = Bench::new(
+        "steps:\n  - { id: s, hosts: \"master[0]\", gate: { ask: ok }, t.keyed: { path: /etc/one, key: \"${inputs.key}\" } }\n",
+    );
+    bench.person.will_answer([None, None, Some(Answer::Run)]);
+    for key in ["opensesame", "opensesame", "another-key"] {
+        bench.inputs = map([("key", secret(key))]);
+        let _ = if bench.journal().exists() { bench.resume().await } else { bench.start().await };
+    }
+    let cards = bench.person.cards.lock().unwrap();
+    let basis: Vec<&str> = cards.iter().map(|card| card.plan.basis.as_str()).collect();
+    assert_eq!((basis.len(), basis[0] == basis[1], basis[1] == basis[2]), (3, true, false));
 }

@@ -227,3 +227,103 @@ async fn unknown_outcomes_in_a_settling_are_told_as_such() {
     let outcome = bench.roll_back().await;
     assert_eq!(outcome.exit, 5, "{}", outcome.reason);
 }
+
+/// Services in a loop, each changed and restarted by steps of a library.
+const LOOP: &str = "steps:
+  - id: each
+    hosts: master
+    for_each: '[\"imap\", \"smtp\"]'
+    use: swap
+    with: { daemon: \"${item}\" }
+";
+
+const SWAP: &str = "keybook: 1
+library: swap
+inputs:
+  daemon: { type: string }
+steps:
+  - { id: install, owes: { what: restart }, t.put: { path: \"/etc/${inputs.daemon}\", content: new } }
+  - id: again
+    settles: restart
+    steps:
+      - { id: bounce, t.run: { script: \"effect ${inputs.daemon} ${item}\" } }
+";
+
+fn with_library(bench: &Bench) {
+    std::fs::create_dir_all(bench.dir.path().join("lib")).unwrap();
+    std::fs::write(bench.dir.path().join("lib/swap.yaml"), SWAP).unwrap();
+}
+
+fn services() -> Bench {
+    let bench = Bench::new(LOOP).masters(&["a", "b"]);
+    with_library(&bench);
+    for (host, service) in [("a", "imap"), ("a", "smtp"), ("b", "imap"), ("b", "smtp")] {
+        bench.world.put(host, &format!("/etc/{service}"), "old");
+    }
+    bench
+}
+
+fn restarts(bench: &Bench) -> [u32; 4] {
+    let count = |host, what| bench.world.effects(host, what);
+    [count("a", "imap imap"), count("a", "smtp smtp"), count("b", "imap imap"), count("b", "smtp smtp")]
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_settling_in_a_loop_is_for_the_item_that_owes() {
+    let bench = services();
+    let outcome = bench.start().await;
+    assert_eq!((outcome.exit, restarts(&bench)), (0, [1; 4]), "{}", outcome.reason);
+    let outcome = bench.roll_back().await;
+    assert_eq!((outcome.exit, restarts(&bench)), (5, [2; 4]), "{}", outcome.reason);
+    assert_eq!(bench.world.text("a", "/etc/smtp").unwrap(), "old");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_settling_in_a_loop_that_never_came_to_an_item_is_for_it_all_the_same() {
+    let bench = services();
+    bench.world.trouble("b", "exec", "effect imap", How::Fails("it does not start"));
+    let outcome = bench.start().await;
+    assert_eq!((outcome.exit, restarts(&bench)), (1, [1, 1, 0, 0]), "{}", outcome.reason);
+    let outcome = bench.roll_back().await;
+    assert_eq!((outcome.exit, restarts(&bench)), (5, [2, 2, 1, 0]), "{}", outcome.reason);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_settling_in_a_loop_killed_at_any_instant_is_gone_on_with() {
+    let mut bench = services();
+    assert_eq!(bench.start().await.exit, 0);
+    let tape = bench.tape();
+    assert_eq!(bench.roll_back().await.exit, 5);
+    let shots = tape.shots();
+    assert!(shots.len() > 40, "{}", shots.len());
+    for shot in &shots[..shots.len() - 1] {
+        let again = bench.killed_at(shot);
+        with_library(&again);
+        let outcome = again.roll_back().await;
+        let at = format!("after {}: {}", shot.after, outcome.reason);
+        assert_eq!((outcome.exit, outcome.owed.len()), (5, 0), "{at}");
+        assert!(restarts(&again).iter().all(|count| *count >= 2), "{:?}: {at}", restarts(&again));
+        assert_eq!(again.world.text("b", "/etc/imap").unwrap(), "old", "{at}");
+    }
+}
+
+/// What is owed by a step that is in no loop is settled for every item of the loop, as it was in the run.
+#[tokio::test(start_paused = true)]
+async fn what_is_owed_outside_a_loop_is_settled_for_all_its_items() {
+    let bench = Bench::new(
+        "steps:
+  - { id: install, hosts: master, owes: { what: restart }, t.put: { path: /etc/f, content: new } }
+  - id: each
+    hosts: master
+    for_each: '[\"imap\", \"smtp\"]'
+    steps:
+      - { id: bounce, settles: restart, t.run: { script: \"effect ${item}\" } }
+",
+    )
+    .masters(&["a"]);
+    let outcome = bench.start().await;
+    assert_eq!(outcome.exit, 0, "{}", outcome.reason);
+    let outcome = bench.roll_back().await;
+    assert_eq!(outcome.exit, 5, "{}", outcome.reason);
+    assert_eq!(["imap", "smtp"].map(|what| bench.world.effects("a", what)), [2, 2]);
+}

@@ -157,6 +157,21 @@ async fn odd_moments(taken: &mut Taken) {
         bench.inputs = again;
         taken.resume(&bench).await;
     }
+    // It worked, and the trust that it left is right only later.
+    let bench = Bench::new(
+        "trust:
+  bundles: { ca: { file: /etc/ca } }
+  servers: { api: { on: master, port: 1, cert: /etc/cert } }
+  clients: { own: { on: master, uses: [api], trusts: ca } }
+steps:
+  - { id: swap, hosts: master, t.put: { path: /etc/cert, content: new } }
+",
+    )
+    .masters(&["a"]);
+    ["/etc/ca", "/etc/cert"].iter().for_each(|path| bench.world.put("a", path, "old"));
+    taken.add(&bench.start().await);
+    bench.world.put("a", "/etc/ca", "new");
+    taken.resume(&bench).await;
     // It fails after its effect, and then its check says that it is done.
     let mut bench = one(
         "check: inputs.fine, t.put: { path: /etc/f, content: x }, expect: inputs.fine",

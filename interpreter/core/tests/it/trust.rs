@@ -14,7 +14,7 @@ trust:
 ";
 
 /// Every master serves `old`, the manager trusts `old`.
-fn bench(steps: &str) -> Bench {
+pub(super) fn bench(steps: &str) -> Bench {
     let bench = Bench::new(&format!("{TRUST}steps:\n{steps}"));
     ["a", "b", "c"].iter().for_each(|host| bench.world.put(host, "/etc/cert", "old"));
     bench.world.put("m", "/etc/ca", "old");
@@ -26,7 +26,7 @@ fn bench(steps: &str) -> Bench {
 /// Each check: its unit, and `client>server:verdict` of its edges.
 fn checks(bench: &Bench) -> Vec<(String, Vec<String>)> {
     let check = |record: keybook_api::Record| match record.event {
-        Event::TrustChecked { edges } => {
+        Event::TrustChecked { edges, .. } => {
             let unit = record.unit.map_or_else(String::new, |unit| unit.to_string());
             let one = |edge: &keybook_api::TrustEdge| {
                 assert_eq!(edge.known, HowKnown::Inferred, "`started` was asked");

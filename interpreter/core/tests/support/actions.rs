@@ -24,6 +24,7 @@ pub fn registry() -> Registry {
     registry.add(Tell);
     registry.add(ReadSecret);
     registry.add(Keyed);
+    registry.add(super::printed::Printed);
     registry
 }
 
@@ -61,7 +62,7 @@ pub struct Put;
 static PUT: ActionSpec = spec(
     "t.put",
     Effect::Changes,
-    &[need("path", ArgKind::Path), need("content", ArgKind::Secret), may("mode", ArgKind::Mode)],
+    &[need("path", ArgKind::Path), need("content", ArgKind::TextOrSecret), may("mode", ArgKind::Mode)],
     WayBack::Files,
 );
 
@@ -479,7 +480,12 @@ impl Action for Burn {
 /// Tells somebody outside: what it told stands in a file of its host. `lost` cannot be told.
 pub struct Tell;
 
-static TELL: ActionSpec = spec("t.tell", Effect::Tells, &[need("text", ArgKind::Text)], WayBack::Nothing);
+static TELL: ActionSpec = spec(
+    "t.tell",
+    Effect::Tells,
+    &[need("text", ArgKind::Any), may("to", ArgKind::Secret)],
+    WayBack::Nothing,
+);
 
 #[async_trait]
 impl Action for Tell {
@@ -488,13 +494,14 @@ impl Action for Tell {
     }
 
     async fn describe(&self, _ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
-        Ok(Plan::will([format!("tell {}", args.text("text")?)]))
+        Ok(Plan::will([format!("tell {}", args.get("text").cloned().unwrap_or_default())]))
     }
 
     async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
-        let told = args.text("text")?;
-        if told == "lost" {
-            return Err(Fault::failed("tell", "nobody listens"));
+        let told = args.get("text").cloned().unwrap_or_default();
+        if told == "lost".into() {
+            let to = args.opt_secret("to")?.and_then(|to| Some(format!(" at {}", to.expose_str()?)));
+            return Err(Fault::failed("tell", format!("nobody listens{}", to.unwrap_or_default())));
         }
         let all = format!("{}{told}\n", text(ctx, "/told").await?.unwrap_or_default());
         ctx.target.write("/told", Write::keep(keybook_api::Secret::new(all))).await?;
@@ -506,11 +513,15 @@ impl Action for Tell {
     }
 }
 
-/// Reads a file as a secret.
+/// Reads a file as a secret; with `beside`, another one in the open, both in a map.
 pub struct ReadSecret;
 
-static READ_SECRET: ActionSpec =
-    spec("t.secret", Effect::Reads, &[need("path", ArgKind::Path)], WayBack::Nothing);
+static READ_SECRET: ActionSpec = spec(
+    "t.secret",
+    Effect::Reads,
+    &[need("path", ArgKind::Path), may("beside", ArgKind::Path)],
+    WayBack::Nothing,
+);
 
 #[async_trait]
 impl Action for ReadSecret {
@@ -523,7 +534,10 @@ impl Action for ReadSecret {
     }
 
     async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
-        Ok(Applied::unchanged(Value::Secret(ctx.target.read(args.path("path")?, 1 << 20).await?)))
+        let secret = Value::Secret(ctx.target.read(args.path("path")?, 1 << 20).await?);
+        let Some(path) = args.opt_path("beside")? else { return Ok(Applied::unchanged(secret)) };
+        let beside = text(ctx, path).await?.unwrap_or_default();
+        Ok(Applied::unchanged(map([("secret", secret), ("beside", beside.into())])))
     }
 }
 

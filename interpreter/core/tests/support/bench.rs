@@ -210,7 +210,7 @@ impl Bench {
 
     pub async fn roll_back(&self) -> Outcome {
         let journal = reader::read(&self.journal()).unwrap();
-        engine::roll_back(self.setup(), &self.journal(), &journal, "asked for").await.unwrap()
+        engine::roll_back(self.setup(), &self.journal(), &journal, "asked for", Vec::new()).await.unwrap()
     }
 
     pub fn records(&self) -> Vec<Record> {

@@ -1,4 +1,6 @@
-//! A judge without certificates: an edge holds when the server's `cert` is word for word what the client trusts.
+//! A judge without certificates: an edge holds when the server's `cert` is word for word what the client trusts. Files
+//! on the server's host say more: `/etc/down`, it does not answer; `/etc/ended`, what it shows has run out; `/etc/stale`,
+//! it runs with something else than its files.
 
 use async_trait::async_trait;
 use keybook_api::{
@@ -26,8 +28,10 @@ impl TrustJudge for WordForWord {
                 }
                 let shown = read(&*hosts, &server.host, &server.cert).await;
                 let trusted = read(&*hosts, &client.host, client.trusts.path()).await;
+                let says = async |what: &str| read(&*hosts, &server.host, what).await.is_some();
+                let (ended, fits) = (says("/etc/ended").await, shown == trusted);
                 let verdict = match (&shown, &trusted) {
-                    (Some(shown), Some(trusted)) if shown == trusted => TrustVerdict::Holds,
+                    (Some(_), Some(_)) if fits && !ended => TrustVerdict::Holds,
                     (Some(_), Some(_)) => TrustVerdict::Broken,
                     _ => TrustVerdict::Unknown,
                 };
@@ -38,9 +42,15 @@ impl TrustJudge for WordForWord {
                     verdict,
                     known: match client.reads {
                         Reads::StartedAt(_) => HowKnown::Inferred,
-                        Reads::EachTime | Reads::CannotTell => HowKnown::Handshake,
+                        Reads::EachTime | Reads::CannotTell(_) => HowKnown::Handshake,
                     },
-                    reason: format!("{shown:?} at {}:{}, {trusted:?}", server.address, server.port),
+                    reason: match &client.reads {
+                        Reads::CannotTell(why) if !why.is_empty() => why.clone(),
+                        _ => format!("{shown:?} at {}:{}, {trusted:?}", server.address, server.port),
+                    },
+                    answered: !says("/etc/down").await,
+                    stale: says("/etc/stale").await,
+                    until: fits.then(|| shown.as_ref().map_or(0, |shown| shown.len().try_into().unwrap())),
                 });
             }
         }

@@ -4,6 +4,7 @@ pub mod actions;
 pub mod bench;
 pub mod judge;
 pub mod person;
+pub mod printed;
 pub mod tape;
 pub mod target;
 pub mod world;

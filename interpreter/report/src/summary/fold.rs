@@ -76,7 +76,7 @@ impl Fold {
         let Some(id) = &record.unit else { return };
         let (host, at) = (id.host.as_str(), record.time.as_str());
         match &record.event {
-            Event::UnitFacts { facts } => {
+            Event::UnitFacts { facts, .. } => {
                 facts.values().for_each(|fact| self.certificates.look(host, at, fact));
             }
             Event::UnitApplied { result, .. }
@@ -245,17 +245,17 @@ fn add_to_run(summary: &mut RunSummary, record: &Record) {
                 known.items.clone_from(items);
             }
         }
-        Event::ObligationRaised { what, host } => {
-            let owed = format!("{what}@{host}");
+        Event::ObligationRaised { what, host, item } => {
+            let owed = owed(what, host, item);
             if !summary.owed.contains(&owed) {
                 summary.owed.push(owed);
             }
         }
-        Event::ObligationSettled { what, host } => {
-            let owed = format!("{what}@{host}");
+        Event::ObligationSettled { what, host, item } => {
+            let owed = owed(what, host, item);
             summary.owed.retain(|known| *known != owed);
         }
-        Event::TrustChecked { edges } => summary.trust.push(TrustCheck {
+        Event::TrustChecked { edges, .. } => summary.trust.push(TrustCheck {
             at: at.clone(),
             unit: record.unit.as_ref().map(ToString::to_string),
             edges: edges.clone(),
@@ -267,7 +267,7 @@ fn add_to_run(summary: &mut RunSummary, record: &Record) {
 
 fn add_rollback(summary: &mut RunSummary, record: &Record) {
     match &record.event {
-        Event::RollbackStarted { by, reason } => {
+        Event::RollbackStarted { by, reason, .. } => {
             summary.rollback = Some(Rollback {
                 at: record.time.clone(),
                 by: by.clone(),
@@ -322,4 +322,9 @@ fn add_host_event(summary: &mut RunSummary, record: &Record) {
         }
         _ => {}
     }
+}
+
+/// `what@host`, or `what@host#item` in a loop.
+fn owed(what: &str, host: &str, item: &Option<String>) -> String {
+    UnitId { step: what.to_owned(), host: host.to_owned(), item: item.clone() }.to_string()
 }

@@ -232,7 +232,7 @@ pub struct UnitSummary {
     pub status: UnitStatus,
     /// Attempts so far.
     pub attempts: u32,
-    /// Whether it changed anything; `None` while that is not known.
+    /// Whether it changed anything, in whichever attempt; `None` while that is not known.
     pub changed: Option<bool>,
     /// When its last effect began; `None` when none did.
     pub started: Option<String>,
@@ -266,6 +266,9 @@ pub struct UnitSummary {
     pub output_lines: u64,
     /// Paths as it left them.
     pub wrote: Vec<Touched>,
+    /// Paths as the latest attempt found them.
+    #[serde(skip)]
+    touches: Vec<Touched>,
     /// What became of interrupted attempts.
     pub reconciled: Vec<Reconciled>,
     /// How it was taken back.

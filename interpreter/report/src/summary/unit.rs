@@ -6,7 +6,7 @@ use super::{
 };
 use keybook_api::{
     Event, Record, UnitId,
-    event::{Answer, FaultInfo},
+    event::{Answer, FaultInfo, Touched},
 };
 
 impl UnitSummary {
@@ -33,6 +33,7 @@ impl UnitSummary {
             output: Vec::new(),
             output_lines: 0,
             wrote: Vec::new(),
+            touches: Vec::new(),
             reconciled: Vec::new(),
             undone: None,
         }
@@ -54,10 +55,11 @@ impl UnitSummary {
             }
             Event::UnitPlanChanged { detail } => self.plan_changes.push(detail.clone()),
             Event::GateAsked { .. } | Event::GateAnswered { .. } => self.add_gate(record),
-            Event::UnitIntent { .. } => {
+            Event::UnitIntent { touches, .. } => {
                 self.status = UnitStatus::UnderWay;
                 self.started = Some(at.clone());
                 self.ended = None;
+                self.touches.clone_from(touches);
             }
             Event::BackupTaken { host, store, paths, entries } => self.backups.push(Backup {
                 host: host.clone(),
@@ -87,7 +89,9 @@ impl UnitSummary {
         }
         self.attempts = attempt;
         self.status = UnitStatus::Planned;
-        (self.changed, self.started, self.ended, self.took_ms) = (None, None, None, None);
+        (self.started, self.ended, self.took_ms) = (None, None, None);
+        // What an earlier attempt changed stays changed.
+        self.changed = self.changed.filter(|changed| *changed);
         (self.skip, self.undone) = (None, None);
         self.output.clear();
         self.output_lines = 0;
@@ -128,42 +132,62 @@ impl UnitSummary {
     fn add_outcome(&mut self, record: &Record) {
         let at = &record.time;
         match &record.event {
-            Event::UnitApplied { changed, .. } => self.changed = Some(*changed),
+            Event::UnitApplied { changed, .. } => self.has_changed(*changed),
             Event::UnitDone { changed, wrote, took_ms, .. } => {
-                self.changed = Some(*changed);
+                self.has_changed(*changed);
                 self.wrote.clone_from(wrote);
                 self.took_ms = Some(*took_ms);
                 self.end(UnitStatus::Done, at);
             }
-            Event::UnitFailed { fault, before_effect, took_ms, .. } => {
+            Event::UnitFailed { fault, before_effect, wrote, took_ms, .. } => {
                 self.took_ms = Some(*took_ms);
+                self.has_written(wrote);
                 self.add_fault(fault, *before_effect, at);
             }
             Event::UnitReconciled { verdict, reason, by, wrote, .. } => {
                 self.wrote.clone_from(wrote);
-                self.reconciled.push(Reconciled {
-                    at: at.clone(),
-                    verdict: verdict.clone(),
-                    reason: reason.clone(),
-                    by: by.clone(),
-                });
+                self.found(at, verdict, reason, by);
                 self.end(verdict_status(verdict), at);
             }
             // The script goes on.
             Event::CallReconciled { verdict, reason, by, .. } => {
-                self.reconciled.push(Reconciled {
-                    at: at.clone(),
-                    verdict: verdict.clone(),
-                    reason: reason.clone(),
-                    by: by.clone(),
-                });
+                self.found(at, verdict, reason, by);
                 self.status = UnitStatus::UnderWay;
                 self.ended = None;
             }
+            Event::CallIntent { touches, .. } => self.touches.extend(touches.iter().cloned()),
+            Event::CallDone { changed: true, .. } => self.has_changed(true),
+            Event::CallFailed { wrote, .. } => self.has_written(wrote),
             Event::UnitUndoIntent { .. } | Event::UnitUndone { .. } | Event::UnitUndoFailed { .. } => {
                 self.add_undo(record);
             }
             _ => {}
+        }
+    }
+
+    fn found(&mut self, at: &str, verdict: &str, reason: &str, by: &str) {
+        self.reconciled.push(Reconciled {
+            at: at.to_owned(),
+            verdict: verdict.to_owned(),
+            reason: reason.to_owned(),
+            by: by.to_owned(),
+        });
+        if verdict == "done" && self.changed.is_none() {
+            self.changed = Some(true);
+        }
+    }
+
+    /// What was changed once stays changed, whatever is said later.
+    fn has_changed(&mut self, changed: bool) {
+        self.changed = Some(changed || self.changed == Some(true));
+    }
+
+    /// What failed may have changed something all the same: a path that is not as it was before.
+    fn has_written(&mut self, wrote: &[Touched]) {
+        let as_before =
+            |now: &Touched| self.touches.iter().rev().find(|one| one.path == now.path) == Some(now);
+        if wrote.iter().any(|now| !as_before(now)) {
+            self.changed = Some(true);
         }
     }
 

@@ -304,7 +304,10 @@ impl Journal {
                 entries: vec![entry("/srv/kubernetes"), entry("/srv/kubernetes/etcd.pem")],
             },
         );
-        self.unit(id, Event::ObligationRaised { what: "restart-etcd".into(), host: unit(id).host });
+        self.unit(
+            id,
+            Event::ObligationRaised { what: "restart-etcd".into(), host: unit(id).host, item: None },
+        );
         let new = [
             certificate("/srv/kubernetes/etcd-ca.pem", "CN=etcd-ca", "2018-01-12", "2122-12-17", "c3c3c3c3"),
             certificate("/srv/kubernetes/etcd.pem", "CN=etcd", "2023-01-10", "2033-01-07", "d4d4d4d4"),
@@ -326,11 +329,16 @@ impl Journal {
         self.wait(2_000).done(&id, 1, 34_500, json!({"stopped": ["tos-etcd"]}));
         self.unit(
             &id,
-            Event::ObligationSettled { what: "restart-etcd".into(), host: format!("node-{node}") },
+            Event::ObligationSettled {
+                what: "restart-etcd".into(),
+                host: format!("node-{node}"),
+                item: None,
+            },
         );
         self.unit(
             &id,
             Event::TrustChecked {
+                first: false,
                 edges: vec![TrustEdge {
                     server: "etcd@node-1".into(),
                     client: "apiserver@node-1".into(),
@@ -338,6 +346,9 @@ impl Journal {
                     verdict: TrustVerdict::Holds,
                     known: HowKnown::Handshake,
                     reason: String::new(),
+                    answered: true,
+                    stale: false,
+                    until: Some(1_988_000_000),
                 }],
             },
         )
@@ -410,7 +421,13 @@ pub fn failure() -> Vec<Record> {
     journal.wait(300);
     journal.unit(
         id,
-        Event::UnitFailed { fault: fault(), before_effect: false, wrote: Vec::new(), took_ms: 300 },
+        Event::UnitFailed {
+            fault: fault(),
+            before_effect: false,
+            only_trust: false,
+            wrote: Vec::new(),
+            took_ms: 300,
+        },
     );
     journal.end(RunStatus::Failed, 1, "install failed on node-2", &["restart-etcd@node-1"]);
     journal.wait(3_600_000).add(Event::RunResumed {
@@ -435,6 +452,7 @@ pub fn failure() -> Vec<Record> {
         Event::UnitFailed {
             fault: FaultInfo { kind: "unreachable".into(), cause: "connection refused".into(), ..fault() },
             before_effect: true,
+            only_trust: false,
             wrote: Vec::new(),
             took_ms: 0,
         },
@@ -476,7 +494,12 @@ pub fn rolled_back(differing: &[&str]) -> Vec<Record> {
             wrote: Vec::new(),
         },
     );
-    journal.add(Event::RollbackStarted { by: "boris@laptop".into(), reason: "wrong window".into() });
+    journal.add(Event::RollbackStarted {
+        by: "boris@laptop".into(),
+        reason: "wrong window".into(),
+        accepted: Vec::new(),
+        pinned: None,
+    });
     for (id, how, path) in [
         ("install@node-1", "restore", "/srv/kubernetes"),
         ("reissue-ca@node-1", "undo", "/var/lib/keybook/r/staging/etcd-ca-new.pem"),

@@ -41,7 +41,10 @@ fn records(text: &str, number: i64) -> Vec<Record> {
     let owed = || vec![own()];
     let id = UnitId { step: own(), host: own(), item: Some(own()) };
     let unit_events = [
-        Event::UnitFacts { facts: [(own(), certificate.clone())].into_iter().collect() },
+        Event::UnitFacts {
+            facts: [(own(), certificate.clone())].into_iter().collect(),
+            withheld: [(own(), own())].into_iter().collect(),
+        },
         Event::UnitPlanned {
             change: Change::CannotKnow(own()),
             lines: vec![own()],
@@ -63,7 +66,13 @@ fn records(text: &str, number: i64) -> Vec<Record> {
         Event::UnitNote { text: own() },
         Event::UnitRetried { cause: own(), attempt: 1, of: 2, delay_ms: u64::MAX },
         Event::UnitApplied { result: certificate, changed: true },
-        Event::UnitFailed { fault: fault.clone(), before_effect: true, wrote: Vec::new(), took_ms: u64::MAX },
+        Event::UnitFailed {
+            fault: fault.clone(),
+            before_effect: true,
+            only_trust: false,
+            wrote: Vec::new(),
+            took_ms: u64::MAX,
+        },
         Event::UnitReconciled {
             verdict: own(),
             reason: own(),
@@ -93,6 +102,7 @@ fn records(text: &str, number: i64) -> Vec<Record> {
         replaceable: false,
     });
     journal.add(Event::TrustChecked {
+        first: false,
         edges: vec![TrustEdge {
             server: own(),
             client: own(),
@@ -100,9 +110,12 @@ fn records(text: &str, number: i64) -> Vec<Record> {
             verdict: TrustVerdict::Broken,
             known: HowKnown::Unknown,
             reason: own(),
+            answered: false,
+            stale: true,
+            until: Some(i64::MIN),
         }],
     });
-    journal.add(Event::RollbackStarted { by: own(), reason: own() });
+    journal.add(Event::RollbackStarted { by: own(), reason: own(), accepted: vec![own()], pinned: None });
     journal.add(Event::RollbackVerified { compared: u64::MAX, differing: owed() });
     journal.add(Event::RunResumed { operator: own(), unattended: true, accepted: owed(), pinned: None });
     journal.add(Event::RunEnded {

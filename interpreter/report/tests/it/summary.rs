@@ -1,7 +1,10 @@
 //! The model that all reports are made from.
 
 use crate::data::{self, Journal, certificate};
-use keybook_api::{Event, Record, event::RunStatus};
+use keybook_api::{
+    Event, Record,
+    event::{RunStatus, Touched},
+};
 use keybook_report::{
     HistoryRow, RunSummary, fault, jsonl,
     summary::{Mode, UnitStatus},
@@ -152,7 +155,12 @@ fn a_rollback_takes_certificates_back() {
 #[test]
 fn a_unit_that_cannot_be_taken_back_is_shown_first() {
     let mut journal = Journal { records: data::killed(), ..Journal::open(1, false) };
-    journal.add(Event::RollbackStarted { by: "anna".into(), reason: String::new() });
+    journal.add(Event::RollbackStarted {
+        by: "anna".into(),
+        reason: String::new(),
+        accepted: Vec::new(),
+        pinned: None,
+    });
     let id = "install@node-1";
     journal.unit(id, Event::UnitUndoIntent { how: "restore".into(), paths: vec!["/srv/kubernetes".into()] });
     assert_eq!(unit(&summary(&journal.records), id).status, UnitStatus::Undoing);
@@ -171,7 +179,12 @@ fn work_after_an_end_reopens_the_run() {
     let mut journal = Journal { records: data::failure(), ..Journal::open(1, false) };
     journal.add(Event::LockTaken { hosts: Vec::new() });
     assert_eq!(summary(&journal.records).status, RunStatus::Unreachable);
-    journal.add(Event::RollbackStarted { by: "anna".into(), reason: String::new() });
+    journal.add(Event::RollbackStarted {
+        by: "anna".into(),
+        reason: String::new(),
+        accepted: Vec::new(),
+        pinned: None,
+    });
     let run = summary(&journal.records);
     assert_eq!((run.status, run.exit, run.reason.as_str()), (RunStatus::Running, None, ""));
 }
@@ -220,4 +233,89 @@ fn a_file_that_was_overwritten_and_not_read_since_is_not_called_unchanged() {
     assert!(keybook_report::human::render(&run, false, 80).contains("not read since"));
     journal.done("look-again@node-1", 1, 5, ca);
     assert!(!summary(&journal.records).certificates[0].touched_since);
+}
+
+/// How many units the end of a run says changed something.
+fn changed(journal: &Journal) -> String {
+    let told = keybook_report::human::ending(&summary(&journal.records), false, 80);
+    told.lines()
+        .find(|line| line.contains("units "))
+        .unwrap()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn touched(path: &str, there: bool) -> Touched {
+    let before = there.then(|| data::entry(path));
+    Touched { path: path.to_owned(), before }
+}
+
+fn failed(wrote: Vec<Touched>) -> Event {
+    Event::UnitFailed { fault: data::fault(), before_effect: false, only_trust: false, wrote, took_ms: 1 }
+}
+
+#[test]
+fn what_failed_and_changed_something_is_counted() {
+    for (there, count) in [(false, 0), (true, 1)] {
+        let mut journal = Journal::open(1, false);
+        journal.intent("put@node-1", 1, "file.put", &["/etc/f"]);
+        journal.unit("put@node-1", failed(vec![touched("/etc/f", there)]));
+        // A later attempt finds it as it is to be.
+        assert_eq!(changed(&journal), format!("units 1 unit, {count} of them changed something"));
+        journal.push(
+            Some("put@node-1"),
+            2,
+            Event::UnitDone { result: json!(null), changed: false, wrote: Vec::new(), took_ms: 1 },
+        );
+        assert_eq!(changed(&journal), format!("units 1 unit, {count} of them changed something"));
+    }
+}
+
+#[test]
+fn a_script_that_failed_has_changed_what_its_calls_changed() {
+    let call = |changed| Event::CallDone {
+        ordinal: 0,
+        action: "file.put".into(),
+        host: None,
+        args: Default::default(),
+        args_digest: String::new(),
+        result: json!(null),
+        withheld: None,
+        changed,
+        wrote: Vec::new(),
+    };
+    let intent = Event::CallIntent {
+        ordinal: 1,
+        action: "file.put".into(),
+        args: Default::default(),
+        args_digest: String::new(),
+        withheld: false,
+        memo: json!(null),
+        touches: vec![touched("/etc/f", false)],
+        receipts: 1,
+    };
+    let call_failed = |there| Event::CallFailed {
+        ordinal: 1,
+        action: "file.put".into(),
+        host: None,
+        args: Default::default(),
+        args_digest: String::new(),
+        fault: data::fault(),
+        before_effect: false,
+        wrote: vec![touched("/etc/f", there)],
+    };
+    for (events, count) in [
+        (vec![call(false)], 0),
+        (vec![call(true)], 1),
+        (vec![call(false), intent.clone(), call_failed(false)], 0),
+        (vec![call(false), intent.clone(), call_failed(true)], 1),
+    ] {
+        let mut journal = Journal::open(1, false);
+        journal.intent("s@node-1", 1, "script", &[]);
+        for event in events.into_iter().chain([failed(Vec::new())]) {
+            journal.unit("s@node-1", event);
+        }
+        assert_eq!(changed(&journal), format!("units 1 unit, {count} of them changed something"));
+    }
 }

@@ -518,3 +518,23 @@ async fn acls_are_read_kept_and_brought_back() {
     }
     assert_eq!(lab.host.tree(&["/d".into()]).await.unwrap(), before);
 }
+
+#[test]
+fn no_part_of_the_path_is_the_current_directory() {
+    let script = format!("{}printf %s \"$PATH\"", super::scripts::PATH);
+    for shell in ["/bin/dash", "/bin/bash"] {
+        for (given, begins) in
+            [(None, "/"), (Some(""), "/usr/local/sbin:"), (Some("/opt/x/bin"), "/opt/x/bin:/usr/local/sbin:")]
+        {
+            let mut command = std::process::Command::new(shell);
+            command.args(["-c", &script]).env_remove("PATH").envs(given.map(|path| ("PATH", path)));
+            if given.is_none() && shell == "/bin/bash" {
+                // What it takes then was settled when it was built.
+                continue;
+            }
+            let told = String::from_utf8(command.output().unwrap().stdout).unwrap();
+            assert!(told.starts_with(begins) && told.ends_with(":/sbin:/bin"), "{shell} {given:?}: {told}");
+            assert!(told.split(':').all(|part| part.starts_with('/')), "{shell} {given:?}: {told}");
+        }
+    }
+}

@@ -38,7 +38,9 @@ pub(super) fn arguments(spec: &ActionSpec) -> Value {
 fn argument(arg: &ArgSpec) -> Value {
     let or_template = |schema: Value| json!({ "anyOf": [schema, { "type": "string", "pattern": TEMPLATE }] });
     let mut schema = match arg.kind {
-        ArgKind::Text | ArgKind::Duration | ArgKind::Secret => json!({ "type": "string" }),
+        ArgKind::Text | ArgKind::Duration | ArgKind::Secret | ArgKind::TextOrSecret => {
+            json!({ "type": "string" })
+        }
         ArgKind::Path => json!({ "type": "string", "pattern": format!("^/|{TEMPLATE}") }),
         ArgKind::Mode => json!({ "type": "string", "pattern": format!("^[0-7]{{1,4}}$|{TEMPLATE}") }),
         ArgKind::Int => or_template(json!({ "type": "integer" })),
