@@ -8,6 +8,7 @@ use super::{
     session::Session,
     stop::Stop,
     unit::{Attempt, planned},
+    walk::Place,
 };
 use crate::model::{Call, SCRIPT, Step, Work};
 use futures::future::BoxFuture;
@@ -64,46 +65,83 @@ impl Planned {
     }
 }
 
-impl Attempt<'_> {
-    /// The plans of the steps inside, together, as far as they can be known now.
-    pub(super) async fn plan_inside(&self) -> Plan {
-        let mut whole = Plan::will(Vec::new());
-        let mut changes = false;
-        for child in self.step.children() {
-            let unit = UnitId { step: format!("{}/{}", self.unit.step, child.id.value), ..self.unit.clone() };
-            let item = self.scope.get("item").cloned().unwrap_or_default();
-            let mut attempt = Attempt::new(self.session, child, unit, &item, self.cancel.clone());
-            if let Some(when) = &child.when
-                && matches!(attempt.truth(when, "when"), Ok(false))
-            {
-                continue;
-            }
-            let known = match &child.work {
-                Work::Action(_) | Work::Script(_) => attempt.plan_quietly().await,
-                Work::Steps(_) => Ok(Plan::will([child.title.clone()])),
-            };
-            match known {
-                // What is so already may not be so any more when the steps before it are through.
-                Ok(plan) if changes && plan.change == Change::Wont && self.can_change_inside(child) => {
-                    whole.lines.push(format!("{} (after that)", child.title));
-                    whole.basis.push_str(&plan.basis);
-                }
-                Ok(plan) => {
-                    changes |= plan.change == Change::Will && self.can_change_inside(child);
-                    whole.lines.extend(plan.lines);
-                    whole.diffs.extend(plan.diffs);
-                    whole.basis.push_str(&plan.basis);
-                }
-                Err(why) => {
-                    whole.lines.push(format!("{} (the exact plan cannot be known yet: {why})", child.title))
-                }
-            }
-        }
-        whole
+/// The plans of the steps inside a step, as one.
+struct Inside {
+    plan: Plan,
+    /// An earlier one of them changes something.
+    changes: bool,
+}
+
+impl Inside {
+    fn unknown(&mut self, title: &str, why: &str) {
+        self.plan.lines.push(format!("{title} (the exact plan cannot be known yet: {why})"));
     }
 
-    fn can_change_inside(&self, child: &crate::model::Step) -> bool {
-        self.session.can_change(&format!("{}/{}", self.unit.step, child.id.value))
+    fn add(&mut self, title: &str, plan: Plan, can_change: bool) {
+        self.plan.basis.push_str(&plan.basis);
+        // What is so already may not be so any more when the steps before it are through.
+        if self.changes && plan.change == Change::Wont && can_change {
+            return self.plan.lines.push(format!("{title} (after that)"));
+        }
+        self.changes |= plan.change == Change::Will && can_change;
+        self.plan.lines.extend(plan.lines);
+        self.plan.diffs.extend(plan.diffs);
+    }
+}
+
+impl Attempt<'_> {
+    /// The plans of all the steps inside, together, as far as they can be known now.
+    pub(super) async fn plan_inside(&self) -> Plan {
+        let mut inside = Inside { plan: Plan::will(Vec::new()), changes: false };
+        let place = Place {
+            prefix: self.unit.step.clone(),
+            item: self.scope.get("item").cloned().unwrap_or_default(),
+            item_name: self.unit.item.clone(),
+            ..Place::default()
+        };
+        self.plan_steps(self.step.children(), place, &mut inside).await;
+        inside.plan
+    }
+
+    fn plan_steps<'a>(
+        &'a self,
+        steps: &'a [Step],
+        place: Place,
+        inside: &'a mut Inside,
+    ) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            for step in steps {
+                let path = place.path(step);
+                match self.session.foresee_items(step, &path, &self.unit.host, &place) {
+                    Ok(None) => self.plan_step(step, &path, &place, inside).await,
+                    Ok(Some(items)) => {
+                        for (item, name) in items {
+                            let there = Place { item, item_name: Some(name), ..place.clone() };
+                            self.plan_step(step, &path, &there, inside).await;
+                        }
+                    }
+                    Err(stop) => inside.unknown(&step.title, &stop.reason()),
+                }
+            }
+        })
+    }
+
+    async fn plan_step(&self, step: &Step, path: &str, place: &Place, inside: &mut Inside) {
+        let unit = UnitId { step: path.to_owned(), item: place.item_name.clone(), ..self.unit.clone() };
+        let mut attempt = Attempt::new(self.session, step, unit, &place.item, self.cancel.clone());
+        if let Some(when) = &step.when
+            && matches!(attempt.truth(when, "when"), Ok(false))
+        {
+            return;
+        }
+        if let Work::Steps(children) = &step.work {
+            let there = Place { prefix: path.to_owned(), ..place.clone() };
+            return self.plan_steps(children, there, inside).await;
+        }
+        match attempt.plan_quietly().await {
+            Ok(plan) => inside.add(&step.title, plan, self.session.can_change(path)),
+            Err(why) => inside.unknown(&step.title, &why),
+        }
     }
 
     /// A plan without any record; the error says why it cannot be known.
@@ -123,38 +161,78 @@ impl Session {
     /// Plans every step on every host.
     pub async fn dry_run(self: &Arc<Self>) -> Result<Vec<Planned>, Stop> {
         let mut plans = Vec::new();
-        self.dry_steps(&self.runbook.steps, "", None, &mut plans).await?;
+        self.dry_steps(&self.runbook.steps, Place::default(), &mut plans).await?;
         Ok(plans)
     }
 
     fn dry_steps<'s>(
         self: &'s Arc<Self>,
         steps: &'s [Step],
-        prefix: &'s str,
-        host: Option<&'s str>,
+        place: Place,
         plans: &'s mut Vec<Planned>,
     ) -> BoxFuture<'s, Result<(), Stop>> {
         Box::pin(async move {
             for step in steps {
-                let path = if prefix.is_empty() {
-                    step.id.value.clone()
-                } else {
-                    format!("{prefix}/{}", step.id.value)
-                };
-                let hosts = match (host, &step.hosts) {
-                    (Some(host), _) => vec![host.to_owned()],
+                let path = place.path(step);
+                let hosts = match (&place.host, &step.hosts) {
+                    (Some(host), _) => vec![host.clone()],
                     (None, None) => vec![LOCAL.to_owned()],
                     (None, Some(choice)) => choice.resolve(&self.hosts.groups()).map_err(|why| {
                         Fault::failed(format!("choose the hosts of {path}"), why).at(&choice.span)
                     })?,
                 };
-                for name in &hosts {
-                    let inherited = (host.is_some() || step.hosts.is_some()).then_some(name.as_str());
-                    self.dry_unit(step, &path, name, inherited, plans).await?;
+                for host in hosts {
+                    let inherited = place.host.is_some() || step.hosts.is_some();
+                    let there = Place { host: inherited.then(|| host.clone()), ..place.clone() };
+                    self.dry_items(step, &path, &host, there, plans).await?;
                 }
             }
             Ok(())
         })
+    }
+
+    /// A step on one host: each item of its loop, where that is known.
+    async fn dry_items(
+        self: &Arc<Self>,
+        step: &Step,
+        path: &str,
+        host: &str,
+        place: Place,
+        plans: &mut Vec<Planned>,
+    ) -> Result<(), Stop> {
+        match self.foresee_items(step, path, host, &place) {
+            Ok(None) => self.dry_unit(step, path, host, place, plans).await,
+            Ok(Some(items)) => {
+                for (item, name) in items {
+                    let there = Place { item, item_name: Some(name), ..place.clone() };
+                    self.dry_unit(step, path, host, there, plans).await?;
+                }
+                Ok(())
+            }
+            Err(stop) => {
+                let unit = UnitId { step: path.to_owned(), host: host.to_owned(), item: None };
+                let mut planned = self.to_plan(step, path, unit, None);
+                let why = format!("the items of its loop are not known yet: {}", stop.reason());
+                planned.plan.change = Change::CannotKnow(why);
+                planned.unsettles = true;
+                plans.push(planned);
+                Ok(())
+            }
+        }
+    }
+
+    fn to_plan(&self, step: &Step, path: &str, unit: UnitId, gate: Option<String>) -> Planned {
+        Planned {
+            unit,
+            step: self.runbook.info(path, step),
+            plan: Plan::will(Vec::new()),
+            gate,
+            left_out: None,
+            stops: None,
+            unsettles: false,
+            changes: false,
+            by_check: false,
+        }
     }
 
     async fn dry_unit(
@@ -162,29 +240,13 @@ impl Session {
         step: &Step,
         path: &str,
         host: &str,
-        inherited: Option<&str>,
+        place: Place,
         plans: &mut Vec<Planned>,
     ) -> Result<(), Stop> {
-        let unit = UnitId { step: path.to_owned(), host: host.to_owned(), item: None };
-        let mut attempt = Attempt::new(self, step, unit.clone(), &Value::Null, Cancel::new());
-        let mut planned = Planned {
-            unit,
-            step: self.runbook.info(path, step),
-            plan: Plan::will(Vec::new()),
-            gate: step.gate.as_ref().map(|gate| attempt.asked(gate)),
-            left_out: None,
-            stops: None,
-            unsettles: false,
-            changes: false,
-            by_check: false,
-        };
-        if step.for_each.is_some() {
-            planned.plan.change =
-                Change::CannotKnow("it loops over items that are found while running".to_owned());
-            planned.unsettles = true;
-            plans.push(planned);
-            return Ok(());
-        }
+        let unit = UnitId { step: path.to_owned(), host: host.to_owned(), item: place.item_name.clone() };
+        let mut attempt = Attempt::new(self, step, unit.clone(), &place.item, Cancel::new());
+        let gate = step.gate.as_ref().map(|gate| attempt.asked(gate));
+        let mut planned = self.to_plan(step, path, unit, gate);
         match attempt.dry(&mut planned).await {
             Ok(()) => {}
             Err(stop) => planned.plan.change = Change::CannotKnow(stop.reason()),
@@ -197,7 +259,9 @@ impl Session {
         let go_inside = planned.left_out.is_none();
         plans.push(planned);
         match &step.work {
-            Work::Steps(children) if go_inside => self.dry_steps(children, path, inherited, plans).await,
+            Work::Steps(children) if go_inside => {
+                self.dry_steps(children, Place { prefix: path.to_owned(), ..place }, plans).await
+            }
             _ => Ok(()),
         }
     }

@@ -48,11 +48,14 @@ impl Session {
         let inside = |outer: &str, inner: &str| {
             inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
+        let foreseen = self.foreseen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let found = self.log.state(|state| {
-            let loops = state.pins.iter().filter_map(|(key, (_, items))| {
+            // The last of several counts: what is in the journal, where it is.
+            let pinned = state.pins.iter().filter_map(|(key, (_, items))| Some((key, items.as_ref()?)));
+            let loops = foreseen.iter().chain(pinned).filter_map(|(key, items)| {
                 let (at, rest) = key.split_once('@')?;
                 let (host, outer) = rest.split_once('#')?;
-                (host == unit.host && inside(at, &path)).then_some((at, outer, items.as_ref()?))
+                (host == unit.host && inside(at, &path)).then_some((at, outer, items))
             });
             let named = loops.flat_map(|(at, outer, items)| {
                 items.iter().map(Value::from_json).map(move |item| {

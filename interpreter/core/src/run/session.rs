@@ -8,7 +8,7 @@ use keybook_api::{
 };
 use keybook_script::ScriptHost;
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, atomic::AtomicU32},
     time::Duration,
 };
@@ -81,6 +81,8 @@ pub struct Session {
     pub registers: Vec<Register>,
     /// Results of this process as the actions gave them.
     pub live: Mutex<HashMap<UnitId, Value>>,
+    /// Items of loops that were not begun yet, as a plan foresees them, by the same keys as those in the journal.
+    pub foreseen: Mutex<BTreeMap<String, Vec<serde_json::Value>>>,
 }
 
 impl Session {

@@ -29,6 +29,14 @@ use std::{
 /// How long the reading of when a process started may take.
 const STARTED: Duration = Duration::from_secs(15);
 
+/// When edges are weighed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Moment {
+    AfterStep,
+    AtEnd,
+    TakenBack,
+}
+
 impl Session {
     /// What there is before the first step. Recorded once a run.
     pub(super) async fn trust_before(self: &Arc<Self>) -> Result<(), Stop> {
@@ -56,10 +64,10 @@ impl Session {
             return Ok(());
         }
         let edges = self.judge(None, &Cancel::new()).await?;
-        self.tell_forgiven(&edges, taken_back)?;
+        let moment = if taken_back { Moment::TakenBack } else { Moment::AtEnd };
+        self.tell_forgiven(&edges, moment)?;
         self.log.run(Event::TrustChecked { first: false, edges: edges.clone() })?;
-        let mut worse: Vec<String> =
-            self.newly_broken(&edges, &[], taken_back).iter().map(no_longer).collect();
+        let mut worse: Vec<String> = self.newly_broken(&edges, &[], moment).iter().map(no_longer).collect();
         worse.extend(self.no_longer_seen(&edges));
         if worse.is_empty() {
             return Ok(());
@@ -92,37 +100,46 @@ impl Session {
     }
 
     /// Edges that are broken and were not before the first step, but for those that the names allow, and those that
-    /// only time broke. Once every file is as it was, what is broken is not the run's doing, unless a server runs
-    /// with something else than its files.
-    fn newly_broken(&self, edges: &[TrustEdge], allowed: &[&str], taken_back: bool) -> Vec<TrustEdge> {
+    /// are nobody's fault.
+    fn newly_broken(&self, edges: &[TrustEdge], allowed: &[&str], moment: Moment) -> Vec<TrustEdge> {
         let may = |end: &str| end.split_once('@').is_some_and(|(name, _)| allowed.contains(&name));
         let new = |edge: &&TrustEdge| {
             edge.verdict == TrustVerdict::Broken
                 && !may(&edge.server)
                 && !may(&edge.client)
-                && (edge.stale || !taken_back)
-                && !self.log.state(|state| state.trust.was_broken(edge) || state.trust.ran_out(edge))
+                && !self.log.state(|state| state.trust.was_broken(edge))
+                && self.forgiven(edge, moment).is_none()
         };
         edges.iter().filter(new).cloned().collect()
     }
 
+    /// Why a broken edge that was whole is not the run's doing.
+    fn forgiven(&self, edge: &TrustEdge, moment: Moment) -> Option<&'static str> {
+        let (ran_out, was_stale) = self.log.state(|state| {
+            let was_stale = state.trust.first(edge).is_some_and(|first| first.stale);
+            (state.trust.ran_out(edge), was_stale)
+        });
+        // What the run renewed and nobody started again is not renewed.
+        let renewed_in_vain = moment == Moment::AtEnd && edge.stale && !was_stale;
+        if ran_out && !renewed_in_vain {
+            return Some("time alone broke it");
+        }
+        let as_it_was = moment == Moment::TakenBack && !edge.stale;
+        as_it_was.then_some("every file that the run touched is as it was")
+    }
+
     /// Notes what broke while the run was under way and is held against no step.
-    fn tell_forgiven(&self, edges: &[TrustEdge], taken_back: bool) -> Result<(), Fault> {
-        let broken = edges.iter().filter(|edge| edge.verdict == TrustVerdict::Broken);
-        for edge in broken {
-            let (known, ran_out, was_broken) = self.log.state(|state| {
+    fn tell_forgiven(&self, edges: &[TrustEdge], moment: Moment) -> Result<(), Fault> {
+        for edge in edges.iter().filter(|edge| edge.verdict == TrustVerdict::Broken) {
+            let known = self.log.state(|state| {
                 let mut last = state.trust.last.iter();
-                let known = last.any(|last| last.key() == edge.key() && last.verdict == TrustVerdict::Broken);
-                (known, state.trust.ran_out(edge), state.trust.was_broken(edge))
+                let told = last.any(|last| last.key() == edge.key() && last.verdict == TrustVerdict::Broken);
+                told || state.trust.was_broken(edge)
             });
-            let why = match (ran_out, taken_back && !edge.stale) {
-                _ if known || was_broken => continue,
-                (true, _) => "time alone broke it",
-                (false, true) => "every file that the run touched is as it was",
-                (false, false) => continue,
-            };
-            let text = format!("{}, {}: {why}", no_longer(edge), "and no step is blamed");
-            self.log.run(Event::RunNote { text })?;
+            if let Some(why) = self.forgiven(edge, moment).filter(|_| !known) {
+                let text = format!("{}, and no step is blamed: {why}", no_longer(edge));
+                self.log.run(Event::RunNote { text })?;
+            }
         }
         Ok(())
     }
@@ -342,9 +359,9 @@ impl Attempt<'_> {
     async fn judge_own(&self) -> Result<(), Fault> {
         // The effect has happened: a stop waits for the judgement, which is bounded in time.
         let edges = self.session.judge(Some(&self.unit.host), &Cancel::new()).await?;
-        self.session.tell_forgiven(&edges, false)?;
+        self.session.tell_forgiven(&edges, Moment::AfterStep)?;
         self.write(Event::TrustChecked { first: false, edges: edges.clone() })?;
-        let broken = self.session.newly_broken(&edges, &self.breaks(), false);
+        let broken = self.session.newly_broken(&edges, &self.breaks(), Moment::AfterStep);
         if broken.is_empty() {
             return Ok(());
         }

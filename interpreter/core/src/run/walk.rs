@@ -29,6 +29,24 @@ pub struct Place {
     pub only: Option<Vec<String>>,
 }
 
+/// The items of a loop on a host.
+struct Items {
+    /// The loop, as the journal names it.
+    key: String,
+    /// What the names of its items begin with: those of the loops around it.
+    outer: String,
+    values: Vec<Value>,
+    /// They are in the journal.
+    pinned: bool,
+}
+
+impl Items {
+    fn named(self) -> Vec<(Value, String)> {
+        let name = |value: &Value| format!("{}{}", self.outer, item_name(value));
+        self.values.iter().map(|value| (value.clone(), name(value))).collect()
+    }
+}
+
 impl Place {
     /// The path of a step here.
     pub(super) fn path(&self, step: &Step) -> String {
@@ -172,6 +190,30 @@ impl Session {
         host: &str,
         place: &Place,
     ) -> Result<Option<Vec<(Value, String)>>, Stop> {
+        let Some(found) = self.find_items(step, path, host, place)? else { return Ok(None) };
+        if !found.pinned {
+            let items = Some(found.values.iter().map(Value::to_json).collect());
+            let hosts = vec![host.to_owned()];
+            self.log.run(Event::StepPinned { step: found.key.clone(), hosts, items })?;
+        }
+        Ok(Some(found.named()))
+    }
+
+    /// The items that a loop would have if it began now.
+    pub(super) fn foresee_items(
+        &self,
+        step: &Step,
+        path: &str,
+        host: &str,
+        place: &Place,
+    ) -> Result<Option<Vec<(Value, String)>>, Stop> {
+        let Some(found) = self.find_items(step, path, host, place)? else { return Ok(None) };
+        let mut foreseen = self.foreseen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        foreseen.insert(found.key.clone(), found.values.iter().map(Value::to_json).collect());
+        Ok(Some(found.named()))
+    }
+
+    fn find_items(&self, step: &Step, path: &str, host: &str, place: &Place) -> Result<Option<Items>, Stop> {
         let Some(for_each) = &step.for_each else { return Ok(None) };
         let outer = place.item_name.as_deref().map_or_else(String::new, |name| format!("{name}/"));
         let key = format!("{path}@{host}#{outer}");
@@ -180,54 +222,43 @@ impl Session {
             let pins = |key: &String| state.pins.get(key).and_then(|(_, items)| items.clone());
             pins(&key).or_else(|| pins(before.as_ref()?))
         });
-        let values: Vec<Value> = match pinned {
-            Some(items) => items.iter().map(Value::from_json).collect(),
-            None => {
-                let asking =
-                    UnitId { step: path.to_owned(), host: host.to_owned(), item: place.item_name.clone() };
-                let scope = self.scope(&asking, &place.item);
-                let value = self.script.eval(for_each, &scope).map_err(|error| {
-                    Fault::failed("evaluate `for_each`", &error.message).on(host).at(&error.span)
-                })?;
-                let list = value.as_list().map(<[Value]>::to_vec).ok_or_else(|| {
-                    Fault::failed(
-                        format!("loop over the items of {path}"),
-                        format!("expected a list, got {}", value.type_name()),
-                    )
-                    .on(host)
-                    .at(&for_each.text().whole())
-                })?;
-                if let Some(name) = named_twice(&list) {
-                    return Err(Fault::failed(
-                        format!("loop over the items of {path}"),
-                        format!("two of them have the name `{name}`, so one would be taken for the other"),
-                    )
-                    .on(host)
-                    .at(&for_each.text().whole())
-                    .now("the step was not begun")
-                    .into());
-                }
-                if list.is_empty() {
-                    return Err(Fault::failed(format!("loop over the items of {path}"), "there is none")
-                        .on(host)
-                        .at(&for_each.text().whole())
-                        .now("the step was not begun")
-                        .hint(
-                            "an empty selection never passes: guard the step with `when` where that is right",
-                        )
-                        .into());
-                }
-                let items = Some(list.iter().map(Value::to_json).collect());
-                self.log.run(Event::StepPinned { step: key, hosts: vec![host.to_owned()], items })?;
-                list
-            }
-        };
-        Ok(Some(
-            values
-                .into_iter()
-                .map(|value| (value.clone(), format!("{outer}{}", item_name(&value))))
-                .collect(),
-        ))
+        if let Some(items) = pinned {
+            let values = items.iter().map(Value::from_json).collect();
+            return Ok(Some(Items { key, outer, values, pinned: true }));
+        }
+        let asking = UnitId { step: path.to_owned(), host: host.to_owned(), item: place.item_name.clone() };
+        let scope = self.scope(&asking, &place.item);
+        let value = self
+            .script
+            .eval(for_each, &scope)
+            .map_err(|error| Fault::failed("evaluate `for_each`", &error.message).on(host).at(&error.span))?;
+        let list = value.as_list().map(<[Value]>::to_vec).ok_or_else(|| {
+            Fault::failed(
+                format!("loop over the items of {path}"),
+                format!("expected a list, got {}", value.type_name()),
+            )
+            .on(host)
+            .at(&for_each.text().whole())
+        })?;
+        if let Some(name) = named_twice(&list) {
+            return Err(Fault::failed(
+                format!("loop over the items of {path}"),
+                format!("two of them have the name `{name}`, so one would be taken for the other"),
+            )
+            .on(host)
+            .at(&for_each.text().whole())
+            .now("the step was not begun")
+            .into());
+        }
+        if list.is_empty() {
+            return Err(Fault::failed(format!("loop over the items of {path}"), "there is none")
+                .on(host)
+                .at(&for_each.text().whole())
+                .now("the step was not begun")
+                .hint("an empty selection never passes: guard the step with `when` where that is right")
+                .into());
+        }
+        Ok(Some(Items { key, outer, values: list, pinned: false }))
     }
 
     async fn unit(

@@ -12,6 +12,7 @@ mod hooks;
 mod i18n;
 mod inputs;
 mod libraries;
+mod plans;
 mod preflight;
 mod rollback;
 mod script_crashes;

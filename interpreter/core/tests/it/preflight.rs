@@ -182,7 +182,8 @@ async fn a_finished_run_is_not_resumed_and_a_run_is_taken_back_once() {
     let journal = reader::read(&bench.journal()).unwrap();
     let fault = engine::resume(bench.setup(), &bench.journal(), &journal, Vec::new()).await.unwrap_err();
     assert_eq!(fault.cause, "it was rolled back");
-    let fault = engine::roll_back(bench.setup(), &bench.journal(), &journal, "x").await.unwrap_err();
+    let fault =
+        engine::roll_back(bench.setup(), &bench.journal(), &journal, "x", Vec::new()).await.unwrap_err();
     assert_eq!((fault.kind, fault.cause.as_str()), (FaultKind::Usage, "it is rolled back already"));
     assert_eq!(reader::read(&bench.journal()).unwrap().records.len(), journal.records.len());
 }

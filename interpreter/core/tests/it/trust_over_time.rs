@@ -93,6 +93,17 @@ async fn what_only_time_broke_is_told_and_blamed_on_no_step() {
     assert!(notes[0].starts_with("kubelet@m verifies api@a no longer: "), "{notes:?}");
     assert!(notes[0].ends_with("no step is blamed: time alone broke it"), "{notes:?}");
 
+    // What is renewed in its file, and not in the server that goes on with the old one, is not well at the end.
+    let stale = bench(&steps);
+    let world = std::sync::Arc::clone(&stale.world);
+    *stale.person.on_gate.lock().unwrap() = Some(Box::new(move |_| {
+        world.put("a", "/etc/ended", "x");
+        world.put("a", "/etc/stale", "x");
+    }));
+    let outcome = stale.start().await;
+    assert_eq!(outcome.fault.unwrap().attempted, "end the run");
+    assert_eq!(stale.ends(), ["done act@a", "done same@a"]);
+
     // What a step put there itself and what ended with it is the step's.
     let put = bench(
         "  - { id: ca, hosts: manager, breaks: api, t.put: { path: /etc/ca, content: newer } }
