@@ -43,7 +43,9 @@ fn says_how(step: &Step) -> bool {
 }
 
 fn problem(spec: &ActionSpec, given: &dyn Fn(&str) -> Option<Value>, at: &Span) -> Option<Diagnostic> {
-    let mut help = "add `undo: { … }`, or `backup: […]` for the files that it changes, or `irreversible: why` and a gate".to_owned();
+    let mut help = "add `undo: { … }`, or `backup: […]` for the files that it changes, or `settles: …` when it pays what a \
+        step before it owes, or `irreversible: why` and a gate"
+        .to_owned();
     match spec.way_back {
         WayBack::None if spec.effect == Effect::Changes => {}
         WayBack::NoneIf(arg) if spec.effect == Effect::Changes => {

@@ -34,31 +34,58 @@ impl Session {
         self.reconcile_all(false).await?;
         let mut debt: Option<Debt> = None;
         for unit in self.to_take_back() {
-            let Some(step) = self.runbook.step_at(&unit.step) else {
-                return Err(Fault::failed(
-                    format!("take back {unit}"),
-                    "the runbook has no such step any more",
-                )
-                .into());
-            };
-            let owing = self.owing_step(&unit);
-            if debt.as_ref().is_some_and(|debt| owing.as_ref().is_none_or(|(path, _)| *path != debt.step)) {
-                self.settle_debt(debt.take()).await?;
-            }
-            self.check_reversible(step, &unit)?;
-            let owing = owing.filter(|(path, _)| self.owes_on(path, &unit.host));
-            self.take_back_unit(step, &unit, owing.as_ref().map(|(_, what)| what.as_str())).await?;
-            if let Some((path, what)) = owing
-                && self.log.state(|state| state.owed.contains_key(&(what.clone(), unit.host.clone())))
-            {
-                let entry = debt.get_or_insert_with(|| Debt { step: path, what, hosts: BTreeSet::new() });
-                entry.hosts.insert(unit.host.clone());
+            if let Err(stop) = self.take_back_next(&unit, &mut debt).await {
+                return Err(self.with_the_rest(stop, &unit));
             }
         }
         self.settle_debt(debt).await?;
         self.settle_leftovers().await?;
         self.verify_originals().await?;
         self.check_paid()
+    }
+
+    /// One unit, and before it what the step after it owes.
+    async fn take_back_next(self: &Arc<Self>, unit: &UnitId, debt: &mut Option<Debt>) -> Result<(), Stop> {
+        let Some(step) = self.runbook.step_at(&unit.step) else {
+            let why = "the runbook has no such step any more";
+            return Err(Fault::failed(format!("take back {unit}"), why).into());
+        };
+        let owing = self.owing_step(unit);
+        if debt.as_ref().is_some_and(|debt| owing.as_ref().is_none_or(|(path, _)| *path != debt.step)) {
+            self.settle_debt(debt.take()).await?;
+        }
+        self.check_reversible(step, unit)?;
+        let owing = owing.filter(|(path, _)| self.owes_on(path, &unit.host));
+        self.take_back_unit(step, unit, owing.as_ref().map(|(_, what)| what.as_str())).await?;
+        if let Some((path, what)) = owing
+            && self.log.state(|state| state.owed.contains_key(&(what.clone(), unit.host.clone())))
+        {
+            let entry = debt.get_or_insert_with(|| Debt { step: path, what, hosts: BTreeSet::new() });
+            entry.hosts.insert(unit.host.clone());
+        }
+        Ok(())
+    }
+
+    /// Nothing before a unit that cannot be taken back is touched, because what is restored there may need it: says how
+    /// much that is.
+    fn with_the_rest(&self, stop: Stop, at: &UnitId) -> Stop {
+        let changed = |unit: &&UnitId| {
+            self.log.state(|state| {
+                state.unit(unit).is_some_and(|known| known.intents.iter().any(Intent::may_have_changed))
+            })
+        };
+        let rest = self.to_take_back().iter().filter(|unit| *unit != at).filter(changed).count();
+        match stop {
+            Stop::Fault(fault) if rest > 0 => {
+                let stand = match rest {
+                    1 => "one more unit that changed something stands".to_owned(),
+                    many => format!("{many} more units that changed something stand"),
+                };
+                let hint = format!("the rollback stopped here: {stand} as the run left it, until it goes on");
+                Stop::Fault(fault.hint(hint))
+            }
+            other => other,
+        }
     }
 
     /// Units that may have changed something, the latest first. What a rollback's own settling did is not

@@ -167,6 +167,11 @@ async fn a_file_that_somebody_else_changed_is_left_to_a_person() {
         assert_eq!((conflict.host.as_str(), conflict.detail.as_str()), ("b", "its content is another"));
         if exit == 6 {
             assert_eq!(outcome.status, RunStatus::RollbackIncomplete);
+            let hints = outcome.fault.unwrap().hints;
+            assert!(
+                hints.iter().any(|hint| hint.contains(": one more unit that changed something stands")),
+                "{hints:?}"
+            );
             assert!(bench.world.locked_by("a").is_some());
             // Gone on with, once a person has decided.
             *bench.person.overwrite.lock().unwrap() = Some(true);
