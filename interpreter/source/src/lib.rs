@@ -15,6 +15,7 @@ mod resolve;
 mod scalar;
 mod suggest;
 mod surprise;
+mod syntax;
 mod text;
 mod tree;
 

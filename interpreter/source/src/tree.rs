@@ -1,6 +1,6 @@
 //! The event walk: YAML text → a raw tree with byte offsets, before scalars get types.
 
-use crate::{MAX_BYTES, MAX_DEPTH, MAX_NODES, scalar::Style, text::Text};
+use crate::{MAX_BYTES, MAX_DEPTH, MAX_NODES, scalar::Style, syntax::syntax_error, text::Text};
 use keybook_api::Diagnostic;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span as Mark, StrInput, Tag};
 use std::collections::HashMap;
@@ -82,66 +82,6 @@ fn next<'a>(parser: &mut Parser<'a, StrInput<'a>>, text: &Text) -> Result<Step<'
         None => Ok(None),
         Some(Ok(event)) => Ok(Some(event)),
         Some(Err(error)) => Err(Box::new(syntax_error(text, &error))),
-    }
-}
-
-/// The white space that a line, counted from 1, begins with.
-fn indent<'t>(text: &'t Text, line: usize) -> &'t str {
-    let line = text.src.lines().nth(line.saturating_sub(1)).unwrap_or("");
-    &line[..line.len() - line.trim_start_matches([' ', '\t']).len()]
-}
-
-/// The first `\` in a line, counted from 1, or one after it, that no YAML escape begins with.
-fn wrong_escape(text: &Text, line: usize) -> Option<keybook_api::Span> {
-    let start = text.line_at(line)?;
-    let mut letters = text.from(start).char_indices();
-    while let Some((at, letter)) = letters.next() {
-        if letter == '\\' {
-            let (_, escaped) = letters.next()?;
-            if !"0abt\tnvfre \"/\\N_LPxuU\r\n".contains(escaped) {
-                return Some(text.span(start + at, start + at + 1 + escaped.len_utf8()));
-            }
-        }
-    }
-    None
-}
-
-fn syntax_error(text: &Text, error: &saphyr_parser::ScanError) -> Diagnostic {
-    let (line, column) = (error.marker().line(), error.marker().col());
-    let span = text.scanner_span(line, column);
-    let info = error.info();
-    let span = match info {
-        _ if info.contains("unknown escape") => wrong_escape(text, line).unwrap_or(span),
-        _ => span,
-    };
-    // The scanner may notice a tab at the end of the line before.
-    let tabbed = [line, line + 1].into_iter().find(|line| indent(text, *line).contains('\t'));
-    if tabbed == Some(line) || info.contains("tab") {
-        let span = tabbed.filter(|at| *at != line).map_or(span, |at| text.scanner_span(at, 0));
-        return Diagnostic::error("yaml-tab", "a tab is used for indentation", span)
-            .help("YAML is indented with spaces only");
-    }
-    if info.contains("recursion limit") {
-        return Diagnostic::error("too-deep", format!("lists and maps nest deeper than {MAX_DEPTH}"), span)
-            .help("flatten the document");
-    }
-    let problem = Diagnostic::error("yaml-syntax", format!("this is not YAML: {info}"), span);
-    let help = [
-        ("trailing content after", "a closing quote is missing before this place"),
-        ("illegal placement of ':'", "a closing bracket or quote is missing on a line before"),
-        ("expected '-' indicator", "begin this line in the same column as the lines that it goes with"),
-        ("expected <document start>", "begin this line in the same column as the lines that it goes with"),
-        ("unknown anchor", "define the anchor (`&name`) before its alias (`*name`)"),
-        ("mapping values are not allowed", "put a text that has `: ` in it in quotes"),
-        ("unexpected end of stream", "the closing quote is missing"),
-        ("simple key expect", "a `:` is missing on this line or the one before"),
-        ("unexpected character", "put a text that begins with such a character in quotes"),
-        ("unknown escape", "use single quotes, or write `\\\\` for a backslash"),
-        ("did not find expected ','", "a `,` or a closing bracket is missing"),
-    ];
-    match help.iter().find(|(part, _)| info.contains(part)) {
-        Some((_, advice)) => problem.help(*advice),
-        None => problem,
     }
 }
 

@@ -7,7 +7,10 @@ use super::{
     session::{Register, Session},
 };
 use crate::model::{Library, Runbook, canonical};
-use keybook_api::{Map, UnitId, Value, value::map};
+use keybook_api::{
+    Map, UnitId, Value,
+    value::{REDACTED, map},
+};
 use serde_json::Value as Json;
 
 impl Session {
@@ -102,17 +105,34 @@ impl Session {
                 };
                 if (plain || in_round) && known {
                     found.retain(|(other, _)| other.host != id.host || other.item != id.item);
-                    found.push((id.clone(), self.result_of(id, &record.result)));
+                    if let Some(result) = self.result_of(id, &record.result) {
+                        found.push((id.clone(), result));
+                    }
                 }
             }
             found
         })
     }
 
-    /// The result as the action gave it (secrets included) in this process; from the journal otherwise.
-    fn result_of(&self, id: &UnitId, journaled: &Json) -> Value {
+    /// The result as the action gave it (secrets included) in this process. From the journal otherwise, without what was
+    /// secret in it: a step that needs that has no value for it, rather than another one.
+    fn result_of(&self, id: &UnitId, journaled: &Json) -> Option<Value> {
         let live = self.live.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        live.get(id).cloned().unwrap_or_else(|| Value::from_json(journaled))
+        let withheld = || self.runbook.step_at(&id.step).is_some_and(|step| step.secret);
+        live.get(id).cloned().or_else(|| if withheld() { None } else { kept(journaled) })
+    }
+}
+
+/// What the journal kept of a value; nothing where a secret stood.
+fn kept(journaled: &Json) -> Option<Value> {
+    match journaled {
+        Json::String(text) if text == REDACTED => None,
+        Json::Array(items) => items.iter().map(kept).collect::<Option<Vec<Value>>>().map(Value::List),
+        Json::Object(map) => {
+            let known = map.iter().filter_map(|(key, value)| Some((key.clone(), kept(value)?)));
+            Some(Value::Map(known.collect()))
+        }
+        other => Some(Value::from_json(other)),
     }
 }
 

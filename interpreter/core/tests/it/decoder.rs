@@ -359,8 +359,8 @@ fn a_gate_asks_something() {
 #[test]
 fn what_has_no_way_back_says_so() {
     let lost = "no-way-back 11:5 `t.burn` cannot be taken back by itself, and nothing says how it is | add `undo: { … }`, or \
-                `backup: […]` for the files that it changes, or `irreversible: why` and a gate; or `changes: false` when \
-                there is nothing to take back";
+                `backup: […]` for the files that it changes, or `settles: …` when it pays what a step before it owes, or \
+                `irreversible: why` and a gate; or `changes: false` when there is nothing to take back";
     let burn = |more: &str| format!("  - id: s\n    t.burn: {{ name: x }}\n{more}");
     assert_eq!(told(&burn("")), [lost]);
     for way in [

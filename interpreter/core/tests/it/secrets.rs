@@ -53,6 +53,26 @@ async fn a_secret_result_serves_this_process_and_is_not_journaled() {
     assert!(!journal(&bench).contains("hunter2"));
 }
 
+/// The journal has no secrets: after a resume nothing stands in the place of one.
+#[tokio::test(start_paused = true)]
+async fn a_secret_result_has_no_value_after_a_resume() {
+    for secret in ["t.secret: { path: /etc/pw }", "secret: true, t.read: { path: /etc/pw }"] {
+        let bench = Bench::new(&format!(
+            "steps:
+  - {{ id: look, hosts: \"master[0]\", register: pw, {secret} }}
+  - {{ id: fails, hosts: \"master[0]\", t.flaky: {{ name: f, fails: 1 }}, undo: {{ t.note: {{ text: x }} }} }}
+  - {{ id: write, hosts: \"master[0]\", t.put: {{ path: /etc/copy, content: \"${{pw}}\" }} }}
+"
+        ));
+        bench.world.put("a", "/etc/pw", "hush");
+        assert_eq!(bench.start().await.exit, 1);
+        let outcome = bench.resume().await;
+        assert_eq!(outcome.exit, 1);
+        assert!(outcome.reason.contains("the variable `pw` has no value here"), "{}", outcome.reason);
+        assert_eq!(bench.world.text("a", "/etc/copy"), None);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_secret_step_shows_neither_arguments_nor_output_nor_result() {
     let bench = Bench::new(
