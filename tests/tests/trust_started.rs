@@ -72,7 +72,6 @@ fn trust_knows_by_a_process_start_whether_it_has_read_a_file() {
     );
     for (started, reason) in [
         (format!("process.started: {{ name: {name} }}"), ""),
-        (format!("process.started: {{ pid_file: {} }}", at("daemon.pid")), ""),
         (format!("sh.read: {{ script: \"{stat}\", args: [{}] }}", at("daemon.pid")), ""),
         (
             "process.started: { name: kb-no-such-program }".to_owned(),

@@ -1,6 +1,7 @@
 //! How to go on from each state of a run.
 
-use keybook_api::{RunId, event::RunStatus};
+use crate::summary::RunSummary;
+use keybook_api::event::RunStatus;
 
 /// The state in words.
 pub(crate) fn words(status: RunStatus) -> &'static str {
@@ -19,13 +20,14 @@ pub(crate) fn words(status: RunStatus) -> &'static str {
 }
 
 /// What the operator can do: a command (may be empty) and what it does.
-pub(crate) fn steps(status: RunStatus, run: &RunId) -> Vec<(String, String)> {
+pub(crate) fn steps(summary: &RunSummary) -> Vec<(String, String)> {
+    let run = &summary.run;
     let row = |command: &str, what: &str| {
         let command = if command.is_empty() { String::new() } else { format!("keybook {command} {run}") };
         (command, what.to_owned())
     };
     let rollback = row("rollback", "take back what was done");
-    match status {
+    match summary.status {
         RunStatus::Running => vec![
             row("", "Only when no keybook process works on this run any more:"),
             row("resume", "find out what became of the unit under way, and go on"),
@@ -36,11 +38,15 @@ pub(crate) fn steps(status: RunStatus, run: &RunId) -> Vec<(String, String)> {
         RunStatus::Failed => {
             vec![row("resume", "try again from the failed unit, once its cause is gone"), rollback]
         }
-        RunStatus::Waiting => vec![
-            (format!("keybook approve {run} UNIT"), "answer the open gate from here".to_owned()),
-            row("resume", "go on and be asked at the terminal"),
-            rollback,
-        ],
+        RunStatus::Waiting => {
+            let approve = |unit: &str| format!("keybook approve {run} {}", quoted(unit));
+            let gates = summary.open_gates.iter();
+            let mut rows: Vec<_> = gates
+                .map(|gate| (approve(&gate.unit), "answer the open gate from here, then resume".to_owned()))
+                .collect();
+            rows.extend([row("resume", "go on and be asked at the terminal"), rollback]);
+            rows
+        }
         RunStatus::Unreachable => vec![row("resume", "go on, once the host can be reached"), rollback],
         RunStatus::Stopped => vec![row("resume", "go on where it stopped"), rollback],
         RunStatus::Unknown => vec![
@@ -57,5 +63,24 @@ pub(crate) fn steps(status: RunStatus, run: &RunId) -> Vec<(String, String)> {
                 "the same with the runbook as it is in its folder now, when its way back was wrong and is mended".to_owned(),
             ),
         ],
+    }
+}
+
+/// A word as a shell takes it (POSIX.1-2017, Shell Command Language 2.2): in quotes where it has other than plain
+/// letters.
+fn quoted(word: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "@/._-#:=,+".contains(letter);
+    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_unit_is_one_word_of_a_shell() {
+        assert_eq!(quoted("server/pair@mail-1#imap"), "server/pair@mail-1#imap");
+        assert_eq!(quoted("issue@signer-1#{\"a\":\"b c\"}"), "'issue@signer-1#{\"a\":\"b c\"}'");
+        assert_eq!(quoted("a@b#it's"), "'a@b#it'\\''s'");
     }
 }

@@ -65,7 +65,8 @@ impl Page {
     pub(crate) fn hang(&mut self, lead: &str, text: &str, tone: Tone) {
         let mut lead = text::cut(&text::clean(lead), self.width);
         let mut indent = text::width(&lead);
-        if self.width - indent < LEAST_TEXT.min(self.width / 2) {
+        let least = LEAST_TEXT.min(self.width / 2).max(self.longest_word(&lead, text));
+        if self.width - indent < least {
             self.push(lead.trim_end(), "", Tone::Plain);
             indent = indent_of(&lead).min(self.width / 2) + 2;
             lead = " ".repeat(indent);
@@ -76,6 +77,30 @@ impl Page {
                 lead = " ".repeat(indent);
             }
         }
+    }
+
+    /// Columns of the longest word (a path), when it is whole only on a line that begins further to the left; else 0.
+    fn longest_word(&self, lead: &str, text: &str) -> usize {
+        let indent = indent_of(lead).min(self.width / 2) + 2;
+        let words = text.split(char::is_whitespace).map(|word| text::width(&text::clean(word)));
+        words.filter(|columns| *columns <= self.width - indent).max().unwrap_or(0)
+    }
+
+    /// A command to copy, and what it does. Where it is too long for a line, it goes on in the next one, which a shell
+    /// reads as one.
+    pub(crate) fn command(&mut self, command: &str, what: &str) {
+        let lead = format!("  {command}  ");
+        if text::width(&text::clean(&lead)) <= self.width {
+            return self.hang(&lead, what, Tone::Plain);
+        }
+        let mut words = text::wrap(&text::clean(command), self.width.saturating_sub(6)).into_iter().peekable();
+        let mut indent = "  ";
+        while let Some(line) = words.next() {
+            let goes_on = if words.peek().is_some() { " \\" } else { "" };
+            self.push(indent, &format!("{line}{goes_on}"), Tone::Plain);
+            indent = "    ";
+        }
+        self.hang("      ", what, Tone::Plain);
     }
 
     /// Cells of fixed width, each with its tone, then a last cell that is cut at the page's edge.

@@ -200,14 +200,21 @@ fn wrong_count(
     Diagnostic::error("wrong-arguments", message, span_of(text, at))
 }
 
-/// The names of all functions that a script calls, by the function that calls them (closures count for themselves).
-pub(crate) fn calls_by_function(ast: &AST) -> BTreeMap<String, BTreeSet<String>> {
-    let mut calls = BTreeMap::new();
-    for function in ast.iter_functions() {
-        let name = function.name.to_owned();
+/// Each function that a script defines (closures count for themselves), alone: all of one name together.
+pub(crate) fn each_function(ast: &AST) -> BTreeMap<String, AST> {
+    let alone = |name: &str| {
         // Rhai 1.27's clone_functions_only_filtered ignores its filter when it begins with an empty module.
         let mut only = ast.clone_functions_only();
-        only.retain_functions(|_, _, candidate, _| candidate == name.as_str());
+        only.retain_functions(|_, _, candidate, _| candidate == name);
+        (name.to_owned(), only)
+    };
+    ast.iter_functions().map(|function| alone(function.name)).collect()
+}
+
+/// The names of all functions that functions call, by the function that calls them.
+pub(crate) fn calls_by_function(functions: &BTreeMap<String, AST>) -> BTreeMap<String, BTreeSet<String>> {
+    let mut calls = BTreeMap::new();
+    for (name, only) in functions {
         let mut called = BTreeSet::new();
         only.walk(&mut |path| {
             match path.last() {
@@ -227,7 +234,7 @@ pub(crate) fn calls_by_function(ast: &AST) -> BTreeMap<String, BTreeSet<String>>
             }
             true
         });
-        calls.entry(name).or_insert_with(BTreeSet::new).extend(called);
+        calls.insert(name.clone(), called);
     }
     calls
 }

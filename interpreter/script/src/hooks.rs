@@ -1,6 +1,6 @@
 //! hooks.rhai: functions for expressions, and the hooks themselves.
 
-use crate::{acts, check, error::Sources};
+use crate::{ActCall, acts, check, error::Sources};
 use keybook_api::{SourceText, Span};
 use rhai::AST;
 use std::{
@@ -20,6 +20,10 @@ pub(crate) struct HooksInner {
     /// Functions that call actions, note something or ask for a secret, directly or through others.
     pub acting: BTreeSet<String>,
     pub functions: Vec<HookFn>,
+    /// The functions that each function calls.
+    pub calls: BTreeMap<String, BTreeSet<String>>,
+    /// The calls of actions that each function writes out.
+    pub acts: BTreeMap<String, Vec<ActCall>>,
     /// See [`Hooks::secrets`].
     pub secrets: Vec<(String, Span)>,
 }
@@ -48,6 +52,21 @@ impl Hooks {
         &self.0.secrets
     }
 
+    /// The calls of actions that its functions write out.
+    pub fn acts(&self) -> impl Iterator<Item = &ActCall> {
+        self.0.acts.values().flatten()
+    }
+
+    /// The calls of actions that a function of it writes out, itself or in others that it calls.
+    pub fn acts_reached_from(&self, function: &str) -> Vec<&ActCall> {
+        let mut reached = BTreeSet::from([function]);
+        let mut next = vec![function];
+        while let Some(calls) = next.pop().map(|name| self.0.calls.get(name)) {
+            next.extend(calls.into_iter().flatten().map(String::as_str).filter(|name| reached.insert(*name)));
+        }
+        reached.into_iter().filter_map(|name| self.0.acts.get(name)).flatten().collect()
+    }
+
     /// The number of parameters of a function; `None` when there is none of that name.
     pub fn params_of(&self, name: &str) -> Option<usize> {
         self.0.functions.iter().find(|function| function.name == name).map(|function| function.params.len())
@@ -57,7 +76,10 @@ impl Hooks {
 impl HooksInner {
     pub fn new(text: SourceText, ast: AST) -> Self {
         let defined = check::defined(&ast);
-        let acting = acting(&check::calls_by_function(&ast));
+        let alone = check::each_function(&ast);
+        let calls = check::calls_by_function(&alone);
+        let acts = alone.iter().map(|(name, only)| (name.clone(), acts::collect(only, &text))).collect();
+        let acting = acting(&calls);
         let mut functions: Vec<HookFn> = ast
             .iter_functions()
             .filter(|function| rhai::is_valid_function_name(function.name))
@@ -70,7 +92,7 @@ impl HooksInner {
             .collect();
         functions.sort_by(|a, b| (&a.name, a.params.len()).cmp(&(&b.name, b.params.len())));
         let secrets = acts::texts_given(&ast, &text, "secret");
-        Self { text, ast, defined, acting, functions, secrets }
+        Self { text, ast, defined, acting, functions, calls, acts, secrets }
     }
 
     /// The names of its functions, closures included.

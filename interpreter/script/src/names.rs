@@ -1,6 +1,6 @@
 //! Which variables an expression reads.
 
-use crate::{Expr, error::span_of};
+use crate::{Expr, check, error::span_of};
 use keybook_api::{SourceText, Span};
 use rhai::{AST, ASTNode, Expr as Node, Position, Stmt};
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,20 +42,28 @@ pub(crate) fn collect(ast: &AST, text: &SourceText) -> Vec<NameUse> {
     }
     // What a closure takes from around it stands here already, at the same place and without its keys. Its parameters
     // do not.
-    let mut inner = Found::new();
-    let mut closures = ast.clone_functions_only();
-    closures.retain_functions(|_, _, name, _| name.starts_with("anon$"));
-    closures.walk(&mut |path| {
-        note(path.last(), text, &mut inner);
-        true
-    });
-    let taken: BTreeSet<String> = found.values().map(|used| used.name.clone()).collect();
-    found.extend(inner.into_iter().filter(|(_, used)| taken.contains(&used.name)));
+    let closures = check::each_function(ast).into_iter().filter(|(name, _)| name.starts_with("anon$"));
+    let outside = found.clone();
+    for (_, closure) in closures {
+        let mut inner = Found::new();
+        closure.walk(&mut |path| {
+            note(path.last(), text, &mut inner);
+            true
+        });
+        let here = |(at, used): (&Place, &NameUse)| {
+            outside.get(at).filter(|outer| outer.name == used.name).map(|outer| outer.name.clone())
+        };
+        let taken: BTreeSet<String> = inner.iter().filter_map(here).collect();
+        found.extend(inner.into_iter().filter(|(_, used)| taken.contains(&used.name)));
+    }
     found.into_values().collect()
 }
 
-/// Uses by line and column.
-type Found = BTreeMap<(Option<usize>, Option<usize>), NameUse>;
+/// A line and a column.
+type Place = (Option<usize>, Option<usize>);
+
+/// Uses by their places.
+type Found = BTreeMap<Place, NameUse>;
 
 fn note(node: Option<&ASTNode>, text: &SourceText, found: &mut Found) {
     let (variable, keys) = match node {

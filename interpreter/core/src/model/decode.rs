@@ -344,3 +344,4 @@ use calls::WorkNodes;
 use i18n::AskScope;
 use names::{keys_of, names_of};
 use parts::StepNodes;
+pub(super) use script::{called, misfit};

@@ -1,11 +1,10 @@
 //! Reads a runbook's folder.
 
-use super::{Files, Input, Runbook, Translation, decode::Decoder, review::review};
-use crate::run::hooks::HOOKS;
+use super::{Files, Runbook, Translation, decode::Decoder, families, hooks, review::review};
 use indexmap::IndexMap;
-use keybook_api::{Diagnostic, Fault, Registry, Severity, SourceText, Span};
-use keybook_script::{HookFn, Hooks, ScriptHost};
-use keybook_source::{Node, suggest};
+use keybook_api::{Diagnostic, Fault, Registry, Severity, SourceText};
+use keybook_script::ScriptHost;
+use keybook_source::Node;
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
@@ -65,13 +64,12 @@ pub fn load(
     let sources = files.sources();
     let mut script = script.clone();
     let mut problems = files.damaged.clone();
-    let (mut broken_hooks, mut secrets) = (false, Vec::new());
-    if let Some(hooks) = &files.hooks {
-        match script.hooks(&SourceText::verbatim(hooks, files.place("hooks.rhai"), 1, 1)) {
-            Ok(hooks) => {
-                problems.extend(wrong_hooks(&hooks));
-                secrets = hooks.secrets().to_vec();
-                script = script.with_hooks(&hooks);
+    let mut broken_hooks = false;
+    if let Some(text) = &files.hooks {
+        match script.hooks(&SourceText::verbatim(text, files.place("hooks.rhai"), 1, 1)) {
+            Ok(read) => {
+                problems.extend(hooks::review(&read, &files, registry));
+                script = script.with_hooks(&read);
             }
             Err(found) => {
                 broken_hooks = true;
@@ -79,6 +77,7 @@ pub fn load(
             }
         }
     }
+    let known_hooks = script.hooks_in_use();
     let libraries = parsed(&files, "lib", &files.libraries, &mut problems);
     let translations = parsed(&files, "i18n", &files.translations, &mut problems);
     let read = match keybook_source::parse(&files.place("runbook.yaml"), &files.runbook) {
@@ -89,7 +88,7 @@ pub fn load(
         Ok(root) => {
             let mut decoder = Decoder::new(registry, &script, &libraries);
             let runbook = decoder.runbook(&root);
-            problems.extend(runbook.iter().flat_map(|runbook| wrong_secrets(&secrets, runbook)));
+            problems.extend(runbook.iter().flat_map(|runbook| hooks::wrong_secrets(known_hooks, runbook)));
             let read = runbook.map(|runbook| (decoder.translations(&translations, &runbook), runbook));
             for root in std::iter::once(&root).chain(libraries.values()) {
                 keybook_source::read::warn_surprises(root, &mut decoder.problems);
@@ -100,7 +99,9 @@ pub fn load(
             // A step that could not be read is not missed as well.
             let whole =
                 read.as_ref().filter(|_| problems.iter().all(|known| known.severity != Severity::Error));
-            problems.extend(whole.map(|(_, runbook)| review(runbook, registry)).unwrap_or_default());
+            problems.extend(whole.into_iter().flat_map(|(_, runbook)| {
+                review(runbook, registry).into_iter().chain(families::unlisted(runbook, known_hooks))
+            }));
             read
         }
     };
@@ -141,36 +142,6 @@ fn follows<'f>(
         "unknown-library" => broken_libraries.any(|name| problem.message.contains(&format!("`{name}`"))),
         _ => false,
     }
-}
-
-/// Hooks with another number of parameters than they are called with.
-fn wrong_hooks(hooks: &Hooks) -> Vec<Diagnostic> {
-    let wrong = |function: &HookFn| {
-        let (name, params) = HOOKS.iter().find(|(name, _)| *name == function.name)?;
-        (function.params.len() != *params).then(|| {
-            let message = format!("the hook `{name}` has {params} parameters, not {}", function.params.len());
-            Diagnostic::error("hook-params", message, function.span.clone())
-        })
-    };
-    hooks.functions().iter().filter_map(wrong).collect()
-}
-
-/// Secret inputs that hooks ask for and the runbook does not have.
-fn wrong_secrets(asked: &[(String, Span)], runbook: &Runbook) -> Vec<Diagnostic> {
-    let wrong = |(name, at): &(String, Span)| {
-        let input = runbook.inputs.get(name);
-        if input.is_some_and(Input::is_secret) {
-            return None;
-        }
-        let message = format!("the runbook has no secret input `{name}`");
-        let mut problem = Diagnostic::error("unknown-input", message, at.clone());
-        problem.help = match input {
-            Some(_) => Some(format!("the input is no secret: hooks have it as `run.inputs.{name}`")),
-            None => suggest(name, runbook.inputs.keys().map(String::as_str)),
-        };
-        Some(problem)
-    };
-    asked.iter().filter_map(wrong).collect()
 }
 
 /// The files of a folder that can be read as YAML, by name.

@@ -3,7 +3,9 @@
 
 pub mod answers;
 pub mod decode;
+mod families;
 pub mod files;
+mod hooks;
 pub mod hosts;
 pub mod i18n;
 pub mod input;

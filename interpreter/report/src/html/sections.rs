@@ -34,7 +34,7 @@ pub(super) fn attention(html: &mut Html, run: &RunSummary) {
         }
         html.raw("<p>How to go on:</p>");
         html.element("ul", &[], |html| {
-            for (command, what) in next::steps(run.status, &run.run) {
+            for (command, what) in next::steps(run) {
                 html.element("li", &[], |html| {
                     if !command.is_empty() {
                         html.leaf("code", &[], &command);

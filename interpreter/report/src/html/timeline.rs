@@ -222,12 +222,7 @@ fn certificate_cells(html: &mut Html, run: &RunSummary, certificate: &Certificat
             let how = if once { "seen once, at" } else { "unchanged, last seen" };
             html.text(&format!("{how} {}", time::stamp(&certificate.last.seen)));
         }
-        if certificate.touched_since {
-            html.badge(Tone::Warn, "a later unit changed the file; not read since");
-        }
-        if certificate.taken_back {
-            html.badge(Tone::Warn, "then put back by the rollback");
-        }
+        marks(certificate).for_each(|mark| html.badge(Tone::Warn, mark));
     });
 }
 

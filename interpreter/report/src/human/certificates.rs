@@ -19,17 +19,24 @@ pub(super) fn write(page: &mut Page, run: &RunSummary) {
             let text = format!("{}, sha256 {print}", validity(sighting, run.moment()));
             page.hang(&format!("    {name:<10}"), &text, tone);
         }
-        if certificate.touched_since {
-            page.hang(
-                &format!("    {:<10}", ""),
-                "a later unit changed the file; not read since",
-                Tone::Warn,
-            );
-        }
-        if certificate.taken_back {
-            page.hang(&format!("    {:<10}", ""), "then put back by the rollback", Tone::Warn);
+        for mark in marks(certificate) {
+            page.hang(&format!("    {:<10}", ""), mark, Tone::Warn);
         }
     }
+}
+
+/// What became of the place after the last sighting.
+pub(crate) fn marks(certificate: &CertificateSummary) -> impl Iterator<Item = &'static str> {
+    let touched = match certificate.endpoint {
+        true => "seen before the rollback; not read since",
+        false => "a later unit changed the file; not read since",
+    };
+    let back = match certificate.created {
+        true => "then removed by the rollback",
+        false => "then put back by the rollback",
+    };
+    let marks = [(certificate.touched_since, touched), (certificate.taken_back, back)];
+    marks.into_iter().filter(|(holds, _)| *holds).map(|(_, words)| words)
 }
 
 /// What there is to show: one sighting when nothing changed, else before and after.

@@ -45,6 +45,7 @@ pub fn ending(run: &RunSummary, color: bool, width: usize) -> String {
     let all =
         format!("{}, {changed} of them changed something", text::count(units().count(), "unit", "units"));
     field(&mut page, "units", &all, Tone::Plain);
+    units::write_skipped(&mut page, run);
     certificates::write(&mut page, run);
     owed(&mut page, run);
     notes(&mut page, run);
@@ -234,11 +235,11 @@ fn owed(page: &mut Page, run: &RunSummary) {
 
 fn go_on(page: &mut Page, run: &RunSummary) {
     page.heading("How to go on");
-    for (command, what) in next::steps(run.status, &run.run) {
+    for (command, what) in next::steps(run) {
         if command.is_empty() {
             page.hang("  ", &what, Tone::Plain);
         } else {
-            page.hang(&format!("  {command}  "), &what, Tone::Plain);
+            page.command(&command, &what);
         }
     }
 }

@@ -86,6 +86,7 @@ impl Certificates {
             host: host.to_owned(),
             place: shown,
             created,
+            endpoint: !map.contains_key("path"),
             taken_back: false,
             touched_since: false,
             first: sighting.clone(),
@@ -105,6 +106,13 @@ impl Certificates {
             if on == host && within(place, path) {
                 certificate.touched_since = true;
             }
+        }
+    }
+
+    /// What is served is another thing once the files are put back.
+    pub(super) fn rollback_begins(&mut self) {
+        for certificate in self.seen.values_mut().filter(|certificate| certificate.endpoint) {
+            certificate.touched_since = true;
         }
     }
 

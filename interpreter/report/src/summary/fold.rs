@@ -1,7 +1,7 @@
 //! Walks the records once and gathers the summary.
 
 use super::{
-    FORMAT, Finding, HostSummary, Mode, Resume, Rollback, RunSummary, StepSummary, Times, TrustCheck,
+    FORMAT, Finding, HostSummary, Mode, OpenGate, Resume, Rollback, RunSummary, StepSummary, Times, TrustCheck,
     UnitSummary, certificates::Certificates, clock::Clock,
 };
 use crate::next;
@@ -31,6 +31,7 @@ impl Fold {
         } else if let Some(summary) = &mut self.summary {
             reopen(summary, record);
             add_to_run(summary, record);
+            add_gate(summary, record);
         } else {
             return;
         }
@@ -73,6 +74,9 @@ impl Fold {
     }
 
     fn add_certificates(&mut self, record: &Record) {
+        if matches!(record.event, Event::RollbackStarted { .. }) {
+            self.certificates.rollback_begins();
+        }
         let Some(id) = &record.unit else { return };
         let (host, at) = (id.host.as_str(), record.time.as_str());
         match &record.event {
@@ -157,6 +161,7 @@ fn open(record: &Record) -> Option<RunSummary> {
         exit: None,
         reason: String::new(),
         owed: Vec::new(),
+        open_gates: Vec::new(),
         notes: Vec::new(),
         times: Times::default(),
         head: None,
@@ -262,6 +267,22 @@ fn add_to_run(summary: &mut RunSummary, record: &Record) {
         }),
         Event::RollbackStarted { .. } | Event::RollbackVerified { .. } => add_rollback(summary, record),
         _ => add_host_event(summary, record),
+    }
+}
+
+/// A rollback leaves the gates of the way forward behind.
+fn add_gate(summary: &mut RunSummary, record: &Record) {
+    if matches!(record.event, Event::RollbackStarted { .. }) {
+        summary.open_gates.clear();
+    }
+    let Some(unit) = record.unit.as_ref().map(ToString::to_string) else { return };
+    match &record.event {
+        Event::GateAsked { question, .. } => {
+            summary.open_gates.retain(|gate| gate.unit != unit);
+            summary.open_gates.push(OpenGate { unit, question: question.clone() });
+        }
+        Event::GateAnswered { .. } => summary.open_gates.retain(|gate| gate.unit != unit),
+        _ => {}
     }
 }
 

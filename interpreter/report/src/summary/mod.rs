@@ -62,6 +62,8 @@ pub struct RunSummary {
     pub reason: String,
     /// Obligations still owed, `what@host`.
     pub owed: Vec<String>,
+    /// Gates that were asked and not answered, in the order of asking.
+    pub open_gates: Vec<OpenGate>,
     /// Notes about the run as a whole, from its hooks.
     pub notes: Vec<String>,
     /// Where the time went.
@@ -94,6 +96,15 @@ pub enum Mode {
     Guided,
     /// A pipeline with an answers file.
     Unattended,
+}
+
+/// A gate that waits for its answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OpenGate {
+    /// The unit, as `keybook approve` takes it.
+    pub unit: String,
+    /// The question.
+    pub question: String,
 }
 
 /// Where a run's time went, in milliseconds. The three parts make up the total.
@@ -416,7 +427,10 @@ pub struct CertificateSummary {
     pub created: bool,
     /// The file was put back by the rollback after the last sighting.
     pub taken_back: bool,
-    /// A unit set out to change the file after the last sighting, and nobody read it since.
+    /// The place is an endpoint, not a file.
+    pub endpoint: bool,
+    /// A unit set out to change the file (of an endpoint: a rollback began) after the last sighting, and nobody looked
+    /// since.
     pub touched_since: bool,
     /// First sighting: before.
     pub first: Sighting,

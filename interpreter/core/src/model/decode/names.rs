@@ -1,4 +1,4 @@
-//! Names that expressions read from maps: inputs, groups, facts, results. Rhai would find out only while running that
+//! Names that expressions read from maps: inputs, groups, facts, results, what a host and the run have. Rhai would find out only while running that
 //! there is no such key.
 
 use super::{Decoder, InputNames};
@@ -6,7 +6,13 @@ use crate::model::{Input, InputKind};
 use indexmap::IndexMap;
 use keybook_api::{Diagnostic, Span};
 use keybook_script::NameUse;
-use keybook_source::{Node, suggest};
+use keybook_source::{Node, advice, suggest};
+
+/// What `host` has, see [`crate::run`]'s scope.
+const OF_HOST: &[&str] = &["name", "address", "groups"];
+
+/// What `run` has.
+const OF_RUN: &[&str] = &["id", "state_dir", "staging", "sandbox"];
 
 impl Decoder<'_> {
     /// Checks one use of a variable in an expression.
@@ -23,6 +29,14 @@ impl Decoder<'_> {
                 problem
             })
         };
+        let fixed = |name: &str, known: &[&str]| {
+            (!known.contains(&key.as_str())).then(|| {
+                let message = format!("`{name}` has no `{key}`");
+                let mut problem = Diagnostic::error("unknown-name", message, at.clone());
+                problem.help = advice(key, known.iter().copied());
+                problem
+            })
+        };
         let problem = match used.name.as_str() {
             "inputs" => {
                 self.inputs.used.insert(key.clone());
@@ -30,6 +44,8 @@ impl Decoder<'_> {
             }
             "groups" => missing("group", self.groups.iter().map(String::as_str).collect()),
             "facts" => missing("fact of this step", self.facts.iter().map(String::as_str).collect()),
+            "host" => fixed("host", OF_HOST),
+            "run" => fixed("run", OF_RUN),
             "by_host" => missing("registered result", self.registered.iter().map(String::as_str).collect()),
             _ => None,
         };

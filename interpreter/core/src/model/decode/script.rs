@@ -32,22 +32,33 @@ impl Decoder<'_> {
     }
 }
 
-/// What is wrong with a call, as far as it is written out.
+/// What is wrong with a call of a script's step, as far as it is written out.
 fn wrong_call(registry: &Registry, call: &ActCall) -> Vec<Diagnostic> {
-    let (name, host) = match call.action.split_once('@') {
-        Some((name, host)) => (name, Some(host)),
-        None => (call.action.as_str(), None),
-    };
+    elsewhere(registry, call).into_iter().chain(misfit(registry, call)).collect()
+}
+
+/// A call on another host that does not only read.
+fn elsewhere(registry: &Registry, call: &ActCall) -> Option<Diagnostic> {
+    let (name, _) = call.action.split_once('@')?;
+    let changes = registry.get(name)?.spec().effect != Effect::Reads;
+    let message = format!("`{name}` does not only read, so it cannot be called on another host");
+    changes.then(|| {
+        Diagnostic::error("act-elsewhere", message, call.span.clone())
+            .help("a step of its own, with `hosts`, has a gate, a backup and a way back there")
+    })
+}
+
+/// The action that a call names, without the host.
+pub(in crate::model) fn called(call: &ActCall) -> &str {
+    call.action.split_once('@').map_or(call.action.as_str(), |(name, _)| name)
+}
+
+/// What does not fit the action's own description: its name, its arguments.
+pub(in crate::model) fn misfit(registry: &Registry, call: &ActCall) -> Vec<Diagnostic> {
+    let name = called(call);
     let Some(action) = registry.get(name) else { return vec![unknown_action(registry, name, &call.span)] };
     let spec = action.spec();
     let mut found = Vec::new();
-    if host.is_some() && spec.effect != Effect::Reads {
-        let message = format!("`{name}` does not only read, so it cannot be called on another host");
-        found.push(
-            Diagnostic::error("act-elsewhere", message, call.span.clone())
-                .help("a step of its own, with `hosts`, has a gate, a backup and a way back there"),
-        );
-    }
     let Some(args) = &call.args else { return found };
     for (key, arg) in args {
         match (spec.args.iter().find(|known| known.name == key), &arg.value) {
