@@ -6,20 +6,23 @@ mod members;
 mod snapshot;
 mod status;
 
-pub use health::Health;
-pub use leader::Leader;
-pub use members::Members;
-pub use snapshot::Snapshot;
-pub use status::Status;
-
 use crate::support::{
     program,
     tell::{command_line, failed, tail},
 };
 use futures::future::join_all;
-use keybook_api::{ArgKind, ArgSpec, Args, Command, Ctx, Exit, Fault, FaultKind, duration};
+use keybook_api::{ArgKind, ArgSpec, Args, Command, Ctx, Exit, Fault, FaultKind, Registry, duration};
 use serde_json::Value as Json;
 use std::time::Duration;
+
+/// The actions of the family, in the order of the reference.
+pub fn register(all: &mut Registry) {
+    all.add(health::Health);
+    all.add(status::Status);
+    all.add(members::Members);
+    all.add(leader::Leader);
+    all.add(snapshot::Snapshot);
+}
 
 const ENDPOINTS: ArgSpec = ArgSpec::required(
     "endpoints",

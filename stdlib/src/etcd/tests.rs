@@ -1,6 +1,6 @@
 //! Against a real member with TLS.
 
-use super::*;
+use super::{health::Health, leader::Leader, members::Members, snapshot::Snapshot, status::Status, *};
 use crate::testing::{Bench, EtcdMember, args, exit};
 use keybook_api::{Action, Value};
 

@@ -96,7 +96,7 @@ fn removals(args: &Args) -> Result<Vec<Vec<Step>>, Fault> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{EditJson, EditYaml};
+    use super::super::{edit_json::EditJson, edit_yaml::EditYaml};
     use super::*;
     use crate::testing::{Bench, args};
     use keybook_api::{Change, Reconcile, value::map};

@@ -15,25 +15,30 @@ mod remove;
 mod stat;
 mod template;
 
-pub use assert::Assert;
-pub use copy::Copy;
-pub use digest::Digest;
-pub use edit_json::EditJson;
-pub use edit_yaml::EditYaml;
-pub use link::Link;
-pub use make_dir::MakeDir;
-pub use r#move::Move;
-pub use put::Put;
-pub use read::Read;
-pub use remove::Remove;
-pub use stat::Stat;
-pub use template::Template;
-
 use crate::support::{
     change::{Became, FileChange, Wanted, became},
     owner,
 };
-use keybook_api::{Applied, ArgKind, ArgSpec, Args, Ctx, Fault, FileKind, Reconcile, Secret, Value};
+use keybook_api::{
+    Applied, ArgKind, ArgSpec, Args, Ctx, Fault, FileKind, Reconcile, Registry, Secret, Value,
+};
+
+/// The actions of the family, in the order of the reference.
+pub fn register(all: &mut Registry) {
+    all.add(read::Read);
+    all.add(stat::Stat);
+    all.add(digest::Digest);
+    all.add(assert::Assert);
+    all.add(put::Put);
+    all.add(template::Template);
+    all.add(copy::Copy);
+    all.add(edit_json::EditJson);
+    all.add(edit_yaml::EditYaml);
+    all.add(link::Link);
+    all.add(remove::Remove);
+    all.add(r#move::Move);
+    all.add(make_dir::MakeDir);
+}
 
 const MODE: ArgSpec =
     ArgSpec::optional("mode", ArgKind::Mode, "the file's own; 0600 when new", "Permission bits.");

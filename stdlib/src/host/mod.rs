@@ -2,4 +2,9 @@
 
 mod add;
 
-pub use add::Add;
+use keybook_api::Registry;
+
+/// The actions of the family, in the order of the reference.
+pub fn register(all: &mut Registry) {
+    all.add(add::Add);
+}

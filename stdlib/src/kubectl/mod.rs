@@ -6,18 +6,21 @@ mod rollout;
 mod rollout_restart;
 mod rollout_status;
 
-pub use delete::Delete;
-pub use get::Get;
-pub use rollout_restart::RolloutRestart;
-pub use rollout_status::RolloutStatus;
-
 use crate::support::{
     program,
     tell::{command_line, failed, tail},
 };
-use keybook_api::{ArgKind, ArgSpec, Args, Command, Ctx, Exit, Fault, duration};
+use keybook_api::{ArgKind, ArgSpec, Args, Command, Ctx, Exit, Fault, Registry, duration};
 use serde_json::Value as Json;
 use std::time::Duration;
+
+/// The actions of the family, in the order of the reference.
+pub fn register(all: &mut Registry) {
+    all.add(get::Get);
+    all.add(delete::Delete);
+    all.add(rollout_restart::RolloutRestart);
+    all.add(rollout_status::RolloutStatus);
+}
 
 const NAMESPACE: ArgSpec = ArgSpec::optional(
     "namespace",

@@ -1,6 +1,6 @@
 //! A real kubectl against a stand-in for an API server.
 
-use super::*;
+use super::{delete::Delete, get::Get, rollout_restart::RolloutRestart, rollout_status::RolloutStatus, *};
 use crate::testing::{ApiStandIn, Bench, args};
 use keybook_api::{Action, Change, FaultKind, Reconcile, Value};
 use serde_json::json;

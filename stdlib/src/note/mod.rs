@@ -2,4 +2,9 @@
 
 mod write;
 
-pub use write::Write;
+use keybook_api::Registry;
+
+/// The actions of the family, in the order of the reference.
+pub fn register(all: &mut Registry) {
+    all.add(write::Write);
+}

@@ -6,4 +6,9 @@ mod post;
 mod tests;
 mod webhook;
 
-pub use webhook::Webhook;
+use keybook_api::Registry;
+
+/// The actions of the family, in the order of the reference.
+pub fn register(all: &mut Registry) {
+    all.add(webhook::Webhook);
+}

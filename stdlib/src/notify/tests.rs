@@ -1,6 +1,6 @@
 //! Against real HTTP and HTTPS servers.
 
-use super::Webhook;
+use super::webhook::Webhook;
 use crate::testing::{Bench, Issue, args, ca, leaf};
 use keybook_api::{Applied, Args, Fault, FaultKind, Secret, Value, value::map};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};

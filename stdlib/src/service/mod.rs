@@ -5,20 +5,24 @@ mod start;
 mod status;
 mod stop;
 
-pub use restart::Restart;
-pub use start::Start;
-pub use status::Status;
-pub use stop::Stop;
-
 use crate::support::{
     program,
     tell::{command_line, failed, missing, planned, tail},
     waiting,
 };
 use keybook_api::{
-    Action, Applied, ArgKind, ArgSpec, Args, Change, Command, Ctx, Fault, Plan, Value, duration, value::map,
+    Action, Applied, ArgKind, ArgSpec, Args, Change, Command, Ctx, Fault, Plan, Registry, Value, duration,
+    value::map,
 };
 use std::time::Duration;
+
+/// The actions of the family, in the order of the reference.
+pub fn register(all: &mut Registry) {
+    all.add(status::Status);
+    all.add(start::Start);
+    all.add(stop::Stop);
+    all.add(restart::Restart);
+}
 
 const NAME: ArgSpec =
     ArgSpec::required("name", ArgKind::Text, "The unit, such as `kubelet` or `etcd.service`.");

@@ -1,6 +1,6 @@
 //! Against a real systemd.
 
-use super::*;
+use super::{restart::Restart, start::Start, status::Status, stop::Stop, *};
 use crate::testing::{Bench, Systemd, args};
 use keybook_api::{Action, Change, FaultKind, Reconcile};
 

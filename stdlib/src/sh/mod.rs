@@ -3,13 +3,19 @@
 mod read;
 mod run;
 
-pub use read::Read;
-pub use run::Run;
 pub(crate) use run::last_receipt;
 
 use crate::support::tell::{command_line, failed, tail};
-use keybook_api::{ArgKind, ArgSpec, Args, Command, Ctx, Fault, Map, ReceiptId, Secret, Value, value::map};
+use keybook_api::{
+    ArgKind, ArgSpec, Args, Command, Ctx, Fault, Map, ReceiptId, Registry, Secret, Value, value::map,
+};
 use std::time::Duration;
+
+/// The actions of the family, in the order of the reference.
+pub fn register(all: &mut Registry) {
+    all.add(run::Run);
+    all.add(read::Read);
+}
 
 const SCRIPT: ArgSpec = ArgSpec::required("script", ArgKind::Text, "The script.");
 const ARGS: ArgSpec = ArgSpec::optional("args", ArgKind::Texts, "[]", "Its arguments: `$1`, `$2` and so on.");

@@ -6,16 +6,19 @@ mod statement;
 mod transaction;
 mod xml;
 
-pub use backup_table::BackupTable;
-pub use query::Query;
-pub use transaction::Transaction;
-
 use crate::support::{
     program,
     tell::{command_line, failed, tail},
 };
-use keybook_api::{ArgKind, ArgSpec, Args, Command, Ctx, Exit, Fault, ReceiptId, Secret, Value};
+use keybook_api::{ArgKind, ArgSpec, Args, Command, Ctx, Exit, Fault, ReceiptId, Registry, Secret, Value};
 use std::time::Duration;
+
+/// The actions of the family, in the order of the reference.
+pub fn register(all: &mut Registry) {
+    all.add(query::Query);
+    all.add(transaction::Transaction);
+    all.add(backup_table::BackupTable);
+}
 
 const DATABASE: ArgSpec = ArgSpec::optional("database", ArgKind::Text, "", "The database to use.");
 const USER: ArgSpec = ArgSpec::optional("user", ArgKind::Text, "as the client's own files say", "Login.");

@@ -1,6 +1,6 @@
 //! Against a real MariaDB server.
 
-use super::*;
+use super::{backup_table::BackupTable, query::Query, transaction::Transaction, *};
 use crate::testing::{Bench, DB_PASSWORD, MariaDb, args};
 use keybook_api::{Action, Change, Receipt, Reconcile, value::map};
 

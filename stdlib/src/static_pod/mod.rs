@@ -12,12 +12,15 @@ mod stop;
 #[cfg(test)]
 mod tests;
 
-pub use list::List;
-pub use start::Start;
-pub use stop::Stop;
-
-use keybook_api::{ArgKind, ArgSpec, Args, Command, Ctx, Exit, Fault};
+use keybook_api::{ArgKind, ArgSpec, Args, Command, Ctx, Exit, Fault, Registry};
 use std::time::Duration;
+
+/// The actions of the family, in the order of the reference.
+pub fn register(all: &mut Registry) {
+    all.add(list::List);
+    all.add(stop::Stop);
+    all.add(start::Start);
+}
 
 const DIR: ArgSpec = ArgSpec::required("dir", ArgKind::Path, "The kubelet's manifest directory.");
 const PODS: ArgSpec =

@@ -1,6 +1,6 @@
 //! Against a stand-in for the runtime: one file for each running container, which `ps` lists.
 
-use super::*;
+use super::{list::List, start::Start, stop::Stop, *};
 use crate::testing::{Bench, args, exit};
 use keybook_api::{Action, Change, FaultKind, Reconcile, Value, value::map};
 use std::sync::{

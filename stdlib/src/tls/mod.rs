@@ -5,10 +5,13 @@ mod served;
 #[cfg(test)]
 mod tests;
 
-pub use served::Served;
-
-use keybook_api::{Args, Fault};
+use keybook_api::{Args, Fault, Registry};
 use keybook_pki::{Certificate, Usage, covers, verify};
+
+/// The actions of the family, in the order of the reference.
+pub fn register(all: &mut Registry) {
+    all.add(served::Served);
+}
 
 /// The argument `port`.
 pub(crate) fn port(args: &Args) -> Result<u16, Fault> {

@@ -1,6 +1,6 @@
 //! Against real servers: etcd and openssl.
 
-use super::*;
+use super::{served::Served, *};
 use crate::testing::{Bench, EtcdMember, Issue, args, ca, leaf};
 use keybook_api::Value;
 use std::process::{Child, Command, Stdio};

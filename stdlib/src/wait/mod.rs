@@ -3,5 +3,10 @@
 mod r#for;
 mod port;
 
-pub use r#for::For;
-pub use port::Port;
+use keybook_api::Registry;
+
+/// The actions of the family, in the order of the reference.
+pub fn register(all: &mut Registry) {
+    all.add(r#for::For);
+    all.add(port::Port);
+}

@@ -13,21 +13,24 @@ mod reissue_ca;
 mod verify;
 mod wanted;
 
-pub use bundle::Bundle;
-pub use check_key::CheckKey;
-pub use expiry::Expiry;
-pub use issue_leaf::IssueLeaf;
-pub use new_ca::NewCa;
-pub use new_csr::NewCsr;
-pub use read::Read;
-pub use read_crl::ReadCrl;
-pub use reissue_ca::ReissueCa;
-pub use verify::Verify;
-
 use crate::support::files::{self, Current};
-use keybook_api::{Args, Ctx, Fault, Map, Secret, Target, Value, value::map};
+use keybook_api::{Args, Ctx, Fault, Map, Registry, Secret, Target, Value, value::map};
 use keybook_pki::{Certificate, PkiError, PrivateKey, parse_rfc3339, rfc3339};
 use std::fmt;
+
+/// The actions of the family, in the order of the reference.
+pub fn register(all: &mut Registry) {
+    all.add(read::Read);
+    all.add(check_key::CheckKey);
+    all.add(verify::Verify);
+    all.add(expiry::Expiry);
+    all.add(read_crl::ReadCrl);
+    all.add(reissue_ca::ReissueCa);
+    all.add(new_ca::NewCa);
+    all.add(issue_leaf::IssueLeaf);
+    all.add(new_csr::NewCsr);
+    all.add(bundle::Bundle);
+}
 
 const DAY: i64 = 86_400;
 

@@ -1,6 +1,6 @@
 //! Reading, checking and verifying; bad input; openssl agrees.
 
-use super::*;
+use super::{bundle::Bundle, check_key::CheckKey, read::Read, reissue_ca::ReissueCa, verify::Verify, *};
 use crate::testing::{Bench, Issue, args, ca, leaf};
 use keybook_api::{Action, Change, Reconcile};
 use keybook_pki::{KeyForm, KeyKind};
