@@ -7,6 +7,7 @@ mod edit;
 mod edit_json;
 mod edit_yaml;
 mod link;
+mod list;
 mod make_dir;
 mod r#move;
 mod put;
@@ -27,6 +28,7 @@ use keybook_api::{
 pub fn register(all: &mut Registry) {
     all.add(read::Read);
     all.add(stat::Stat);
+    all.add(list::List);
     all.add(digest::Digest);
     all.add(assert::Assert);
     all.add(put::Put);
