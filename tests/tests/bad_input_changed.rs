@@ -83,12 +83,17 @@ fn bad_input_file_changed_before_a_restore_is_left_alone_and_named() {
     assert_eq!(fs::read_to_string(&leaf).unwrap(), "somebody else was here\n");
     bench.on_run("status", &[]).with(6);
 
-    let question = "Overwrite it with the original? [y]es, [n]o";
+    let question = "Overwrite it with the original? [y]es, [n]o, [d]etails";
     let mut terminal = bench.guided_on("rollback", &[]);
     terminal.prompted("Roll back? Type yes");
     terminal.answer("yes");
     let shown = flat(&terminal.prompted(question));
     assert!(shown.contains(&format!("{FIRST}:{LEAF} is no longer what this run wrote:")), "{shown}");
+    assert!(shown.contains("overwrites what is there now, and no copy of that is kept."), "{shown}");
+    terminal.answer("d");
+    let shown = flat(&terminal.prompted(question));
+    assert!(shown.contains("now 23 bytes, sha256 "), "{shown}");
+    assert!(shown.contains("before ") && shown.contains(&format!("on {FIRST} with diff")), "{shown}");
     terminal.answer("n");
     assert_eq!(terminal.end().0, 6);
     assert_eq!(fs::read_to_string(&leaf).unwrap(), "somebody else was here\n");

@@ -64,6 +64,48 @@ fn book_example_of_a_scenario_loses_its_connection_goes_on_and_is_taken_back() {
     assert!(old == also_old && old != renewed, "both have the one they shared");
 }
 
+/// Two daemons on each host, in a loop: each owes its restart and is restarted for itself, on the way back too.
+#[test]
+fn book_example_of_two_daemons_restarts_those_whose_files_were_changed() {
+    let bench = Bench::new();
+    let folder = root().join("book/examples/two-daemons");
+    let (folder, answers) = (folder.to_str().unwrap(), folder.join("scenarios/answers.yaml"));
+    let found = bench.keybook.call(["validate", "--format", "json", folder]).with(0);
+    let found: Json = serde_json::from_str(&found.stdout).unwrap();
+    assert_eq!((&found["errors"], &found["warnings"]), (&0.into(), &0.into()), "{found:#}");
+
+    let unattended = ["--unattended", "--answers", answers.to_str().unwrap()];
+    let restarted = |host: &str| -> Vec<String> {
+        let log = bench.run_folder().join(format!("sandbox/{host}/state/commands.log"));
+        let log = fs::read_to_string(log).unwrap_or_default();
+        let lines = log.lines().map(|line| serde_json::from_str::<Json>(line).unwrap());
+        lines.map(|line| line["argv"][2].as_str().unwrap().to_owned()).collect()
+    };
+    let pairs = || -> Vec<Vec<u8>> {
+        let of = |host, daemon| fs::read(bench.on_host(host, &format!("/etc/mail/{daemon}.pem"))).unwrap();
+        [("mail-1", "imap"), ("mail-1", "smtp"), ("mail-2", "imap"), ("mail-2", "smtp")]
+            .map(|(host, daemon)| of(host, daemon))
+            .into()
+    };
+    let run = ["run", folder, "--sandbox", "smtp-fails"];
+    let ended = bench.keybook.call([&run[..], &unattended].concat()).with(1);
+    assert!(ended.stdout.contains("restart@mail-1#smtp"), "it alone is owed: {}", ended.stdout);
+    assert!(!ended.stdout.contains("restart@mail-1#imap"), "{}", ended.stdout);
+    bench.on_run("rollback", &unattended).with(5);
+    assert_eq!(restarted("mail-1"), ["imap", "smtp", "imap"], "on the way back both, the latest first");
+    assert_eq!(restarted("mail-2"), [""; 0]);
+
+    bench.keybook.call([&run[..3], &unattended].concat()).with(0);
+    let new = pairs();
+    assert!(new.iter().enumerate().all(|(at, one)| !new[..at].contains(one)), "each has its own");
+    bench.on_run("rollback", &unattended).with(5);
+    let old = pairs();
+    assert!(old.iter().all(|one| *one == old[0]) && !new.contains(&old[0]), "all have the one they shared");
+    for host in ["mail-1", "mail-2"] {
+        assert_eq!(restarted(host), ["imap", "smtp", "smtp", "imap"], "{host}");
+    }
+}
+
 /// A way back that is wrong in the runbook itself: the run is taken back with a mended one.
 #[test]
 fn book_example_with_a_wrong_way_back_is_taken_back_when_it_is_mended() {

@@ -116,9 +116,19 @@ fn sandbox_guided_skip_needs_a_reason_and_leaves_its_debt() {
     let screen = flat(&screen.join("\n"));
     assert!(screen.contains(&format!("find what `served@{FIRST}` expects")), "{screen}");
     bench.on_run("show", &[]).with(0).says("restarted by hand");
+    let skipped = format!("Skipped - bounce@{FIRST}: left out by the operator: restarted by hand");
+    assert!(screen.contains(&skipped), "{screen}");
+    bench.on_run("status", &[]).with(1).says(&skipped);
+    assert_eq!(
+        screen.matches(&format!("error: could not find what `served@{FIRST}`")).count(),
+        1,
+        "{screen}"
+    );
 
     let mut terminal = bench.guided_on("rollback", &[]);
     terminal.prompted("Roll back? Type yes");
+    terminal.answer("yse");
+    assert!(terminal.prompted("Roll back? Type yes").contains("Answer with one of: yes, no."));
     terminal.answer("yes");
     // The daemons have to run the old files too, so the restart is asked about again.
     assert!(terminal.prompted(GATE_BACK).contains("The run is being taken back"));
@@ -163,7 +173,13 @@ fn sandbox_guided_rollback_is_only_begun_by_the_whole_word() {
     let before = bench.trees();
     let mut terminal = bench.guided_on("rollback", &[]);
     terminal.prompted("Roll back? Type yes");
-    terminal.answer("y");
+    for typed in ["y", "Yes", "ja"] {
+        terminal.answer(typed);
+        if typed != "ja" {
+            let shown = terminal.prompted("Roll back? Type yes");
+            assert!(shown.contains("Answer with one of: yes, no."), "{shown}");
+        }
+    }
     let (code, screen) = terminal.end();
     assert_eq!(code, 3, "{screen:#?}");
     assert!(flat(&screen.join("\n")).contains("nobody said yes"), "{screen:#?}");

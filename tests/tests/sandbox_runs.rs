@@ -186,7 +186,7 @@ fn sandbox_plan_changes_nothing_and_has_three_answers() {
     assert!(ended.stdout.starts_with("[SANDBOX] no real host is looked at"), "{}", ended.stdout);
     let ended = ended
         .says(&format!("will change reissue-ca@{FIRST} Reissue the CA with the same key"))
-        .says(&format!("will not change ca-dates@{FIRST} Read the etcd CA on every node"))
+        .says(&format!("only looks ca-dates@{FIRST} Read the etcd CA on every node"))
         .says(&format!("cannot know install/ca@{FIRST} Replace etcd-ca.pem because"))
         .says(&format!("gate: Replace the etcd certificates on {FIRST}?"))
         .says("cannot be known before; nothing was changed.");

@@ -85,10 +85,16 @@ fn sandbox_verify_proves_what_a_kept_head_proves() {
 fn sandbox_approve_answers_the_gate_that_waits_and_no_other() {
     let bench = Bench::new();
     let args = ["run", &bench.runbook(), "--sandbox", "quick-one", "--unattended"];
-    bench.keybook.call(args).with(3);
     let install = format!("install@{FIRST}");
     let bounce = format!("bounce@{FIRST}");
-    bench.on_run("status", &[]).with(3).says(&format!("It waits at the gate of {install}: Replace the etcd"));
+    let ended = bench.keybook.call(args).with(3);
+    let approve = format!("keybook approve {} {install}", bench.keybook.latest());
+    ended.says(&approve);
+    bench
+        .on_run("status", &[])
+        .with(3)
+        .says(&approve)
+        .says(&format!("It waits at the gate of {install}: Replace the etcd"));
     bench
         .on_run("approve", &[&bounce])
         .with(2)

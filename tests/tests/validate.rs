@@ -123,13 +123,42 @@ error[gate-without-question]: the gate asks nothing
    |     ^^^^^^ a rollback would leave what this did
    |
    = help: add `undo: { … }`, or `backup: […]` for the files that it
-           changes, or `irreversible: why` and a gate; or `changes: false`
+           changes, or `settles: …` when it pays what a step before it
+           owes, or `irreversible: why` and a gate; or `changes: false`
            when there is nothing to take back
 
 ";
     let said = shown(&folder);
     assert!(said.starts_with(whole), "{said}");
     assert_eq!(said.matches("error[no-way-back]").count(), 2, "{said}");
+}
+
+/// Of steps, their facts, ways back and scripts, of trust and of hooks; once for each family, where it stands first.
+#[test]
+fn validate_warns_of_families_that_requires_does_not_list() {
+    let bench = Bench::new();
+    let folder = bench.small_runbook(
+        "  - id: put
+    hosts: node
+    facts: { old: { x509.read: { path: /etc/a.pem } } }
+    undo: { service.restart: { name: a } }
+    gate: { ask: Go on? }
+    file.put: { path: /etc/a, content: a }
+  - { id: again, hosts: node, file.read: { path: /etc/a } }
+  - { id: look, hosts: node, script: 'act(\"wait.for\", #{ duration: \"1s\" });' }
+",
+    );
+    bench.write("small/hooks.rhai", "fn helper() { act(\"note.write\", #{ text: `x` }); }");
+    let (file, all) =
+        (bench.path("small/runbook.yaml"), std::fs::read_to_string(bench.path("small/runbook.yaml")));
+    let unlisted = || -> Vec<String> {
+        let ended = bench.keybook.call(["validate", &folder]);
+        let told = ended.stderr.lines().filter(|line| line.starts_with("warning[unlisted-actions]"));
+        told.map(|line| line.split('`').nth(3).unwrap().to_owned()).collect()
+    };
+    assert_eq!(unlisted(), [""; 0], "it lists none");
+    std::fs::write(&file, all.unwrap().replace("\">=0.1\" }", "\">=0.1\", actions: [file] }")).unwrap();
+    assert_eq!(unlisted(), ["x509", "service", "wait", "note"]);
 }
 
 #[test]

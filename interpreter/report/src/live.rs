@@ -3,7 +3,7 @@
 
 use crate::{
     card,
-    fault::write_fault,
+    fault::{self, write_fault},
     human,
     page::{Page, Tone},
     summary::UnitStatus,
@@ -15,7 +15,10 @@ use keybook_api::{
     event::{RunStatus, SkipReason},
     ids::canonical,
 };
-use std::io::{self, Write};
+use std::{
+    collections::HashSet,
+    io::{self, Write},
+};
 
 /// Only failures, gates and the end.
 pub const QUIET: u8 = 0;
@@ -35,12 +38,27 @@ pub struct LiveText {
     width: usize,
     sandbox: bool,
     titles: IndexMap<String, String>,
+    /// Steps with steps, which do nothing themselves.
+    parents: HashSet<String>,
+    /// Units that changed something.
+    changed: HashSet<UnitId>,
+    /// Faults that were shown in full, in short.
+    told: HashSet<String>,
 }
 
 impl LiveText {
     /// `verbosity` from [`QUIET`] to [`ALL`]; `width` in columns (at least [`crate::text::NARROWEST`]).
     pub fn new(verbosity: u8, color: bool, width: usize) -> Self {
-        Self { verbosity, color, width, sandbox: false, titles: IndexMap::new() }
+        Self {
+            verbosity,
+            color,
+            width,
+            sandbox: false,
+            titles: IndexMap::new(),
+            parents: HashSet::new(),
+            changed: HashSet::new(),
+            told: HashSet::new(),
+        }
     }
 
     /// Remembers what later lines need.
@@ -48,6 +66,13 @@ impl LiveText {
         if let Event::RunOpened { sandbox, steps, .. } = &record.event {
             self.sandbox = *sandbox;
             self.titles = steps.iter().map(|step| (step.path.clone(), step.title.clone())).collect();
+            let parents = steps.iter().filter(|step| step.action.is_empty());
+            self.parents = parents.map(|step| step.path.clone()).collect();
+        }
+        if let (Some(unit), Event::UnitDone { changed: true, .. } | Event::CallDone { changed: true, .. }) =
+            (&record.unit, &record.event)
+        {
+            self.changed.insert(unit.clone());
         }
     }
 
@@ -61,6 +86,9 @@ impl LiveText {
             let sandbox = if self.sandbox { "[SANDBOX] " } else { "" };
             page.hang(&format!("{} {sandbox}", time::clock(&record.time)), &text, tone);
             self.add_details(&mut page, record);
+            if let Event::UnitFailed { fault, .. } | Event::UnitUndoFailed { fault } = &record.event {
+                self.told.insert(fault::from_info(fault).to_string());
+            }
         }
         page.finish()
     }
@@ -73,12 +101,25 @@ impl LiveText {
     /// From which verbosity on, in which tone, which text.
     fn entry(&self, record: &Record) -> Option<(u8, Tone, String)> {
         match &record.unit {
+            Some(unit) if undoes_nothing(&record.event) => {
+                let changed = self.changed.contains(unit) && !self.parents.contains(&unit.step);
+                let text = format!("{}: {}", self.unit_name(unit), human::nothing_undone(changed));
+                Some((VERBOSE, Tone::Dim, text))
+            }
+            Some(_) if matches!(&record.event, Event::UnitUndoIntent { how, .. } if how == NOTHING) => None,
             Some(unit) => {
                 let (level, tone, text) = unit_entry(&record.event).or_else(|| run_entry(&record.event))?;
                 Some((level, tone, format!("{}: {text}", self.unit_name(unit))))
             }
-            None => run_entry(&record.event),
+            None => self.ended(&record.event).or_else(|| run_entry(&record.event)),
         }
+    }
+
+    /// The end of a run. A reason that was shown in full is not repeated.
+    fn ended(&self, event: &Event) -> Entry {
+        let Event::RunEnded { status, exit, reason, .. } = event else { return None };
+        let reason = if self.told.contains(reason) { "" } else { reason };
+        Some((QUIET, human::tone(*status), ended(*status, *exit, reason)))
     }
 
     /// `node-1: Install the new files [etcd.pem]`.
@@ -118,6 +159,13 @@ impl LiveText {
             _ => {}
         }
     }
+}
+
+/// How a unit is taken back for which there is nothing to do.
+const NOTHING: &str = "nothing";
+
+fn undoes_nothing(event: &Event) -> bool {
+    matches!(event, Event::UnitUndone { how } if how == NOTHING)
 }
 
 type Entry = Option<(u8, Tone, String)>;
@@ -249,9 +297,6 @@ fn run_entry(event: &Event) -> Entry {
             let text =
                 format!("rollback: {} of {compared} paths differ from their originals", differing.len());
             (QUIET, Tone::Bad, text)
-        }
-        Event::RunEnded { status, exit, reason, .. } => {
-            (QUIET, human::tone(*status), ended(*status, *exit, reason))
         }
         other => return host_entry(other),
     };

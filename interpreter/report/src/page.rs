@@ -82,8 +82,8 @@ impl Page {
     /// Columns of the longest word (a path), when it is whole only on a line that begins further to the left; else 0.
     fn longest_word(&self, lead: &str, text: &str) -> usize {
         let indent = indent_of(lead).min(self.width / 2) + 2;
-        let words = text.split(char::is_whitespace).map(|word| text::width(&text::clean(word)));
-        words.filter(|columns| *columns <= self.width - indent).max().unwrap_or(0)
+        let longest_of = |line: &str| text::longest_piece(&text::clean(line), self.width - indent);
+        text.split('\n').map(longest_of).max().unwrap_or(0)
     }
 
     /// A command to copy, and what it does. Where it is too long for a line, it goes on in the next one, which a shell
@@ -93,7 +93,8 @@ impl Page {
         if text::width(&text::clean(&lead)) <= self.width {
             return self.hang(&lead, what, Tone::Plain);
         }
-        let mut words = text::wrap(&text::clean(command), self.width.saturating_sub(6)).into_iter().peekable();
+        let mut words =
+            text::wrap(&text::clean(command), self.width.saturating_sub(6)).into_iter().peekable();
         let mut indent = "  ";
         while let Some(line) = words.next() {
             let goes_on = if words.peek().is_some() { " \\" } else { "" };

@@ -133,6 +133,12 @@ fn pieces(text: &str) -> Vec<&str> {
     pieces
 }
 
+/// Columns of the longest piece of a text that a line's end leaves whole, of those that have at most `columns`.
+pub(crate) fn longest_piece(text: &str, columns: usize) -> usize {
+    let widths = pieces(text).into_iter().map(|piece| width(piece.trim_end_matches(' ')));
+    widths.filter(|width| *width <= columns).max().unwrap_or(0)
+}
+
 /// Splits at spaces and between CJK characters into lines of at most `columns` (at least 2); longer words are broken.
 /// Leading spaces stay. Gives at least one line, which may be empty.
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {

@@ -119,8 +119,8 @@ impl ScriptHost {
     pub fn expr(&self, text: &SourceText, names: &[&str]) -> Compiled<Expr> {
         let compile = || self.inner.engine.compile_expression_with_scope(&declared(names), text.as_str());
         let ast = self.compile(text, names, compile)?;
-        let (ast, hooks) = self.finish(ast, text, Reach::Nothing, &[])?;
         let names = names::collect(&ast, text);
+        let (ast, hooks) = self.finish(ast, text, Reach::Nothing, &[])?;
         Ok(Expr(Arc::new(Inner { text: text.clone(), ast, names, hooks })))
     }
 

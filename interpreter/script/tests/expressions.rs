@@ -268,6 +268,21 @@ fn variables_that_are_read_are_known() {
     assert_eq!(names, ["item", "facts"]);
 }
 
+/// A closure's own parameter is another thing than what has its name outside.
+#[test]
+fn a_parameter_of_a_closure_is_no_use_of_a_name() {
+    let keys_of_host = |source: &str| -> Vec<String> {
+        let expr = host().expr(&text(source), NAMES).unwrap();
+        let hosts = names_used(&expr).iter().filter(|used| used.name == "host");
+        hosts.map(|used| used.path.join(".")).collect()
+    };
+    assert_eq!(keys_of_host("host.name == item && [1].all(|host| host.port > 0)"), ["name"]);
+    assert_eq!(keys_of_host("[1].all(|x| x == host.name)"), ["name"]);
+    assert_eq!(keys_of_host("[1].all(|x| x > 0) && [2].all(|x| host.a == x || x == host.b)"), ["a", "b"]);
+    let nested = keys_of_host("[1].all(|x| [x].some(|y| y == host.name))");
+    assert!(nested.iter().all(|path| path.is_empty() || path == "name") && !nested.is_empty(), "{nested:?}");
+}
+
 #[test]
 fn names_of_variables_are_checked() {
     for (name, fine) in [

@@ -50,6 +50,26 @@ fn each_kind_of_wrong_document_has_its_message() {
             "yaml-syntax 1:5 this is not YAML: mapping values are not allowed in this context | put a text that has `: ` in it in quotes",
         ),
         (
+            "- a: 1\n    b: { x: 1 }\n",
+            "yaml-syntax 2:6 this is not YAML: mapping values are not allowed in this context | this line is indented differently from its neighbours: begin it in the same column as the lines that it goes with",
+        ),
+        (
+            "- a: 1\n    b: x: 1\n",
+            "yaml-syntax 2:6 this is not YAML: mapping values are not allowed in this context | this line is indented differently from its neighbours: begin it in the same column as the lines that it goes with",
+        ),
+        (
+            "a: \"é ${[\"x\"]}\"\n",
+            "yaml-syntax 1:11 this is not YAML: invalid trailing content after double-quoted scalar | the `\"` inside `${…}` closed the text: put the whole text in '…', or write backticks inside",
+        ),
+        (
+            "a: '${x[\"it's\"]}'\n",
+            "yaml-syntax 1:13 this is not YAML: invalid trailing content after double-quoted scalar | the `'` inside `${…}` closed the text: write it twice (`''`)",
+        ),
+        (
+            "a: \"${x}\" b\n",
+            "yaml-syntax 1:11 this is not YAML: invalid trailing content after double-quoted scalar | a closing quote is missing before this place",
+        ),
+        (
             "a: 'x\n",
             "yaml-syntax 1:4 this is not YAML: while scanning a quoted scalar, found unexpected end of stream | the closing quote is missing",
         ),

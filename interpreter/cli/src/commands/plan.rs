@@ -72,13 +72,18 @@ fn show(planned: &[Planned], sandbox: bool, output: &Output) {
         output.result(&as_text(unit, output));
     }
     let count = |wanted: &str| planned.iter().filter(|unit| verdict(unit).0 == wanted).count();
-    output.result(&format!(
-        "\n{} will change, {} will not, {} cannot be known before; nothing was changed.",
+    let sum = format!(
+        "{} will change, {} will not, {} only look, {} cannot be known before; nothing was changed.",
         count("will change"),
         count("will not change") + count("left out"),
+        count(LOOKS),
         count("cannot know")
-    ));
+    );
+    output.result(&format!("\n{}", text::wrap(&sum, output.width).join("\n")));
 }
+
+/// The verdict on what changes nothing by its nature.
+const LOOKS: &str = "only looks";
 
 /// The verdict's word, and its reason.
 fn verdict(unit: &Planned) -> (&'static str, String) {
@@ -87,6 +92,9 @@ fn verdict(unit: &Planned) -> (&'static str, String) {
     }
     if let Some(why) = &unit.left_out {
         return ("left out", why.clone());
+    }
+    if unit.only_looks() {
+        return (LOOKS, String::new());
     }
     match &unit.plan.change {
         Change::Will => ("will change", String::new()),
@@ -123,10 +131,13 @@ fn as_text(unit: &Planned, output: &Output) -> String {
 
 fn as_json(unit: &Planned) -> serde_json::Value {
     let (word, why) = verdict(unit);
+    // The word for programs is older than the one for people.
+    let word = if word == LOOKS { "will-not-change".to_owned() } else { word.replace(' ', "-") };
     json!({
         "unit": unit.unit.to_string(),
         "step": unit.step,
-        "verdict": word.replace(' ', "-"),
+        "verdict": word,
+        "only_looks": unit.only_looks(),
         "reason": why,
         "lines": unit.plan.lines,
         "diffs": unit.plan.diffs,

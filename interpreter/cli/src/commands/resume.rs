@@ -80,7 +80,7 @@ pub async fn resume(args: ResumeArgs, output: &Output) -> Result<i32, CliError> 
     let (setup, company) = go_on(parts, &journal, &args.answering, output)?;
     let outcome = engine::resume(setup, &run.journal(), &journal, differences).await;
     company.screen.finish();
-    finish::report(&run, outcome?, output)
+    finish::report(&run, journal.records.len(), outcome?, output)
 }
 
 /// The setup of a run that has begun before, and who goes along: they know what has happened.

@@ -16,6 +16,9 @@ use keybook_core::{
 };
 use std::io::ErrorKind;
 
+/// How often something else than yes or no may be typed before it counts as no.
+const PATIENCE: u32 = 3;
+
 /// Takes a run back.
 pub async fn rollback(args: RollbackArgs, output: &Output) -> Result<i32, CliError> {
     let run = RunDir::find(&args.run)?;
@@ -49,7 +52,7 @@ pub async fn rollback(args: RollbackArgs, output: &Output) -> Result<i32, CliErr
     }
     let outcome = engine::roll_back(setup, &run.journal(), &journal, &args.reason, differences).await;
     company.screen.finish();
-    finish::report(&run, outcome?, output)
+    finish::report(&run, journal.records.len(), outcome?, output)
 }
 
 fn given(answers: &keybook_core::model::Answers) -> bool {
@@ -63,16 +66,21 @@ fn confirm(run: &RunDir, records: &[keybook_api::Record], output: &Output) -> Re
         "Run {} changed something in {changed} units. They are taken back, the latest first.",
         run.id
     ));
-    let typed = dialoguer::Input::<String>::new()
-        .with_prompt("Roll back? Type yes")
-        .allow_empty(true)
-        .interact_on(&console::Term::stderr());
-    match typed {
-        Err(dialoguer::Error::IO(error)) if error.kind() == ErrorKind::Interrupted => {
-            let stopped =
-                Fault::new(FaultKind::Stopped, format!("roll back run {}", run.id), "it was stopped");
-            Err(stopped.now("nothing was changed"))
+    for _ in 0..PATIENCE {
+        let typed = dialoguer::Input::<String>::new()
+            .with_prompt("Roll back? Type yes")
+            .allow_empty(true)
+            .interact_on(&console::Term::stderr());
+        match typed.as_deref().map(str::trim) {
+            Err(dialoguer::Error::IO(error)) if error.kind() == ErrorKind::Interrupted => {
+                let stopped =
+                    Fault::new(FaultKind::Stopped, format!("roll back run {}", run.id), "it was stopped");
+                return Err(stopped.now("nothing was changed"));
+            }
+            Ok("yes") => return Ok(true),
+            Ok("no") | Err(_) => return Ok(false),
+            Ok(_) => output.say("Answer with one of: yes, no."),
         }
-        typed => Ok(typed.is_ok_and(|typed| typed == "yes")),
     }
+    Ok(false)
 }

@@ -41,7 +41,7 @@ pub async fn run(args: RunArgs, output: &Output) -> Result<i32, CliError> {
     output.say(&format!("run {}", run.id));
     let outcome = engine::start(setup, &run.journal()).await;
     company.screen.finish();
-    finish::report(&run, outcome?, output)
+    finish::report(&run, 0, outcome?, output)
 }
 
 /// Draws the key of the hashes of secret inputs and keeps it beside the journal, 0600.

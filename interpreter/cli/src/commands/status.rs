@@ -7,22 +7,9 @@ use crate::{
     output::Output,
     runs::RunDir,
 };
-use keybook_api::{Event, Fault, FaultKind, Record, UnitId, event::RunStatus};
+use keybook_api::{Fault, FaultKind, event::RunStatus};
 use keybook_core::run::stop::exit_code;
 use keybook_report::{human, text};
-
-/// The gate that was asked last and not answered: its unit and the question.
-fn open_gate(records: &[Record]) -> Option<(UnitId, String)> {
-    let mut open = None;
-    for record in records {
-        match (&record.event, &record.unit) {
-            (Event::GateAsked { question, .. }, Some(unit)) => open = Some((unit.clone(), question.clone())),
-            (Event::GateAnswered { .. } | Event::RollbackStarted { .. }, _) => open = None,
-            _ => {}
-        }
-    }
-    open
-}
 
 /// Says how a run stands; the exit code is the run's (1 while it runs or was killed).
 pub fn status(args: &RunName, output: &Output) -> Result<i32, CliError> {
@@ -34,12 +21,13 @@ pub fn status(args: &RunName, output: &Output) -> Result<i32, CliError> {
     } else {
         output.result(&human::ending(&summary, output.color_out, output.width));
     }
-    if let Some((unit, question)) = open_gate(&run.read()?.records) {
-        output.tell(&format!(
-            "It waits at the gate of {unit}: {}\n`keybook approve {} {unit}` answers it.",
-            text::clean(&question),
-            run.id
-        ));
+    for gate in &summary.open_gates {
+        let (unit, question) = (text::clean(&gate.unit), text::clean(&gate.question));
+        output.tell(&format!("It waits at the gate of {unit}: {question}"));
+        // A run that rests has said so already.
+        if summary.status == RunStatus::Running {
+            output.tell(&format!("`keybook approve {} {unit}` answers it.", run.id));
+        }
     }
     if summary.status == RunStatus::Running
         && matches!(run.claim(), Err(fault) if fault.kind == FaultKind::Locked)

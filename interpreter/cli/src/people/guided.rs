@@ -1,6 +1,6 @@
 //! A person at the terminal. Prompts run on a thread of their own, so that Ctrl-C is heard while one waits.
 
-use super::inbox;
+use super::{conflict, inbox};
 use crate::{output::Output, watch::Screen};
 use async_trait::async_trait;
 use keybook_api::{
@@ -84,13 +84,15 @@ impl Person for Guided {
     async fn conflict(&self, conflict: &Conflict) -> Option<bool> {
         let _turn = self.turn.lock().await;
         let _still = self.screen.hold();
-        self.output.tell(&format!(
-            "\n{}:{} is no longer what this run wrote: {}.\nRestoring the original overwrites it.",
-            conflict.host,
-            text::clean(&conflict.path),
-            text::clean(&conflict.detail)
-        ));
-        Some(self.choose("Overwrite it with the original? [y]es, [n]o", YES_NO, &self.cancel).await? == "yes")
+        self.output.tell(&conflict::told(conflict));
+        let choices: &[(&str, &str)] = &[("yes", "y"), ("no", "n"), ("details", "d")];
+        let prompt = format!("{} [y]es, [n]o, [d]etails", conflict::question(conflict));
+        loop {
+            match self.choose(&prompt, choices, &self.cancel).await? {
+                "details" => conflict::details(conflict).iter().for_each(|(name, is)| self.detail(name, is)),
+                answer => return Some(answer == "yes"),
+            }
+        }
     }
 
     fn name(&self) -> String {

@@ -113,7 +113,7 @@ fn library(registry: &Registry) -> Value {
         "keybook": version(),
         "library": text("Its name: that of its file."),
         "title": text("What its steps do."),
-        "inputs": named("What the step with `use` gives under `with`; its steps see nothing else.", json!({ "$ref": "#/$defs/input" })),
+        "inputs": named("What the step with `use` gives under `with`. Its steps see these inputs and the results that they register, none of the runbook's; `host`, `hosts`, `groups`, `run`, `item` and the functions of hooks.rhai as everywhere.", json!({ "$ref": "#/$defs/input" })),
         "steps": steps("What stands in the place of the step with `use`."),
     });
     let body = object(&["keybook", "library", "steps"], keys);

@@ -36,11 +36,18 @@ pub struct Planned {
     unsettles: bool,
     /// Its action can change hosts.
     changes: bool,
+    /// It only looks: its action, or what its script calls, changes nothing by its nature.
+    reads: bool,
     /// It is left out by its `check`, which looks at the host.
     by_check: bool,
 }
 
 impl Planned {
+    /// The unit looks, and never changes its host.
+    pub fn only_looks(&self) -> bool {
+        self.reads && self.plan.change == Change::Wont
+    }
+
     /// What only reads changes nothing: that is known, whatever its checks will say.
     fn may_stop(&mut self, passes: Result<Option<String>, Stop>) {
         match passes {
@@ -231,6 +238,7 @@ impl Session {
             stops: None,
             unsettles: false,
             changes: false,
+            reads: false,
             by_check: false,
         }
     }
@@ -302,6 +310,7 @@ impl Attempt<'_> {
         planned.plan = self.describe(call, &target, &args).await?;
         if self.effect_of(call)? == Effect::Reads {
             planned.plan.change = Change::Wont;
+            planned.reads = true;
             let passes = self.read_now(call, &planned.plan, &target).await;
             planned.may_stop(passes);
         }
@@ -324,6 +333,7 @@ impl Attempt<'_> {
             Ok((plan, None)) => planned.plan = plan,
             Ok((plan, Some(value))) => {
                 let passes = self.known_now(&plan, SCRIPT, value);
+                planned.reads = plan.change == Change::Wont;
                 planned.plan = plan;
                 planned.may_stop(passes);
             }

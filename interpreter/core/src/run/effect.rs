@@ -1,10 +1,13 @@
 //! The part of an attempt that may change the world: intent, backup, apply, expect, outcome.
 
 use super::{
+    hosts::LOCAL,
     machine::UnitState,
     session::{Session, sleep},
+    state::Intent,
     stop::Stop,
     unit::{Attempt, Ready, millis},
+    walk::related,
 };
 use crate::{
     backup,
@@ -12,7 +15,7 @@ use crate::{
 };
 use indexmap::IndexMap;
 use keybook_api::{
-    Applied, Args, Cancel, Effect, Event, Fault, FaultKind, Target, TreeEntry, Value, event::Touched,
+    Applied, Args, Cancel, Effect, Event, Fault, FaultKind, Target, TreeEntry, UnitId, Value, event::Touched,
 };
 use std::{
     sync::Arc,
@@ -384,20 +387,39 @@ impl Attempt<'_> {
         } else {
             Vec::new()
         };
+        let changed = self.steps_inside_changed();
         if self.state() != UnitState::Applied {
-            self.write(Event::UnitApplied { result: serde_json::Value::Null, changed: true })?;
+            self.write(Event::UnitApplied { result: serde_json::Value::Null, changed })?;
         }
         if let Err(fault) = self.trust_after(&wrote, false).await {
             return Err(self.fail_only_trust(fault, wrote, begun));
         }
         self.write(Event::UnitDone {
             result: serde_json::Value::Null,
-            changed: true,
+            changed,
             wrote,
             took_ms: millis(begun),
         })?;
         self.settle()?;
         Ok(())
+    }
+
+    /// Did a step inside this one change anything, or may it have, in whichever attempt? Those inside a step without
+    /// hosts choose their own.
+    fn steps_inside_changed(&self) -> bool {
+        let inside = format!("{}/", self.unit.step);
+        let here = |id: &UnitId| {
+            let items = self.unit.item.as_deref().zip(id.item.as_deref());
+            id.step.starts_with(&inside)
+                && (id.host == self.unit.host || self.unit.host == LOCAL)
+                && items.is_none_or(|(own, other)| related(own, other))
+        };
+        self.session.log.state(|state| {
+            state.units.iter().filter(|(id, _)| here(id)).any(|(id, unit)| {
+                let may_have = self.session.can_change(&id.step);
+                unit.changed || may_have && unit.intents.iter().any(Intent::may_have_changed)
+            })
+        })
     }
 }
 

@@ -1,8 +1,9 @@
 //! The person (or answers file) behind a run. The engine asks; it never prompts by itself.
 
+use crate::backup::Original;
 use async_trait::async_trait;
 use keybook_api::{
-    Cancel, Plan, Span, TrustEdge, UnitId,
+    Cancel, Plan, Span, TreeEntry, TrustEdge, UnitId,
     event::{Answer, StepInfo, Via},
 };
 use serde_json::Value as Json;
@@ -58,6 +59,12 @@ pub struct Conflict {
     pub path: String,
     /// What is there, against what was expected.
     pub detail: String,
+    /// What is there now.
+    pub now: Option<TreeEntry>,
+    /// What the run left there, where that was recorded.
+    pub wrote: Option<TreeEntry>,
+    /// What was there before the run, and where its copy is.
+    pub original: Original,
 }
 
 /// An answer to a [`Card`].
@@ -89,7 +96,7 @@ pub trait Person: Send + Sync {
     async fn gate(&self, card: &Card) -> Option<Reply>;
     /// An unknown outcome.
     async fn doubt(&self, doubt: &Doubt) -> Option<Verdict>;
-    /// A changed file before a restore: `Some(true)` to overwrite it.
+    /// A changed file before a restore: `Some(true)` to overwrite it (to remove it, where nothing was before).
     async fn conflict(&self, conflict: &Conflict) -> Option<bool>;
     /// Who answers, for the journal: `user@machine`.
     fn name(&self) -> String;

@@ -298,7 +298,14 @@ impl Session {
         for entry in self.unknown_in_kept(target, &unit.host).await? {
             let detail =
                 "it was not there when its folder was kept, and nobody recorded who made it".to_owned();
-            let conflict = Conflict { host: unit.host.clone(), path: entry.path.clone(), detail };
+            let conflict = Conflict {
+                host: unit.host.clone(),
+                path: entry.path.clone(),
+                detail,
+                now: Some(entry.clone()),
+                wrote: None,
+                original: Original::Absent,
+            };
             if self.person.conflict(&conflict).await == Some(true) {
                 target.remove(&entry.path).await?;
             }
@@ -359,7 +366,7 @@ impl Session {
         // What is new in the run's own folder is the run's, also when it was killed before it recorded it.
         let own = original == Original::Absent && path.starts_with(&format!("{}/", self.state_dir()));
         if !own {
-            self.check_ours(unit, path, now.as_ref()).await?;
+            self.check_ours(unit, path, &original, now.as_ref()).await?;
         }
         match original {
             Original::Absent => target.remove(path).await?,
@@ -378,6 +385,7 @@ impl Session {
         &self,
         unit: &UnitId,
         path: &str,
+        original: &Original,
         now: Option<&keybook_api::TreeEntry>,
     ) -> Result<(), Stop> {
         let wrote = self.log.state(|state| last_written(state, &unit.host, path));
@@ -393,7 +401,14 @@ impl Session {
                 "it changed while the unit was under way, and nobody recorded what was written".to_owned()
             }
         };
-        let conflict = Conflict { host: unit.host.clone(), path: path.to_owned(), detail: detail.clone() };
+        let conflict = Conflict {
+            host: unit.host.clone(),
+            path: path.to_owned(),
+            detail: detail.clone(),
+            now: now.cloned(),
+            wrote: wrote.and_then(|touch| touch.before),
+            original: original.clone(),
+        };
         if self.person.conflict(&conflict).await == Some(true) {
             return Ok(());
         }

@@ -59,7 +59,7 @@ async fn every_hook_is_called_at_its_moment() {
 async fn hooks_look_at_hosts_and_change_nothing() {
     let hooks = r#"
 fn before_step(unit) { note(act("t.read", #{ path: "/etc/f" })); note(act("t.read@b", #{ path: "/etc/f" })); }
-fn after_step(unit, result) { act("t.put", #{ path: "/etc/f", content: "x" }); }
+fn after_step(unit, result) { let name = "t.put"; act(name, #{ path: "/etc/f", content: "x" }); }
 "#;
     let bench = bench(hooks, "  - { id: one, hosts: \"master[0]\", t.note: { text: hello } }\n");
     bench.world.put("a", "/etc/f", "of a");

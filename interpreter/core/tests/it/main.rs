@@ -8,6 +8,7 @@ mod crashes;
 mod decoder;
 mod doubts;
 mod gates;
+mod hook_mistakes;
 mod hooks;
 mod i18n;
 mod inputs;

@@ -5,6 +5,7 @@ use keybook_api::{
     Event, Owner,
     event::{Answer, RunStatus},
 };
+use keybook_core::backup::Original;
 
 fn ways(bench: &Bench) -> Vec<String> {
     let show = |event| match event {
@@ -165,6 +166,9 @@ async fn a_file_that_somebody_else_changed_is_left_to_a_person() {
         assert_eq!(bench.world.text("c", "/etc/f").unwrap(), "old");
         let conflict = bench.person.conflicts.lock().unwrap()[0].clone();
         assert_eq!((conflict.host.as_str(), conflict.detail.as_str()), ("b", "its content is another"));
+        let sums = [&conflict.now, &conflict.wrote].map(|one| one.as_ref().unwrap().sha256.clone());
+        assert_ne!(sums[0], sums[1]);
+        assert!(matches!(conflict.original, Original::Present { copy: Some(_), .. }), "{conflict:?}");
         if exit == 6 {
             assert_eq!(outcome.status, RunStatus::RollbackIncomplete);
             let hints = outcome.fault.unwrap().hints;
@@ -191,7 +195,9 @@ async fn a_created_file_that_somebody_changed_or_removed_is_noticed() {
     let outcome = bench.roll_back().await;
     assert_eq!(outcome.exit, 6);
     assert_eq!(bench.world.text("a", "/etc/f").unwrap(), "theirs");
-    assert_eq!(bench.person.conflicts.lock().unwrap().len(), 1, "what is gone already is as it was");
+    let conflicts = bench.person.conflicts.lock().unwrap();
+    assert_eq!(conflicts.len(), 1, "what is gone already is as it was");
+    assert!(matches!(conflicts[0].original, Original::Absent), "{conflicts:?}");
 }
 
 #[tokio::test(start_paused = true)]

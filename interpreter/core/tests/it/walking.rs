@@ -52,6 +52,36 @@ async fn a_host_in_two_groups_runs_once_and_children_choose_hosts_of_their_own()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_step_with_steps_has_changed_what_its_steps_changed() {
+    let bench = Bench::new(
+        "steps:
+  - id: idle
+    hosts: master[0]
+    steps: [{ id: one, t.note: { text: x } }]
+  - id: busy
+    hosts: master[0]
+    for_each: \"[`x`, `y`]\"
+    steps:
+      - { id: note, t.note: { text: x } }
+      - { id: run, when: \"item == `y`\", t.run: { script: effect s } }
+  - id: around
+    steps:
+      - { id: there, hosts: \"master[0]\", t.run: { script: effect s } }
+",
+    );
+    assert_eq!(bench.start().await.exit, 0);
+    let changed: Vec<String> = bench
+        .records()
+        .into_iter()
+        .filter_map(|record| match record.event {
+            Event::UnitDone { changed: true, .. } => Some(record.unit?.to_string()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(changed, ["busy/run@a#y", "busy@a#y", "around/there@a", "around@local"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn serial_stops_at_the_first_failure() {
     let bench = Bench::new("steps:\n  - { id: s, hosts: master, t.run: { script: effect s } }\n");
     bench.world.trouble("b", "exec", "effect s", How::Fails("no"));

@@ -44,12 +44,13 @@ fn write_step(html: &mut Html, number: usize, step: &StepSummary, longest: u64) 
     let columns = ["Host", "State", "Began (UTC)", "Took", "What happened"];
     html.table(&format!("Units of step {number}"), &columns, |html| {
         for unit in &step.units {
-            html.element("tr", &[], |html| write_unit(html, unit, longest));
+            html.element("tr", &[], |html| write_unit(html, unit, step.action.is_empty(), longest));
         }
     });
 }
 
-fn write_unit(html: &mut Html, unit: &UnitSummary, longest: u64) {
+/// `parent`: the unit of a step with steps, which does nothing itself.
+fn write_unit(html: &mut Html, unit: &UnitSummary, parent: bool, longest: u64) {
     html.row_head(&human::unit_name(unit));
     html.element("td", &[("class", "state")], |html| {
         html.badge(human::unit_tone(unit.status), unit.status.words());
@@ -64,7 +65,7 @@ fn write_unit(html: &mut Html, unit: &UnitSummary, longest: u64) {
         }
     });
     html.element("td", &[], |html| {
-        html.element("ul", &[], |html| happenings(html, unit));
+        html.element("ul", &[], |html| happenings(html, unit, parent));
         details(html, unit);
         unit.faults.iter().for_each(|fault| write_fault(html, &fault.fault, Some(fault.attempt)));
         if let Some(fault) = unit.undone.as_ref().and_then(|undone| undone.fault.as_ref()) {
@@ -73,7 +74,7 @@ fn write_unit(html: &mut Html, unit: &UnitSummary, longest: u64) {
     });
 }
 
-fn happenings(html: &mut Html, unit: &UnitSummary) {
+fn happenings(html: &mut Html, unit: &UnitSummary, parent: bool) {
     let mut item = |text: &str| html.leaf("li", &[], text);
     match unit.changed {
         Some(true) => item("Changed something."),
@@ -112,7 +113,11 @@ fn happenings(html: &mut Html, unit: &UnitSummary) {
             found.verdict, found.by, found.reason
         ));
     }
-    if let Some(undone) = &unit.undone {
+    if let Some(undone) = unit.undone.as_ref().filter(|undone| undone.how == "nothing") {
+        let words = human::nothing_undone(unit.changed == Some(true) && !parent);
+        let at = undone.at.as_deref().map(|at| format!(" ({} UTC)", time::stamp(at))).unwrap_or_default();
+        item(&format!("Rollback: {words}{at}."));
+    } else if let Some(undone) = &unit.undone {
         let at = undone.at.as_deref().map(|at| format!(" at {} UTC", time::stamp(at))).unwrap_or_default();
         item(&format!("Taken back by {}{at}: {}", undone.how, undone.paths.join(", ")));
     }

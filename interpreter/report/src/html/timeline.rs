@@ -5,7 +5,7 @@ use super::{
     scale::Scale,
 };
 use crate::{
-    human::certificates::{sightings, validity},
+    human::certificates::{marks, sightings, validity},
     page::Tone,
     summary::{CertificateSummary, RunSummary, Sighting},
     text, time,

@@ -3,22 +3,60 @@
 use crate::{
     fault::write_fault,
     page::{Page, Tone},
-    summary::{Gate, RunSummary, StepSummary, UnitStatus, UnitSummary},
+    summary::{Gate, RunSummary, Skip, StepSummary, UnitStatus, UnitSummary},
     text, time,
 };
-use keybook_api::event::{Answer, SkipReason, Via};
+use keybook_api::{
+    UnitId,
+    event::{Answer, SkipReason, Via},
+};
 
-/// What is below a unit begins here.
-const DETAIL: &str = "      ";
+/// Steps that are deeper inside others stand below each other.
+const DEEPEST: usize = 6;
 
 pub(super) fn write(page: &mut Page, run: &RunSummary) {
     page.heading("Steps");
     for (index, step) in run.steps.iter().enumerate() {
-        write_step(page, index + 1, step);
+        write_step(page, index + 1, step, &" ".repeat(2 * depth(run, step).min(DEEPEST)));
     }
 }
 
-fn write_step(page: &mut Page, number: usize, step: &StepSummary) {
+/// How many steps are around this one.
+fn depth(run: &RunSummary, step: &StepSummary) -> usize {
+    let outer = step.path.match_indices('/').filter_map(|(at, _)| step.path.get(..at));
+    outer.filter(|outer| run.steps.iter().any(|known| known.path == *outer)).count()
+}
+
+/// What was left out: by a person one by one, by the runbook counted.
+pub(super) fn write_skipped(page: &mut Page, run: &RunSummary) {
+    let units = run.steps.iter().flat_map(|step| step.units.iter().map(move |unit| (step, unit)));
+    let skipped: Vec<_> = units
+        .filter(|(_, unit)| unit.status == UnitStatus::Skipped)
+        .filter_map(|(step, unit)| Some((step, unit, unit.skip.as_ref()?)))
+        .collect();
+    if skipped.is_empty() {
+        return;
+    }
+    page.heading("Skipped");
+    for (step, unit, skip) in skipped.iter().filter(|(.., skip)| skip.reason == SkipReason::Operator) {
+        let id = UnitId { step: step.path.clone(), host: unit.host.clone(), item: unit.item.clone() };
+        page.hang("  - ", &format!("{id}: {}", skip_line(skip)), Tone::Warn);
+    }
+    for reason in [SkipReason::When, SkipReason::AlreadyDone, SkipReason::NothingToChange] {
+        let count = skipped.iter().filter(|(.., skip)| skip.reason == reason).count();
+        if count > 0 {
+            let units = text::count(count, "unit", "units");
+            page.hang("  - ", &format!("{units}: {}", skip_words(reason)), Tone::Dim);
+        }
+    }
+}
+
+fn skip_line(skip: &Skip) -> String {
+    let words = skip_words(skip.reason);
+    if skip.detail.is_empty() { words.to_owned() } else { format!("{words}: {}", skip.detail) }
+}
+
+fn write_step(page: &mut Page, number: usize, step: &StepSummary, indent: &str) {
     let mut title = step.title.clone();
     if !step.action.is_empty() {
         title.push_str(&format!("  [{}]", step.action));
@@ -26,17 +64,18 @@ fn write_step(page: &mut Page, number: usize, step: &StepSummary) {
     if step.irreversible {
         title.push_str("  IRREVERSIBLE");
     }
-    page.hang(&format!("{number:>3} "), &title, Tone::Strong);
+    page.hang(&format!("{number:>3} {indent}"), &title, Tone::Strong);
+    let below = format!("    {indent}");
     if !step.why.is_empty() {
-        page.hang("    ", &step.why, Tone::Dim);
+        page.hang(&below, &step.why, Tone::Dim);
     }
     if step.units.is_empty() && !step.action.is_empty() {
         let hosts =
             if step.hosts.is_empty() { String::new() } else { format!(" on {}", step.hosts.join(", ")) };
-        page.hang("    ", &format!("not begun{hosts}"), Tone::Dim);
+        page.hang(&below, &format!("not begun{hosts}"), Tone::Dim);
     }
     for unit in &step.units {
-        write_unit(page, unit);
+        write_unit(page, unit, &below, step.action.is_empty());
     }
 }
 
@@ -79,8 +118,10 @@ pub(crate) fn outcome(unit: &UnitSummary) -> String {
     parts.join(", ")
 }
 
-fn write_unit(page: &mut Page, unit: &UnitSummary) {
-    let name = format!("    {}", unit_name(unit));
+/// `parent`: the unit of a step with steps, which does nothing itself.
+fn write_unit(page: &mut Page, unit: &UnitSummary, indent: &str, parent: bool) {
+    let name = format!("{indent}{}", unit_name(unit));
+    let detail = &format!("{indent}  ");
     let names = (page.width() / 2).saturating_sub(8).max(12);
     let status = tone(unit.status);
     page.cells(
@@ -89,53 +130,65 @@ fn write_unit(page: &mut Page, unit: &UnitSummary) {
         Tone::Plain,
     );
     for gate in &unit.gates {
-        page.hang(&format!("{DETAIL}gate: "), &gate.question, Tone::Plain);
-        page.hang(&format!("{DETAIL}      "), &answer_line(gate), Tone::Plain);
+        page.hang(&format!("{detail}gate: "), &gate.question, Tone::Plain);
+        page.hang(&format!("{detail}      "), &answer_line(gate), Tone::Plain);
     }
     if let Some(skip) = &unit.skip {
-        let detail = if skip.detail.is_empty() { String::new() } else { format!(": {}", skip.detail) };
-        page.hang(DETAIL, &format!("{}{detail}", skip_words(skip.reason)), Tone::Dim);
+        page.hang(detail, &skip_line(skip), Tone::Dim);
     }
     for change in &unit.plan_changes {
-        page.hang(&format!("{DETAIL}changed after the plan: "), change, Tone::Warn);
+        page.hang(&format!("{detail}changed after the plan: "), change, Tone::Warn);
     }
     for backup in &unit.backups {
         let entries = text::count(backup.count, "entry", "entries");
         page.hang(
-            &format!("{DETAIL}backup: "),
+            &format!("{detail}backup: "),
             &format!("{entries} on {}:{}", backup.host, backup.store),
             Tone::Dim,
         );
     }
     for note in &unit.notes {
-        page.hang(&format!("{DETAIL}note: "), note, Tone::Plain);
+        page.hang(&format!("{detail}note: "), note, Tone::Plain);
     }
-    write_troubles(page, unit);
+    write_troubles(page, unit, detail);
+    write_undone(page, unit, detail, parent);
 }
 
-fn write_troubles(page: &mut Page, unit: &UnitSummary) {
+fn write_troubles(page: &mut Page, unit: &UnitSummary, detail: &str) {
     for fault in &unit.faults {
         let nothing = if fault.before_effect { ", nothing was changed" } else { "" };
         let text = format!("attempt {} failed at {} UTC{nothing}", fault.attempt, time::clock(&fault.at));
-        page.hang(DETAIL, &text, Tone::Warn);
-        write_fault(page, DETAIL, &fault.fault);
+        page.hang(detail, &text, Tone::Warn);
+        write_fault(page, detail, &fault.fault);
     }
     if matches!(unit.status, UnitStatus::Failed | UnitStatus::Unknown | UnitStatus::UnderWay) {
         for line in unit.output.iter().rev().take(5).rev() {
-            page.cells(&[("", DETAIL.len(), Tone::Dim), ("| ", 2, Tone::Dim)], &line.line, Tone::Dim);
+            page.cells(&[("", detail.len(), Tone::Dim), ("| ", 2, Tone::Dim)], &line.line, Tone::Dim);
         }
     }
     for found in &unit.reconciled {
         let text = format!("{} (decided by {}): {}", found.verdict, found.by, found.reason);
-        page.hang(&format!("{DETAIL}interrupted, then found: "), &text, Tone::Plain);
+        page.hang(&format!("{detail}interrupted, then found: "), &text, Tone::Plain);
     }
-    if let Some(undone) = &unit.undone {
+}
+
+fn write_undone(page: &mut Page, unit: &UnitSummary, detail: &str, parent: bool) {
+    let Some(undone) = &unit.undone else { return };
+    if undone.how == "nothing" {
+        page.hang(detail, nothing_undone(unit.changed == Some(true) && !parent), Tone::Dim);
+    } else {
         let paths = undone.paths.join(", ");
-        page.hang(&format!("{DETAIL}taken back by: "), &format!("{} {paths}", undone.how), Tone::Plain);
-        if let Some(fault) = &undone.fault {
-            write_fault(page, DETAIL, fault);
-        }
+        page.hang(&format!("{detail}taken back by: "), &format!("{} {paths}", undone.how), Tone::Plain);
     }
+    if let Some(fault) = &undone.fault {
+        write_fault(page, detail, fault);
+    }
+}
+
+/// Why nothing is done to take a unit back: it changed nothing itself, or what it changed cannot be put back (a restart
+/// is carried out again by the rollback instead).
+pub(crate) fn nothing_undone(changed: bool) -> &'static str {
+    if changed { "has no way back of its own" } else { "nothing to take back" }
 }
 
 pub(crate) fn skip_words(reason: SkipReason) -> &'static str {

@@ -1,8 +1,8 @@
 //! Walks the records once and gathers the summary.
 
 use super::{
-    FORMAT, Finding, HostSummary, Mode, OpenGate, Resume, Rollback, RunSummary, StepSummary, Times, TrustCheck,
-    UnitSummary, certificates::Certificates, clock::Clock,
+    FORMAT, Finding, HostSummary, Mode, OpenGate, Resume, Rollback, RunSummary, StepSummary, Times,
+    TrustCheck, UnitSummary, certificates::Certificates, clock::Clock,
 };
 use crate::next;
 use keybook_api::{

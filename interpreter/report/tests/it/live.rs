@@ -1,7 +1,7 @@
 //! The lines of a run under way.
 
-use crate::data;
-use keybook_api::Record;
+use crate::data::{self, Journal};
+use keybook_api::{Event, Record, event::RunStatus};
 use keybook_report::{LiveText, live};
 
 fn lines(records: &[Record], verbosity: u8) -> String {
@@ -46,4 +46,31 @@ fn a_learned_run_prefixes_later_lines() {
     live.learn(&records[0]);
     let last = live.text(records.last().unwrap());
     assert!(last.contains(" [SANDBOX] done (exit 0)"), "{last}");
+}
+
+#[test]
+fn what_needs_no_taking_back_is_told_only_when_asked_for() {
+    let mut journal = Journal::open(1, false);
+    journal.look(1);
+    let id = "look@node-1";
+    journal.unit(id, Event::UnitUndoIntent { how: "nothing".into(), paths: Vec::new() });
+    journal.unit(id, Event::UnitUndone { how: "nothing".into() });
+    assert!(!lines(&journal.records, live::NORMAL).contains("take"));
+    let told = lines(&journal.records, live::VERBOSE);
+    assert_eq!(told.matches("nothing to take back").count(), 1, "{told}");
+    assert!(!told.contains("is being taken back"), "{told}");
+}
+
+#[test]
+fn the_reason_of_an_end_is_not_said_again_after_the_fault() {
+    let mut journal = Journal::open(1, false);
+    let fault = data::fault();
+    let reason = keybook_report::fault::from_info(&fault).to_string();
+    let failed =
+        Event::UnitFailed { fault, before_effect: false, only_trust: false, wrote: Vec::new(), took_ms: 1 };
+    journal.unit("install@node-1", failed);
+    journal.end(RunStatus::Failed, 1, &reason, &[]);
+    let told = lines(&journal.records, live::NORMAL);
+    assert!(told.ends_with(" failed (exit 1)\n"), "{told}");
+    assert_eq!(told.matches("the disk is full").count(), 1, "{told}");
 }

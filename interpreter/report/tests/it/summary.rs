@@ -235,6 +235,38 @@ fn a_file_that_was_overwritten_and_not_read_since_is_not_called_unchanged() {
     assert!(!summary(&journal.records).certificates[0].touched_since);
 }
 
+#[test]
+fn after_a_rollback_nothing_is_shown_as_if_it_stood() {
+    let mut journal = Journal::open(1, false);
+    let made = certificate("/staging/new.pem", "CN=new", "2023-01-10", "2033-01-01", "c1c1c1c1");
+    journal.intent("make@node-1", 1, "x509.issue", &["/staging/new.pem"]).done(
+        "make@node-1",
+        1,
+        5,
+        made.clone(),
+    );
+    let served = |print: &str| {
+        let mut seen = certificate("", "CN=new", "2023-01-10", "2033-01-01", print);
+        seen.as_object_mut().unwrap().remove("path");
+        seen["endpoint"] = json!("192.0.2.11:993");
+        seen
+    };
+    journal.done("served@node-1", 1, 5, served("c1c1c1c1"));
+    let by = || "anna@bastion".to_owned();
+    journal.add(Event::RollbackStarted { by: by(), reason: by(), accepted: Vec::new(), pinned: None });
+    let paths = vec!["/staging/new.pem".to_owned()];
+    journal.unit("make@node-1", Event::UnitUndoIntent { how: "restore".into(), paths });
+    journal.unit("make@node-1", Event::UnitUndone { how: "restore".into() });
+    let told = keybook_report::human::ending(&summary(&journal.records), false, 80);
+    assert!(told.contains("then removed by the rollback") && !told.contains("put back"), "{told}");
+    assert_eq!(told.matches("seen before the rollback; not read since").count(), 1, "{told}");
+    let page = keybook_report::html::render(&summary(&journal.records));
+    assert!(page.contains("removed by the rollback") && page.contains("seen before the rollback"));
+
+    journal.done("rollback/1/served@node-1", 1, 5, served("b0b0b0b0"));
+    assert!(!summary(&journal.records).certificates[1].touched_since);
+}
+
 /// How many units the end of a run says changed something.
 fn changed(journal: &Journal) -> String {
     let told = keybook_report::human::ending(&summary(&journal.records), false, 80);

@@ -8,10 +8,10 @@ use keybook_api::{Diagnostic, Span};
 use keybook_script::NameUse;
 use keybook_source::{Node, advice, suggest};
 
-/// What `host` has, see [`crate::run`]'s scope.
+/// What `host` has in every expression.
 const OF_HOST: &[&str] = &["name", "address", "groups"];
 
-/// What `run` has.
+/// What `run` has in every expression.
 const OF_RUN: &[&str] = &["id", "state_dir", "staging", "sandbox"];
 
 impl Decoder<'_> {

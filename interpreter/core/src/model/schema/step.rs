@@ -64,7 +64,7 @@ fn where_and_when() -> Value {
     json!({
         "hosts": one_or_more_texts(hosts),
         "when": rhai("Left out when it is false."),
-        "for_each": rhai("A list: done once for each `item`. It is settled when the step begins; an empty one is an error."),
+        "for_each": rhai("A list: done once for each `item`. It is settled when the step begins; an empty one is an error. An item that is a map is named by its field `id`, else `name`, any other by itself (JSON); no two may have one name."),
         "order": { "enum": ["serial", "parallel"], "default": "serial", "description": "One host after the other, or several at once." },
         "batch": batch,
         "max_failures": failures,
@@ -91,7 +91,7 @@ fn around_the_effect() -> Value {
         "check": rhai("Is it already done? It is left out then, and what it settles counts as settled."),
         "gate": described(gate, "A person must say yes before the effect, on each host."),
         "expect": one_or_more("Did it work? The unit fails when one is not true; it sees `result`.", &json!({ "$ref": "#/$defs/expression" })),
-        "register": { "type": "string", "pattern": "^[a-z][a-z0-9_]*$", "description": "The name of its result for later steps: the value of the same host, or the only one; `by_host.NAME[\"host\"]` of any." },
+        "register": { "type": "string", "pattern": "^[a-z][a-z0-9_]*$", "description": "The name of its result for later steps: the value of the same host, or the only one; `by_host.NAME[\"host\"]` of any. With `for_each` a map by the item's name; but for an item of the same name, in a later loop, that item's own result." },
         "retry": described(retry, "Trying again. Not with a `script`."),
         "timeout": text("How long one try may take, such as `30s`; of a script, the whole. No limit when absent."),
         "secret": yes("Neither arguments nor output nor result are shown or journaled."),
@@ -108,7 +108,7 @@ fn way_back() -> Value {
     );
     json!({
         "backup": one_or_more_texts("Paths whose originals are kept on the host before the effect, and restored by a rollback. Files that an action names as touched are kept without it."),
-        "undo": { "$ref": "#/$defs/call", "description": "The action that takes it back, where neither its action's own undo nor restoring files is the way." },
+        "undo": { "$ref": "#/$defs/call", "description": "The action that takes it back, where neither its action's own undo nor restoring files is the way. It sees `facts` and `result`." },
         "irreversible": text("Why it cannot be taken back. Such a step needs a gate of its own."),
         "atomic": yes("A stop waits until the host is through with the step."),
         "owes": described(owes, "What a host owes after it, such as a reload. A run cannot end well while something is owed; a rollback that restores its files owes it again."),

@@ -1,0 +1,86 @@
+//! What is wrong in hooks.rhai is said at its place there, as far as it is written out.
+
+use crate::support::{actions, bench::HEAD};
+use keybook_core::model::load::{LoadError, load};
+use keybook_script::{Limits, ScriptHost};
+
+/// `code line:column+length message | help` of every problem of a hooks.rhai beside a runbook of one step, whose `requires` and
+/// expression are given.
+fn told_beside(requires: &str, text: &str, hooks: &str) -> Vec<String> {
+    let dir = tempfile::tempdir().unwrap();
+    let yaml = format!("{HEAD}{requires}steps:\n  - {{ id: s, t.note: {{ text: \"{text}\" }} }}\n");
+    std::fs::write(dir.path().join("runbook.yaml"), yaml).unwrap();
+    std::fs::write(dir.path().join("hooks.rhai"), hooks).unwrap();
+    let script = ScriptHost::new(Limits::default(), &[]);
+    let problems = match load(dir.path(), "book", &actions::registry(), &script) {
+        Ok(loaded) => loaded.warnings,
+        Err(LoadError::Invalid { problems, .. }) => problems,
+        Err(LoadError::Fault(fault)) => panic!("{fault}"),
+    };
+    let mut told = Vec::new();
+    for problem in problems {
+        let (code, span, help) = (problem.code, problem.span, problem.help.unwrap_or_default());
+        let at = format!("{}:{}+{}", span.line, span.column, span.length);
+        told.push(format!("{code} {at} {} | {help}", problem.message));
+    }
+    told
+}
+
+fn told(hooks: &str) -> Vec<String> {
+    told_beside("", "x", hooks)
+}
+
+#[test]
+fn calls_that_hooks_write_out_are_checked() {
+    let missing = "unknown-action 1:28+8 there is no action `t.raed` | did you mean `t.read`?";
+    assert_eq!(told("fn before_step(unit) { act(\"t.raed\", #{ path: \"/etc/f\" }); }"), [missing]);
+    let misspelt = "unknown-argument 2:20+3 `t.read` has no argument `pth` | did you mean `path`?";
+    assert_eq!(told("fn look(file) {\n  act(\"t.read\", #{ pth: file })\n}"), [misspelt]);
+    assert_eq!(told("fn before_step(unit) { act(\"t.read@a\", #{ path: \"/etc/f\" }); }"), [""; 0]);
+    assert_eq!(told("fn after_run(run, outcome) { act(run.id, #{}); }"), [""; 0], "known only while running");
+}
+
+#[test]
+fn a_hook_calls_nothing_that_changes_something() {
+    let help = "what changes something belongs in a step, where it has a gate, a backup and a way back";
+    let refused =
+        |at: &str| format!("hook-changes {at} `t.put` is not read-only, so a hook cannot call it | {help}");
+    let put = |host: &str| format!("act(\"t.put{host}\", #{{ path: \"/etc/f\", content: \"x\" }});");
+    assert_eq!(told(&format!("fn before_step(unit) {{ {} }}", put(""))), [refused("1:28+7")]);
+    assert_eq!(told(&format!("fn before_step(unit) {{ {} }}", put("@a"))), [refused("1:28+9")]);
+    let through = |caller: &str| {
+        format!(
+            "fn put() {{ {} }}\nfn {caller} {{ [1].map(|x| twice(x)); }}\nfn twice(x) {{ put(); }}",
+            put("")
+        )
+    };
+    assert_eq!(told(&through("on_failure(unit, fault)")), [refused("1:16+7")], "also through others");
+    assert_eq!(told(&through("helper(unit)")), [""; 0], "what only scripts call may change something");
+}
+
+#[test]
+fn a_function_that_is_nearly_a_hook_and_never_called_is_told() {
+    let meant = "unknown-hook 1:4+8 nothing calls `after_rn`: it is no hook | did you mean `after_run`?";
+    assert_eq!(told("fn after_rn(run, outcome) { note(\"x\"); }"), [meant]);
+    let called = "fn after_rn(x) { 1 }\nfn other() { after_rn(2) }";
+    assert_eq!(told(called), [""; 0]);
+    assert_eq!(told_beside("", "${after_rn(1)}", "fn after_rn(x) { 1 }"), [""; 0]);
+    assert_eq!(told("fn after_run(run, outcome) { note(\"x\"); }\nfn helper() { 1 }"), [""; 0]);
+}
+
+#[test]
+fn what_a_host_and_the_run_do_not_have_is_told() {
+    for (text, told) in [
+        ("${host.nam}", "unknown-name 10:38+3 `host` has no `nam` | did you mean `name`?"),
+        (
+            "${host.port}",
+            "unknown-name 10:38+4 `host` has no `port` | known here: `name`, `address`, `groups`",
+        ),
+        ("${run.stagin}", "unknown-name 10:37+6 `run` has no `stagin` | did you mean `staging`?"),
+    ] {
+        assert_eq!(told_beside("", text, ""), [told]);
+    }
+    for text in ["${host.name.len()} ${host.keys()} ${hosts.a.name}", "${run.id} ${run.sandbox}"] {
+        assert_eq!(told_beside("", text, "fn f() { 1 }"), [""; 0], "{text}");
+    }
+}
