@@ -100,8 +100,13 @@ impl Attempt<'_> {
     /// The plans of all the steps inside, together, as far as they can be known now.
     pub(super) async fn plan_inside(&self) -> Plan {
         let mut inside = Inside { plan: Plan::will(Vec::new()), changes: false };
+        let ends =
+            self.unit.step.match_indices('/').map(|(end, _)| self.unit.step.get(..end).unwrap_or_default());
+        let mut around =
+            ends.chain([self.unit.step.as_str()]).filter_map(|path| self.session.runbook.step_at(path));
         let place = Place {
             prefix: self.unit.step.clone(),
+            host: around.any(|step| step.hosts.is_some()).then(|| self.unit.host.clone()),
             item: self.scope.get("item").cloned().unwrap_or_default(),
             item_name: self.unit.item.clone(),
             ..Place::default()
@@ -118,23 +123,42 @@ impl Attempt<'_> {
     ) -> BoxFuture<'a, ()> {
         Box::pin(async move {
             for step in steps {
-                let path = place.path(step);
-                match self.session.foresee_items(step, &path, &self.unit.host, &place) {
-                    Ok(None) => self.plan_step(step, &path, &place, inside).await,
-                    Ok(Some(items)) => {
-                        for (item, name) in items {
-                            let there = Place { item, item_name: Some(name), ..place.clone() };
-                            self.plan_step(step, &path, &there, inside).await;
+                let hosts = match (&place.host, &step.hosts) {
+                    (Some(host), _) => vec![host.clone()],
+                    (None, None) => vec![LOCAL.to_owned()],
+                    (None, Some(choice)) => match choice.resolve(&self.session.hosts.groups()) {
+                        Ok(hosts) => hosts,
+                        Err(why) => {
+                            inside.unknown(&step.title, &why);
+                            continue;
                         }
-                    }
-                    Err(stop) => inside.unknown(&step.title, &stop.reason()),
+                    },
+                };
+                for host in hosts {
+                    let named = place.host.is_some() || step.hosts.is_some();
+                    let there = Place { host: named.then(|| host.clone()), ..place.clone() };
+                    self.plan_on(step, &host, there, inside).await;
                 }
             }
         })
     }
 
-    async fn plan_step(&self, step: &Step, path: &str, place: &Place, inside: &mut Inside) {
-        let unit = UnitId { step: path.to_owned(), item: place.item_name.clone(), ..self.unit.clone() };
+    async fn plan_on(&self, step: &Step, host: &str, place: Place, inside: &mut Inside) {
+        let path = place.path(step);
+        match self.session.foresee_items(step, &path, host, &place) {
+            Ok(None) => self.plan_step(step, &path, host, &place, inside).await,
+            Ok(Some(items)) => {
+                for (item, name) in items {
+                    let there = Place { item, item_name: Some(name), ..place.clone() };
+                    self.plan_step(step, &path, host, &there, inside).await;
+                }
+            }
+            Err(stop) => inside.unknown(&step.title, &stop.reason()),
+        }
+    }
+
+    async fn plan_step(&self, step: &Step, path: &str, host: &str, place: &Place, inside: &mut Inside) {
+        let unit = UnitId { step: path.to_owned(), host: host.to_owned(), item: place.item_name.clone() };
         let mut attempt = Attempt::new(self.session, step, unit, &place.item, self.cancel.clone());
         if let Some(when) = &step.when
             && matches!(attempt.truth(when, "when"), Ok(false))
@@ -146,7 +170,14 @@ impl Attempt<'_> {
             return self.plan_steps(children, there, inside).await;
         }
         match attempt.plan_quietly().await {
-            Ok(plan) => inside.add(&step.title, plan, self.session.can_change(path)),
+            Ok(mut plan) => {
+                // A gate on a step without hosts is about several: each line says which.
+                if host != self.unit.host {
+                    plan.lines.iter_mut().for_each(|line| *line = format!("{host}: {line}"));
+                    plan.diffs.iter_mut().for_each(|diff| diff.path = format!("{host}: {}", diff.path));
+                }
+                inside.add(&step.title, plan, self.session.can_change(path));
+            }
             Err(why) => inside.unknown(&step.title, &why),
         }
     }

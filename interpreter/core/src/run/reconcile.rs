@@ -1,12 +1,15 @@
 //! What became of units that were under way when the run was interrupted.
 
 use super::{
+    hosts::LOCAL,
     machine::UnitState,
     person::{Doubt, Verdict},
+    scope::kept,
     session::{Session, sleep},
     state::Intent,
     stop::Stop,
     unit::Attempt,
+    walk::item_name,
 };
 use crate::model::{Call, Work, canonical};
 use keybook_api::{Cancel, Ctx, Effect, Event, Fault, FaultKind, Reconcile, Target, UnitId, Value};
@@ -214,11 +217,10 @@ impl Session {
             for (key, (_, items)) in &state.pins {
                 let Some((path, rest)) = key.split_once('@') else { continue };
                 let Some((host, outer)) = rest.split_once('#') else { continue };
-                let fits = unit.host == host && (step == path || step.starts_with(&format!("{path}/")));
-                let found = items.iter().flatten().map(Value::from_json).find(|value| {
-                    let plain = value.get("id").or_else(|| value.get("name")).unwrap_or(value).to_string();
-                    format!("{outer}{plain}") == *name
-                });
+                let fits = (unit.host == host || host == LOCAL)
+                    && (step == path || step.starts_with(&format!("{path}/")));
+                let mut values = items.iter().flatten().filter_map(kept);
+                let found = values.find(|value| format!("{outer}{}", item_name(value)) == *name);
                 if let (true, Some(found)) = (fits, found) {
                     return found;
                 }

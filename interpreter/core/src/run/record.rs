@@ -5,7 +5,7 @@ use crate::model::SCRIPT;
 use indexmap::IndexMap;
 use keybook_api::{
     Event, Value,
-    event::{FaultInfo, Touched},
+    event::{FaultInfo, SkipReason, Touched},
 };
 use serde_json::Value as Json;
 
@@ -38,6 +38,8 @@ pub struct UnitRecord {
     pub recorded: bool,
     /// How often taking it back began.
     pub undos: u32,
+    /// Why it was left out last.
+    pub left_out: Option<SkipReason>,
     /// Why it failed last.
     pub failure: Option<FaultInfo>,
     /// It worked, and only the trust that it left was wrong.
@@ -137,6 +139,7 @@ impl UnitRecord {
             wrote: Vec::new(),
             recorded: true,
             undos: 0,
+            left_out: None,
             failure: None,
             only_trust: false,
             seq: 0,
@@ -170,7 +173,15 @@ impl UnitRecord {
         !self.intents.is_empty() && self.state != UnitState::TakenBack
     }
 
+    /// Is it left out, for this reason?
+    pub fn skipped_for(&self, reason: SkipReason) -> bool {
+        self.state == UnitState::Skipped && self.left_out == Some(reason)
+    }
+
     pub(super) fn keep(&mut self, event: &Event, attempt: u32) {
+        if let Event::UnitSkipped { reason, .. } = event {
+            self.left_out = Some(*reason);
+        }
         match event {
             Event::UnitFacts { facts, withheld } => {
                 self.facts = object(facts);

@@ -4,6 +4,7 @@
 use super::{
     effect::touched,
     person::Conflict,
+    scope::kept,
     session::Session,
     state::Intent,
     stop::Stop,
@@ -213,10 +214,10 @@ impl Session {
     async fn undo(self: &Arc<Self>, step: &Step, mut attempt: Attempt<'_>) -> Result<(), Stop> {
         let target = self.hosts.get(&attempt.unit.host).await?;
         let (result, begun, undos) = self.log.state(|state| {
-            let Some(known) = state.unit(&attempt.unit) else { return (Value::Null, Vec::new(), 0) };
+            let Some(known) = state.unit(&attempt.unit) else { return (None, Vec::new(), 0) };
             // An action's own undo also clears away a part of an effect; the step's `undo` takes back a whole one.
             let begun = known.intents.iter().filter(|intent| step.undo.is_none() || !intent.not_done);
-            (Value::from_json(&known.result), begun.cloned().collect::<Vec<Intent>>(), known.undos)
+            (kept(&known.result), begun.cloned().collect::<Vec<Intent>>(), known.undos)
         });
         if begun.is_empty() {
             return Ok(());
@@ -227,7 +228,10 @@ impl Session {
                 self.end_from(&attempt.unit, number, earlier * UNDO_RECEIPTS).await?;
             }
         }
-        attempt.scope.insert("result".to_owned(), result.clone());
+        // What was secret in it is not kept: an `undo` that needs it fails, rather than to write what stands for it.
+        attempt.scope.extend(result.clone().map(|result| ("result".to_owned(), result)));
+        let facts = self.log.state(|state| state.unit(&attempt.unit).and_then(|known| kept(&known.facts)));
+        attempt.scope.insert("facts".to_owned(), facts.unwrap_or_default());
         let call: &Call = match (&step.undo, &step.work) {
             (Some(undo), _) => {
                 let args = attempt.args(undo)?;
@@ -242,7 +246,10 @@ impl Session {
         // Each attempt that may have had an effect knows only what itself found and changed.
         for intent in begun.iter().rev() {
             let ctx = self.undo_ctx(&target, &attempt.unit, intent.attempt, 0, undos);
-            let undone = attempt.action(call)?.undo(&ctx, &args, &intent.memo, &result).await;
+            let undone = attempt
+                .action(call)?
+                .undo(&ctx, &args, &intent.memo, &result.clone().unwrap_or_default())
+                .await;
             undone.map_err(|fault| fault.at(&call.span))?;
         }
         Ok(())

@@ -1,10 +1,11 @@
 //! What expressions see.
 
 use super::{
-    hosts::Hosts,
+    hosts::{Hosts, LOCAL},
     machine::UnitState,
     record::Intent,
     session::{Register, Session},
+    walk::inside_item,
 };
 use crate::model::{Library, Runbook, canonical};
 use keybook_api::{
@@ -51,6 +52,7 @@ impl Session {
         let inside = |outer: &str, inner: &str| {
             inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
+        let of_item = |outer: &str, inner: &str| outer == inner || inside_item(inner, outer);
         let foreseen = self.foreseen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let found = self.log.state(|state| {
             // The last of several counts: what is in the journal, where it is.
@@ -58,7 +60,9 @@ impl Session {
             let loops = foreseen.iter().chain(pinned).filter_map(|(key, items)| {
                 let (at, rest) = key.split_once('@')?;
                 let (host, outer) = rest.split_once('#')?;
-                (host == unit.host && inside(at, &path)).then_some((at, outer, items))
+                // A loop of a step without hosts is on this machine; a step inside it may be on another one.
+                let here = host == unit.host || host == LOCAL;
+                (here && inside(at, &path)).then_some((at, outer, items))
             });
             let named = loops.flat_map(|(at, outer, items)| {
                 items.iter().map(Value::from_json).map(move |item| {
@@ -66,7 +70,9 @@ impl Session {
                     (at.len(), item, name)
                 })
             });
-            named.filter(|(_, _, name)| inside(name, own)).max_by_key(|(depth, _, _)| *depth)
+            named
+                .filter(|(_, _, name)| of_item(name, own))
+                .max_by_key(|(depth, _, name)| (*depth, name.len()))
         });
         found.map_or((Value::Null, None), |(_, item, name)| (item, Some(name)))
     }
@@ -124,12 +130,13 @@ impl Session {
 }
 
 /// What the journal kept of a value; nothing where a secret stood.
-fn kept(journaled: &Json) -> Option<Value> {
+pub(super) fn kept(journaled: &Json) -> Option<Value> {
     match journaled {
-        Json::String(text) if text == REDACTED => None,
+        Json::String(text) if text.contains(REDACTED) => None,
         Json::Array(items) => items.iter().map(kept).collect::<Option<Vec<Value>>>().map(Value::List),
         Json::Object(map) => {
-            let known = map.iter().filter_map(|(key, value)| Some((key.clone(), kept(value)?)));
+            let whole = map.iter().filter(|(key, _)| !key.contains(REDACTED));
+            let known = whole.filter_map(|(key, value)| Some((key.clone(), kept(value)?)));
             Some(Value::Map(known.collect()))
         }
         other => Some(Value::from_json(other)),

@@ -3,13 +3,14 @@
 use super::{
     hosts::LOCAL,
     machine::UnitState,
+    scope::kept,
     session::Session,
     stop::Stop,
     unit::{Attempt, Prepared},
 };
 use crate::model::{Order, Step, Work, canonical};
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use keybook_api::{Cancel, Effect, Event, Fault, FaultKind, UnitId, Value};
+use keybook_api::{Cancel, Effect, Event, Fault, FaultKind, UnitId, Value, event::SkipReason};
 use std::{sync::Arc, time::Instant};
 
 /// Where in the tree a step is carried out.
@@ -55,14 +56,6 @@ impl Place {
         } else {
             format!("{}/{}", self.prefix, step.id.value)
         }
-    }
-
-    /// The place of the step at a path below this one.
-    pub(super) fn inside(mut self, path: &str) -> Self {
-        if let Some((around, _)) = path.rsplit_once('/') {
-            self.prefix = format!("{}/{around}", self.prefix);
-        }
-        self
     }
 }
 
@@ -215,7 +208,7 @@ impl Session {
 
     fn find_items(&self, step: &Step, path: &str, host: &str, place: &Place) -> Result<Option<Items>, Stop> {
         let Some(for_each) = &step.for_each else { return Ok(None) };
-        let outer = place.item_name.as_deref().map_or_else(String::new, |name| format!("{name}/"));
+        let outer = place.item_name.as_deref().map_or_else(String::new, |name| format!("{name}{NESTED}"));
         let key = format!("{path}@{host}#{outer}");
         let before = path.starts_with("rollback/").then(|| format!("{}@{host}#{outer}", canonical(path)));
         let pinned = self.log.state(|state| {
@@ -223,7 +216,15 @@ impl Session {
             pins(&key).or_else(|| pins(before.as_ref()?))
         });
         if let Some(items) = pinned {
-            let values = items.iter().map(Value::from_json).collect();
+            let values = items.iter().map(kept).collect::<Option<Vec<Value>>>().ok_or_else(|| {
+                Fault::failed(
+                    format!("loop over the items of {path}"),
+                    "one of them held a secret, which is not kept",
+                )
+                .on(host)
+                .at(&for_each.text().whole())
+                .hint("name items by what is no secret, and read the secret as a fact of the step")
+            })?;
             return Ok(Some(Items { key, outer, values, pinned: true }));
         }
         let asking = UnitId { step: path.to_owned(), host: host.to_owned(), item: place.item_name.clone() };
@@ -255,7 +256,7 @@ impl Session {
                 .on(host)
                 .at(&for_each.text().whole())
                 .now("the step was not begun")
-                .hint("an empty selection never passes: guard the step with `when` where that is right")
+                .hint("an empty selection never passes: where it is right, put the step into one with a `when` that asks for it")
                 .into());
         }
         Ok(Some(Items { key, outer, values: list, pinned: false }))
@@ -382,22 +383,61 @@ impl Session {
         done.map_or(Ok(()), |done| Ok(self.pay(&settles.value, unit, |raised| raised < done)?))
     }
 
-    /// A unit has paid what its host owes: in a loop for its own item where that is owed, else all of it.
+    /// A unit has paid what its host owes. In a loop it pays for its own item only; what is owed by a step in no loop, or in
+    /// another one, is paid when all items of the loop are through.
     pub(super) fn pay(&self, what: &str, unit: &UnitId, counts: impl Fn(u64) -> bool) -> Result<(), Fault> {
         let debt = (what.to_owned(), unit.host.clone());
         let owed = self.log.state(|state| state.owed.get(&debt).cloned()).unwrap_or_default();
-        let own = |item: &Option<String>| match (item, &unit.item) {
-            (Some(item), Some(paid)) => related(item, paid),
-            _ => false,
-        };
-        let told = owed.keys().any(own);
+        if owed.is_empty() {
+            return Ok(());
+        }
+        let items = self.items_of_loop(unit);
+        let through = items.iter().all(|item| self.is_through(unit, item));
         for (item, raised) in owed {
-            if counts(raised) && (!told || own(&item)) {
+            let of_loop = |item: &String| items.iter().any(|known| related(known, item));
+            let pays = match (&item, &unit.item) {
+                (_, None) => true,
+                (Some(item), Some(own)) if of_loop(item) => related(item, own),
+                _ => through,
+            };
+            if pays && counts(raised) {
                 let (what, host) = debt.clone();
                 self.log.run(Event::ObligationSettled { what, host, item })?;
             }
         }
         Ok(())
+    }
+
+    /// The names of the items of the innermost loop around a unit, or of its own.
+    fn items_of_loop(&self, unit: &UnitId) -> Vec<String> {
+        let path = canonical(&unit.step);
+        self.log.state(|state| {
+            let loops = state.pins.iter().filter_map(|(key, (_, items))| {
+                let (at, rest) = key.split_once('@')?;
+                let (host, outer) = rest.split_once('#')?;
+                let at = canonical(at);
+                let around = at == path || path.strip_prefix(&at).is_some_and(|rest| rest.starts_with('/'));
+                (around && (host == unit.host || host == LOCAL)).then_some((at.len(), outer, items.as_ref()?))
+            });
+            let loops: Vec<_> = loops.collect();
+            let inmost = loops.iter().map(|(depth, ..)| *depth).max();
+            let own = loops.into_iter().filter(|(depth, ..)| Some(*depth) == inmost);
+            let names = own.flat_map(|(_, outer, items)| {
+                items.iter().filter_map(kept).map(move |value| format!("{outer}{}", item_name(&value)))
+            });
+            names.collect()
+        })
+    }
+
+    /// Is a unit, or the same step's unit of another item, through? One that the operator left out is not.
+    fn is_through(&self, unit: &UnitId, item: &str) -> bool {
+        let other = UnitId { item: Some(item.to_owned()), ..unit.clone() };
+        unit.item.as_deref() == Some(item)
+            || self.log.state(|state| {
+                state
+                    .unit(&other)
+                    .is_some_and(|known| known.state.settled() && !known.skipped_for(SkipReason::Operator))
+            })
     }
 
     /// A unit with an action or a script. When its host was lost, its outcome is looked for once more right away.
@@ -477,19 +517,22 @@ fn in_doubt(step: &Step, state: UnitState) -> bool {
     }
 }
 
-/// Are two names of items of one loop, or of loops inside each other?
+/// Stands between the names of items of loops inside each other. No name of an item has it.
+const NESTED: char = '#';
+
+/// Is an item one of a loop inside the loop of the other item, in that one?
+pub(super) fn inside_item(item: &str, outer: &str) -> bool {
+    item.strip_prefix(outer).is_some_and(|rest| rest.starts_with(NESTED))
+}
+
+/// Are they the same item, or is one inside the other?
 pub(super) fn related(one: &str, other: &str) -> bool {
-    let inside = |long: &str, short: &str| {
-        long.strip_prefix(short).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    inside(one, other) || inside(other, one)
+    one == other || inside_item(one, other) || inside_item(other, one)
 }
 
 pub(super) fn item_name(value: &Value) -> String {
-    match value.get("id").or_else(|| value.get("name")) {
-        Some(name) => name.to_string(),
-        None => value.to_string(),
-    }
+    let name = value.get("id").or_else(|| value.get("name")).unwrap_or(value);
+    name.to_string().replace(NESTED, "%23")
 }
 
 fn named_twice(items: &[Value]) -> Option<String> {

@@ -87,3 +87,19 @@ async fn a_gate_around_steps_shows_what_all_of_them_would_do() {
     assert_eq!(bench.start().await.exit, 0);
     assert_eq!(shown(&bench), [["/etc/x", "/etc/y"]]);
 }
+
+/// Steps inside a step without hosts are planned on their own.
+#[tokio::test(start_paused = true)]
+async fn a_gate_without_hosts_shows_what_happens_on_which() {
+    let bench = Bench::new(
+        "steps:
+  - id: all
+    gate: { ask: ok, show: [diff] }
+    steps:
+      - { id: put, hosts: master, when: 'host.name != \"c\"', t.put: { path: \"/etc/${host.name}\", content: new } }
+",
+    );
+    let outcome = bench.start().await;
+    assert_eq!(outcome.exit, 0, "{}", outcome.reason);
+    assert_eq!(shown(&bench), [["a: /etc/a", "b: /etc/b"]]);
+}

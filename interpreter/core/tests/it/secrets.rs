@@ -73,6 +73,41 @@ async fn a_secret_result_has_no_value_after_a_resume() {
     }
 }
 
+/// Nor in the place of a part of a text, also in what takes a step back.
+#[tokio::test(start_paused = true)]
+async fn text_with_a_secret_inside_has_no_value_after_a_resume() {
+    let mut bench = Bench::new(
+        "steps:
+  - { id: look, hosts: \"master[0]\", register: conf, t.read: { path: /etc/conf } }
+  - { id: fails, hosts: \"master[0]\", t.flaky: { name: f, fails: 1 }, undo: { t.note: { text: x } } }
+  - { id: write, hosts: \"master[0]\", t.put: { path: /etc/copy, content: \"${conf}\" } }
+",
+    );
+    bench.inputs = map([("pw", secret(PASSWORD))]);
+    bench.world.put("a", "/etc/conf", &format!("url=db://{PASSWORD}@db"));
+    assert_eq!(bench.start().await.exit, 1);
+    let outcome = bench.resume().await;
+    assert!(outcome.reason.contains("the variable `conf` has no value here"), "{}", outcome.reason);
+    assert_eq!(bench.world.text("a", "/etc/copy"), None);
+
+    let mut bench = Bench::new(
+        "steps:
+  - id: write
+    hosts: master[0]
+    facts: { old: { t.read: { path: /etc/conf } } }
+    t.run: { script: effect write }
+    undo: { t.put: { path: /etc/conf, content: \"${facts.old}\" } }
+",
+    );
+    bench.inputs = map([("pw", secret(PASSWORD))]);
+    let conf = format!("url=db://{PASSWORD}@db");
+    bench.world.put("a", "/etc/conf", &conf);
+    assert_eq!(bench.start().await.exit, 0);
+    let outcome = bench.roll_back().await;
+    assert_eq!(outcome.exit, 6, "{}", outcome.reason);
+    assert_eq!(bench.world.text("a", "/etc/conf").unwrap(), conf);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_secret_step_shows_neither_arguments_nor_output_nor_result() {
     let bench = Bench::new(

@@ -327,3 +327,119 @@ async fn what_is_owed_outside_a_loop_is_settled_for_all_its_items() {
     assert_eq!(outcome.exit, 5, "{}", outcome.reason);
     assert_eq!(["imap", "smtp"].map(|what| bench.world.effects("a", what)), [2, 2]);
 }
+
+const TWO: &str = "  - { id: install, hosts: master, for_each: '[\"imap\", \"smtp\"]', owes: { what: restart }, t.put: { path: \"/etc/${item}\", content: new } }
+";
+
+/// One item is not paid for by another one of its loop.
+#[tokio::test(start_paused = true)]
+async fn an_item_pays_for_itself_only() {
+    let bench = Bench::new(&format!(
+        "steps:
+{TWO}  - {{ id: bounce, hosts: master, for_each: '[\"imap\", \"smtp\"]', settles: restart, gate: {{ ask: ok }}, t.run: {{ script: \"effect ${{item}}\" }} }}
+"
+    ))
+    .masters(&["a"]);
+    // What is so already owes nothing.
+    bench.world.put("a", "/etc/imap", "new");
+    bench.person.will_answer([Some(Answer::Run), Some(Answer::Skip)]);
+    let outcome = bench.start().await;
+    assert_eq!((outcome.exit, outcome.owed), (1, vec!["restart@a#smtp".to_owned()]), "{}", outcome.reason);
+}
+
+/// Two steps settle the same, each for a group: both are carried out, each for its hosts.
+#[tokio::test(start_paused = true)]
+async fn every_step_that_settles_does_so_for_its_own_hosts() {
+    let bench = Bench::new(
+        "steps:
+  - { id: install, hosts: [master, manager], owes: { what: restart }, t.put: { path: /etc/f, content: new } }
+  - { id: first, hosts: master, settles: restart, t.run: { script: effect first } }
+  - { id: second, hosts: manager, settles: restart, t.run: { script: effect second } }
+",
+    )
+    .masters(&["a"]);
+    let outcome = bench.start().await;
+    assert_eq!(outcome.exit, 0, "{}", outcome.reason);
+    let outcome = bench.roll_back().await;
+    assert_eq!(outcome.exit, 5, "{}", outcome.reason);
+    assert_eq!([bench.world.effects("a", "first"), bench.world.effects("a", "second")], [2, 0]);
+    assert_eq!([bench.world.effects("m", "first"), bench.world.effects("m", "second")], [0, 2]);
+}
+
+/// A way that the run did not take is not taken by its rollback.
+#[tokio::test(start_paused = true)]
+async fn what_the_run_left_out_settles_nothing() {
+    for (outer, inner) in [("when: '1 == 2', ", ""), ("", "when: '1 == 2', ")] {
+        let bench = Bench::new(&format!(
+            "steps:
+  - {{ id: install, hosts: master, owes: {{ what: restart }}, t.put: {{ path: /etc/f, content: new }} }}
+  - id: one
+    hosts: master
+    {}
+    steps:
+      - {{ id: bounce, settles: restart, {inner}t.run: {{ script: effect one }} }}
+  - id: other
+    hosts: master
+    steps:
+      - {{ id: bounce, settles: restart, t.run: {{ script: effect other }} }}
+",
+            outer.trim_end_matches(", ")
+        ))
+        .masters(&["a"]);
+        let outcome = bench.start().await;
+        assert_eq!(outcome.exit, 0, "{}", outcome.reason);
+        let outcome = bench.roll_back().await;
+        assert_eq!(outcome.exit, 5, "{}", outcome.reason);
+        assert_eq!([bench.world.effects("a", "one"), bench.world.effects("a", "other")], [0, 2]);
+    }
+}
+
+/// A loop around steps with hosts of their own is one on this machine.
+#[tokio::test(start_paused = true)]
+async fn a_settling_with_hosts_in_a_loop_without_is_for_the_item_that_owes() {
+    let bench = Bench::new(
+        "steps:
+  - id: each
+    for_each: '[\"imap\", \"smtp\"]'
+    steps:
+      - { id: install, hosts: master, owes: { what: restart }, t.put: { path: \"/etc/${item}\", content: new } }
+      - { id: bounce, hosts: master, settles: restart, t.run: { script: \"effect ${item}\" } }
+",
+    )
+    .masters(&["a", "b"]);
+    let outcome = bench.start().await;
+    assert_eq!(outcome.exit, 0, "{}", outcome.reason);
+    let outcome = bench.roll_back().await;
+    assert_eq!(outcome.exit, 5, "{}", outcome.reason);
+    for host in ["a", "b"] {
+        assert_eq!(["imap", "smtp"].map(|what| bench.world.effects(host, what)), [2, 2], "{host}");
+    }
+}
+
+/// Names of items may be beginnings of each other.
+#[tokio::test(start_paused = true)]
+async fn items_are_told_apart_by_their_whole_names() {
+    let put = "keybook: 1
+library: put
+inputs: { dir: { type: string } }
+steps:
+  - { id: put, owes: { what: restart }, t.put: { path: \"/etc/${inputs.dir.len()}\", content: new } }
+  - { id: bounce, settles: restart, t.run: { script: \"effect ${inputs.dir.len()}\" } }
+";
+    let bench = Bench::new(
+        "steps:
+  - { id: each, hosts: master, for_each: '[\"/etc/f/long\", \"/etc/f\", \"/etc/f/longer\"]', use: put, with: { dir: \"${item}\" } }
+",
+    )
+    .masters(&["a"]);
+    std::fs::create_dir_all(bench.dir.path().join("lib")).unwrap();
+    std::fs::write(bench.dir.path().join("lib/put.yaml"), put).unwrap();
+    let outcome = bench.start().await;
+    assert_eq!(outcome.exit, 0, "{}", outcome.reason);
+    for path in ["/etc/11", "/etc/6", "/etc/13"] {
+        assert_eq!(bench.world.text("a", path).as_deref(), Some("new"), "{path}");
+    }
+    let outcome = bench.roll_back().await;
+    assert_eq!(outcome.exit, 5, "{}", outcome.reason);
+    assert_eq!(["11", "6", "13"].map(|length| bench.world.effects("a", length)), [2, 2, 2]);
+}

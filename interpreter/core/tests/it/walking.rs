@@ -24,8 +24,8 @@ async fn for_each_host_all_children_come_in_order() {
     for host in ["a", "b"] {
         for item in ["x", "y"] {
             wanted.push(format!("done outer/one@{host}#{item}"));
-            wanted.push(format!("done outer/two@{host}#{item}/1"));
-            wanted.push(format!("done outer/two@{host}#{item}/2"));
+            wanted.push(format!("done outer/two@{host}#{item}#1"));
+            wanted.push(format!("done outer/two@{host}#{item}#2"));
             wanted.push(format!("done outer@{host}#{item}"));
         }
     }

@@ -1,5 +1,6 @@
 //! The calls of a script are taken back one by one, the latest first, each by its action's undo or by its files.
 
+use crate::run::scope::kept;
 use crate::{
     model::{Step, Work},
     run::{
@@ -82,7 +83,7 @@ impl Session {
         }
         let result = match intent.call.and_then(|ordinal| known.call(intent.attempt, ordinal)) {
             Some(call) => match &call.outcome {
-                CallOutcome::Done { result, .. } => Value::from_json(result),
+                CallOutcome::Done { result, .. } => kept(result).unwrap_or_default(),
                 CallOutcome::Open | CallOutcome::Failed(_) => Value::Null,
             },
             None => Value::Null,

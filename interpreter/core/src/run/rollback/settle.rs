@@ -1,16 +1,18 @@
 //! Obligations that restored files raise, paid again by the step that settles them.
 
 use crate::{
-    model::{Step, canonical},
+    model::{HostChoice, Step, canonical},
     run::{
+        hosts::LOCAL,
         session::Session,
         state::{Intent, State},
         stop::Stop,
+        unit::Attempt,
         walk::{Place, related},
     },
 };
 use futures::future::BoxFuture;
-use keybook_api::{Event, Fault, UnitId, Value};
+use keybook_api::{Cancel, Event, Fault, UnitId, Value, event::SkipReason};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -24,6 +26,14 @@ pub(super) struct Debt {
     pub what: String,
     /// The hosts that owe it.
     pub hosts: BTreeSet<String>,
+}
+
+/// A step that settles what is owed, and the hosts that owe it.
+struct Settling<'s> {
+    at: &'s str,
+    step: &'s Step,
+    what: &'s str,
+    hosts: &'s BTreeSet<String>,
 }
 
 impl Session {
@@ -46,79 +56,134 @@ impl Session {
         })
     }
 
+    /// Carries out the steps that settle what is owed, each for the hosts (and items) that still owe it.
     pub(super) async fn settle_debt(self: &Arc<Self>, debt: Option<Debt>) -> Result<(), Stop> {
         let Some(debt) = debt else { return Ok(()) };
-        let settling = self
-            .runbook
-            .walk()
-            .into_iter()
-            .find(|(_, step)| step.settles.as_ref().is_some_and(|settles| settles.value == debt.what));
-        let Some((at, step)) = settling else {
-            return Err(
-                Fault::failed(format!("settle {}", debt.what), "no step of the runbook settles it").into()
-            );
-        };
-        // A number of its own, so that a settling is never taken for an earlier one that was interrupted.
-        let number = self.log.state(|state| state.last);
-        let round = format!("rollback/{}.{number}", debt.step.replace('/', "."));
-        let place =
-            Place { prefix: round, only: Some(debt.hosts.iter().cloned().collect()), ..Place::default() };
-        if let Some(choice) = &step.hosts {
-            let place = place.inside(&at);
-            let mut hosts = choice.resolve(&self.hosts.groups()).unwrap_or_default();
-            hosts.retain(|host| debt.hosts.contains(host));
-            // None is a fault, which the step itself tells.
-            if !hosts.is_empty() {
-                let (step, hosts) =
-                    (format!("{}/{}", place.prefix, step.id.value), self.latest_first(&at, hosts));
-                self.log.run(Event::StepPinned { step, hosts, items: None })?;
+        let settles = |step: &Step| step.settles.as_ref().is_some_and(|settles| settles.value == debt.what);
+        let settling: Vec<String> =
+            self.runbook.walk().into_iter().filter(|(_, step)| settles(step)).map(|(at, _)| at).collect();
+        let attempted = || format!("settle {}", debt.what);
+        if settling.is_empty() {
+            return Err(Fault::failed(attempted(), "no step of the runbook settles it").into());
+        }
+        let mut reached = BTreeSet::new();
+        for at in &settling {
+            let ends = at.match_indices('/').map(|(end, _)| at.get(..end).unwrap_or_default());
+            let steps: Vec<&Step> =
+                ends.chain([at.as_str()]).filter_map(|path| self.runbook.step_at(path)).collect();
+            let Some((step, around)) = steps.split_last() else { continue };
+            // A number of its own, so that a settling is never taken for an earlier one that was interrupted.
+            let number = self.log.state(|state| state.last);
+            let prefix = format!("rollback/{}.{number}", debt.step.replace('/', "."));
+            let there = Settling { at, step, what: &debt.what, hosts: &debt.hosts };
+            reached.extend(self.settling_hosts(&there, &steps));
+            self.settle_inside(around, &there, Place { prefix, ..Place::default() }).await?;
+        }
+        let missed: Vec<String> = debt.hosts.difference(&reached).cloned().collect();
+        match missed.is_empty() {
+            true => Ok(()),
+            false => {
+                let why =
+                    format!("{} must be settled, and no step that settles it is for it", missed.join(", "));
+                Err(Fault::failed(attempted(), why).into())
             }
-            return self.step(step, &place).await;
         }
-        // A settling step inside another runs on the hosts of that one, and in the loops around it.
-        let ends = at.match_indices('/').map(|(end, _)| at.get(..end).unwrap_or_default());
-        let around: Vec<&Step> = ends.filter_map(|path| self.runbook.step_at(path)).collect();
-        for host in self.latest_first(&at, debt.hosts.iter().cloned().collect()) {
-            let there = Place { host: Some(host), ..place.clone() };
-            self.settle_inside(&around, step, there, &debt.what).await?;
-        }
-        Ok(())
     }
 
-    /// A settling step inside others, on one host: of the loops around it, for the items that owe, the latest first.
+    /// The hosts that still owe, of those for which a settling step is: those of the step, or of the one around it.
+    fn settling_hosts(&self, settling: &Settling<'_>, steps: &[&Step]) -> Vec<String> {
+        match steps.iter().find_map(|step| step.hosts.as_ref()) {
+            Some(choice) => self.owing_hosts(settling, choice),
+            None => Vec::new(),
+        }
+    }
+
+    fn owing_hosts(&self, settling: &Settling<'_>, choice: &HostChoice) -> Vec<String> {
+        let mut hosts = choice.resolve(&self.hosts.groups()).unwrap_or_default();
+        hosts.retain(|host| settling.hosts.contains(host));
+        self.latest_first(settling.at, hosts)
+    }
+
+    /// A settling step inside others: on their hosts, and of the loops around it for the items that owe, the latest first.
+    /// What was left out in the run is left out here.
     fn settle_inside<'s>(
         self: &'s Arc<Self>,
         around: &'s [&'s Step],
-        settling: &'s Step,
+        settling: &'s Settling<'s>,
         place: Place,
-        what: &'s str,
     ) -> BoxFuture<'s, Result<(), Stop>> {
         Box::pin(async move {
-            let Some((outer, inner)) = around.split_first() else { return self.step(settling, &place).await };
-            let (path, host) = (place.path(outer), place.host.clone().unwrap_or_default());
-            let items = match self.items(outer, &path, &host, &place)? {
-                None => vec![(place.item.clone(), place.item_name.clone())],
-                Some(items) => self.owing_items(what, &host, items),
+            let Some((outer, inner)) = around.split_first() else {
+                return self.settle_there(settling, place).await;
             };
-            for (item, item_name) in items.into_iter().rev() {
-                let inside = Place { prefix: path.clone(), item, item_name, ..place.clone() };
-                self.settle_inside(inner, settling, inside, what).await?;
+            let path = place.path(outer);
+            let hosts: Vec<Option<String>> = match (&place.host, &outer.hosts) {
+                (None, Some(choice)) => self.owing_hosts(settling, choice).into_iter().map(Some).collect(),
+                _ => vec![place.host.clone()],
+            };
+            for host in hosts {
+                let there = Place { host, ..place.clone() };
+                let on = there.host.clone().unwrap_or_else(|| LOCAL.to_owned());
+                let items = match self.items(outer, &path, &on, &there)? {
+                    None => vec![(there.item.clone(), there.item_name.clone())],
+                    Some(items) => self.owing_items(settling, there.host.as_deref(), items),
+                };
+                for (item, item_name) in items.into_iter().rev() {
+                    let unit = UnitId { step: path.clone(), host: on.clone(), item: item_name.clone() };
+                    if self.was_left_out(outer, &unit, &item) {
+                        continue;
+                    }
+                    let inside = Place { prefix: path.clone(), item, item_name, ..there.clone() };
+                    self.settle_inside(inner, settling, inside).await?;
+                }
             }
             Ok(())
         })
     }
 
-    /// Of a loop's items those in which the host owes something. All of them when that cannot be told: when what owes
+    /// The settling step itself.
+    async fn settle_there(self: &Arc<Self>, settling: &Settling<'_>, place: Place) -> Result<(), Stop> {
+        let owes = |host: &String| {
+            self.log.state(|state| state.owed.contains_key(&(settling.what.to_owned(), host.clone())))
+        };
+        if let Some(host) = &place.host {
+            return if owes(host) { self.step(settling.step, &place).await } else { Ok(()) };
+        }
+        let Some(choice) = &settling.step.hosts else { return self.step(settling.step, &place).await };
+        let hosts: Vec<String> = self.owing_hosts(settling, choice).into_iter().filter(owes).collect();
+        if hosts.is_empty() {
+            return Ok(());
+        }
+        let step = place.path(settling.step);
+        self.log.run(Event::StepPinned { step, hosts: hosts.clone(), items: None })?;
+        self.step(settling.step, &Place { only: Some(hosts), ..place }).await
+    }
+
+    /// Was a step around a settling one left out in the run, or would it be left out now?
+    fn was_left_out(self: &Arc<Self>, step: &Step, unit: &UnitId, item: &Value) -> bool {
+        let before = UnitId { step: canonical(&unit.step), ..unit.clone() };
+        let skipped = self
+            .log
+            .state(|state| state.unit(&before).is_some_and(|known| known.skipped_for(SkipReason::When)));
+        let attempt = Attempt::new(self, step, unit.clone(), item, Cancel::new());
+        let says_no = |when| matches!(attempt.truth(when, "when"), Ok(false));
+        skipped || step.when.as_ref().is_some_and(says_no)
+    }
+
+    /// Of a loop's items those in which the host (or any host, for a loop around them) owes something. All of them when that cannot be told: when what owes
     /// is in no loop, or in another one.
     fn owing_items(
         &self,
-        what: &str,
-        host: &str,
+        settling: &Settling<'_>,
+        host: Option<&str>,
         items: Vec<(Value, String)>,
     ) -> Vec<(Value, Option<String>)> {
-        let debt = (what.to_owned(), host.to_owned());
-        let owed = self.log.state(|state| state.owed.get(&debt).cloned()).unwrap_or_default();
-        let owing = |name: &str| owed.keys().flatten().any(|item| related(item, name));
+        let here = |owing: &str| host.map_or(settling.hosts.contains(owing), |host| host == owing);
+        let owed: Vec<String> = self.log.state(|state| {
+            let debts = state.owed.iter().filter(|((what, owing), _)| what == settling.what && here(owing));
+            debts.flat_map(|(_, items)| items.keys().flatten().cloned()).collect()
+        });
+        let owing = |name: &str| owed.iter().any(|item| related(item, name));
         let told = items.iter().any(|(_, name)| owing(name));
         let kept = items.into_iter().filter(|(_, name)| !told || owing(name));
         kept.map(|(item, name)| (item, Some(name))).collect()
