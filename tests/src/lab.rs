@@ -183,12 +183,23 @@ impl Lab {
         listed.lines().filter_map(entry).collect()
     }
 
-    /// How often a container of a node was started since the lab is up (or was reset).
+    /// How often a container of a node was started since the lab is up (or was reset). One that ended by itself and was
+    /// started again, as any kubelet does, was not started once more: nobody who stops pods does that.
     pub fn starts(&self, name: &str, container: &str) -> usize {
         let log = self.node(name, &["cat", "/var/log/kubelet-standin.log"]);
-        log.lines()
-            .filter(|line| line.contains(" start ") && line.contains(&format!("/{container} ")))
-            .count()
+        let (mut count, mut stopped, mut died) = (0, false, false);
+        for line in log.lines() {
+            let of = |what: &str| line.contains(&format!(" {what} {container}"));
+            if of("stop") {
+                stopped = true;
+            } else if of("ended") {
+                died |= !stopped;
+            } else if of("start") {
+                count += usize::from(!died);
+                (stopped, died) = (false, false);
+            }
+        }
+        count
     }
 
     /// When a container of a node was started, in seconds since 1970.
