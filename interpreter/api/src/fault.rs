@@ -1,6 +1,6 @@
 //! What went wrong while running, said so that the operator can act.
 
-use crate::Span;
+use crate::{Span, event::FaultInfo};
 use std::fmt;
 
 /// What kind of failure it is. The command line maps kinds to exit codes.
@@ -22,6 +22,58 @@ pub enum FaultKind {
     TimedOut,
     /// Nobody can tell whether the effect happened.
     Unknown,
+}
+
+/// Every kind with its word, as journals and reports write it.
+const WORDS: [(FaultKind, &str); 8] = [
+    (FaultKind::Failed, "failed"),
+    (FaultKind::Usage, "usage"),
+    (FaultKind::Waiting, "waiting"),
+    (FaultKind::Unreachable, "unreachable"),
+    (FaultKind::Locked, "locked"),
+    (FaultKind::Stopped, "stopped"),
+    (FaultKind::TimedOut, "timed-out"),
+    (FaultKind::Unknown, "unknown"),
+];
+
+impl FaultKind {
+    /// The stable word of the kind.
+    pub fn word(self) -> &'static str {
+        WORDS.iter().find(|(known, _)| *known == self).map_or("failed", |(_, word)| word)
+    }
+
+    /// The kind of a word; one that this version does not know (a newer journal's) counts as `failed`.
+    pub fn of_word(word: &str) -> Self {
+        WORDS.iter().find(|(_, known)| *known == word).map_or(Self::Failed, |(kind, _)| *kind)
+    }
+}
+
+impl From<&Fault> for FaultInfo {
+    fn from(fault: &Fault) -> Self {
+        Self {
+            kind: fault.kind.word().to_owned(),
+            attempted: fault.attempted.clone(),
+            cause: fault.cause.clone(),
+            host: fault.host.clone(),
+            at: fault.at.clone(),
+            now_true: fault.now_true.clone(),
+            hints: fault.hints.clone(),
+        }
+    }
+}
+
+impl From<&FaultInfo> for Fault {
+    fn from(info: &FaultInfo) -> Self {
+        Self {
+            kind: FaultKind::of_word(&info.kind),
+            attempted: info.attempted.clone(),
+            cause: info.cause.clone(),
+            host: info.host.clone(),
+            at: info.at.clone(),
+            now_true: info.now_true.clone(),
+            hints: info.hints.clone(),
+        }
+    }
 }
 
 /// One failure: what was attempted, why it did not work, where, what is now true, what can be done.

@@ -113,6 +113,11 @@ pub fn canonical(path: &str) -> String {
     }
 }
 
+/// The paths of the steps around a step, the outermost first, and its own.
+pub fn steps_to(path: &str) -> impl DoubleEndedIterator<Item = &str> + Clone {
+    path.match_indices('/').filter_map(|(end, _)| path.get(..end)).chain([path])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

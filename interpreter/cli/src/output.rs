@@ -57,7 +57,7 @@ impl Output {
 
     /// A fault in full.
     pub fn fault(&self, fault: &Fault) {
-        self.say(&fault::render_fault(&fault::to_info(fault), self.color, self.width));
+        self.say(&fault::render_fault(&fault.into(), self.color, self.width));
     }
 
     /// Problems in files, each with its line.

@@ -3,7 +3,7 @@
 
 use crate::{
     card,
-    fault::{self, write_fault},
+    fault::write_fault,
     human,
     page::{Page, Tone},
     summary::UnitStatus,
@@ -11,7 +11,7 @@ use crate::{
 };
 use indexmap::IndexMap;
 use keybook_api::{
-    Change, Event, Record, StreamName, UnitId,
+    Change, Event, Fault, Record, StreamName, UnitId,
     event::{RunStatus, SkipReason},
     ids::canonical,
 };
@@ -87,7 +87,7 @@ impl LiveText {
             page.hang(&format!("{} {sandbox}", time::clock(&record.time)), &text, tone);
             self.add_details(&mut page, record);
             if let Event::UnitFailed { fault, .. } | Event::UnitUndoFailed { fault } = &record.event {
-                self.told.insert(fault::from_info(fault).to_string());
+                self.told.insert(Fault::from(fault).to_string());
             }
         }
         page.finish()

@@ -3,7 +3,7 @@
 use crate::{args::Format, error::CliError, output::Output, runs::RunDir};
 use keybook_api::{Event, Fault, Record, event::RunStatus};
 use keybook_core::run::engine::Outcome;
-use keybook_report::{RunSummary, fault::to_info, human};
+use keybook_report::{RunSummary, human};
 
 /// Says how the run ended; the number is the exit code. `before` is how many records the journal had when this process
 /// began.
@@ -33,7 +33,7 @@ pub fn report(run: &RunDir, before: usize, outcome: Outcome, output: &Output) ->
 
 /// Was the fault shown in full already, with the unit that it is of?
 fn was_told(records: &[Record], fault: &Fault) -> bool {
-    let told = to_info(fault);
+    let told = keybook_api::event::FaultInfo::from(fault);
     records.iter().any(|record| match &record.event {
         Event::UnitFailed { fault, .. } | Event::UnitUndoFailed { fault } => *fault == told,
         _ => false,

@@ -8,15 +8,15 @@ use super::{
     script::{Refusal, Serves},
     session::Session,
     state::{CallOutcome, CallRecord, Intent},
-    stop::{kind_word, redact},
-    unit::{Attempt, from_info, info},
+    stop::redact,
+    unit::Attempt,
 };
 use async_trait::async_trait;
 use indexmap::IndexMap;
 use keybook_api::{
     Action, Applied, Args, Cancel, Effect, Event, Fault, FaultKind, Map, Plan, Reconcile, Target, Value,
     action::{check_args, seal_args},
-    event::Touched,
+    event::{FaultInfo, Touched},
     value::REDACTED,
 };
 use serde_json::Value as Json;
@@ -56,7 +56,7 @@ impl Asked {
     /// After this fault nobody knows how things stand, so a script cannot go on by catching it.
     fn is_cut_by(&self, fault: &Fault) -> bool {
         match self.changes() {
-            true => loses(kind_word(fault.kind)),
+            true => loses(fault.kind.word()),
             false => matches!(fault.kind, FaultKind::Unreachable | FaultKind::Stopped),
         }
     }
@@ -157,7 +157,7 @@ impl<'a, 's> Caller<'a, 's> {
         }
         let told = redact(self.attempt.concealed(fault), &self.attempt.session.redactor);
         // As it comes back from the journal, so that the script finds the same when it is run again.
-        Refusal::Failed(from_info(&info(&told)))
+        Refusal::Failed(Fault::from(&FaultInfo::from(&told)))
     }
 }
 
@@ -238,7 +238,7 @@ impl<'a, 's> Calls<'a, 's> {
             CallOutcome::Done { result, withheld: Some(digest), .. } => {
                 self.find_result(asked, ordinal, &result, &digest).await.map_err(Refusal::Ends)
             }
-            CallOutcome::Failed(info) => Err(Refusal::Failed(from_info(&info))),
+            CallOutcome::Failed(info) => Err(Refusal::Failed(Fault::from(&info))),
             CallOutcome::Open if self.recalled.is_some() => Err(Refusal::Enough),
             CallOutcome::Open => Err(Refusal::Ends(Fault::new(
                 FaultKind::Unknown,
@@ -481,7 +481,7 @@ impl<'a, 's> Calls<'a, 's> {
             host: asked.host.clone(),
             args: self.unintended_args(asked, ordinal),
             args_digest: asked.digest.clone(),
-            fault: info(&fault),
+            fault: (&fault).into(),
             before_effect,
             wrote,
         };

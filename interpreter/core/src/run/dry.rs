@@ -4,7 +4,6 @@
 
 use super::{
     effect::into_fault,
-    hosts::LOCAL,
     session::Session,
     stop::Stop,
     unit::{Attempt, planned},
@@ -13,7 +12,9 @@ use super::{
 use crate::model::{Call, SCRIPT, Step, Work};
 use futures::future::BoxFuture;
 use indexmap::IndexMap;
-use keybook_api::{Args, Cancel, Change, Effect, Event, Fault, Map, Plan, UnitId, Value, event::StepInfo};
+use keybook_api::{
+    Args, Cancel, Change, Effect, Event, Fault, Map, Plan, UnitId, Value, event::StepInfo, ids::steps_to,
+};
 use keybook_script::Script;
 use std::sync::Arc;
 
@@ -100,10 +101,7 @@ impl Attempt<'_> {
     /// The plans of all the steps inside, together, as far as they can be known now.
     pub(super) async fn plan_inside(&self) -> Plan {
         let mut inside = Inside { plan: Plan::will(Vec::new()), changes: false };
-        let ends =
-            self.unit.step.match_indices('/').map(|(end, _)| self.unit.step.get(..end).unwrap_or_default());
-        let mut around =
-            ends.chain([self.unit.step.as_str()]).filter_map(|path| self.session.runbook.step_at(path));
+        let mut around = steps_to(&self.unit.step).filter_map(|path| self.session.runbook.step_at(path));
         let place = Place {
             prefix: self.unit.step.clone(),
             host: around.any(|step| step.hosts.is_some()).then(|| self.unit.host.clone()),
@@ -123,21 +121,13 @@ impl Attempt<'_> {
     ) -> BoxFuture<'a, ()> {
         Box::pin(async move {
             for step in steps {
-                let hosts = match (&place.host, &step.hosts) {
-                    (Some(host), _) => vec![host.clone()],
-                    (None, None) => vec![LOCAL.to_owned()],
-                    (None, Some(choice)) => match choice.resolve(&self.session.hosts.groups()) {
-                        Ok(hosts) => hosts,
-                        Err(why) => {
-                            inside.unknown(&step.title, &why);
-                            continue;
+                match self.session.choose_hosts(step, &place) {
+                    Ok(hosts) => {
+                        for host in hosts {
+                            self.plan_on(step, &host, place.on(step, &host), inside).await;
                         }
-                    },
-                };
-                for host in hosts {
-                    let named = place.host.is_some() || step.hosts.is_some();
-                    let there = Place { host: named.then(|| host.clone()), ..place.clone() };
-                    self.plan_on(step, &host, there, inside).await;
+                    }
+                    Err(why) => inside.unknown(&step.title, &why),
                 }
             }
         })
@@ -146,10 +136,8 @@ impl Attempt<'_> {
     async fn plan_on(&self, step: &Step, host: &str, place: Place, inside: &mut Inside) {
         let path = place.path(step);
         match self.session.foresee_items(step, &path, host, &place) {
-            Ok(None) => self.plan_step(step, &path, host, &place, inside).await,
-            Ok(Some(items)) => {
-                for (item, name) in items {
-                    let there = Place { item, item_name: Some(name), ..place.clone() };
+            Ok(places) => {
+                for there in places {
                     self.plan_step(step, &path, host, &there, inside).await;
                 }
             }
@@ -212,17 +200,12 @@ impl Session {
         Box::pin(async move {
             for step in steps {
                 let path = place.path(step);
-                let hosts = match (&place.host, &step.hosts) {
-                    (Some(host), _) => vec![host.clone()],
-                    (None, None) => vec![LOCAL.to_owned()],
-                    (None, Some(choice)) => choice.resolve(&self.hosts.groups()).map_err(|why| {
-                        Fault::failed(format!("choose the hosts of {path}"), why).at(&choice.span)
-                    })?,
-                };
+                let hosts = self.choose_hosts(step, &place).map_err(|why| {
+                    Fault::failed(format!("choose the hosts of {path}"), why)
+                        .at(step.hosts.as_ref().map_or(&step.span, |choice| &choice.span))
+                })?;
                 for host in hosts {
-                    let inherited = place.host.is_some() || step.hosts.is_some();
-                    let there = Place { host: inherited.then(|| host.clone()), ..place.clone() };
-                    self.dry_items(step, &path, &host, there, plans).await?;
+                    self.dry_items(step, &path, &host, place.on(step, &host), plans).await?;
                 }
             }
             Ok(())
@@ -239,10 +222,8 @@ impl Session {
         plans: &mut Vec<Planned>,
     ) -> Result<(), Stop> {
         match self.foresee_items(step, path, host, &place) {
-            Ok(None) => self.dry_unit(step, path, host, place, plans).await,
-            Ok(Some(items)) => {
-                for (item, name) in items {
-                    let there = Place { item, item_name: Some(name), ..place.clone() };
+            Ok(places) => {
+                for there in places {
                     self.dry_unit(step, path, host, there, plans).await?;
                 }
                 Ok(())

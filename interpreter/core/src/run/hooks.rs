@@ -155,7 +155,7 @@ impl Session {
     ) {
         let text = |text: &str| Value::from(self.redactor.text(text));
         let told = map([
-            ("kind", super::stop::kind_word(fault.kind).into()),
+            ("kind", fault.kind.word().into()),
             ("attempted", text(&fault.attempted)),
             ("cause", text(&fault.cause)),
             ("now", fault.now_true.as_deref().map(text).unwrap_or_default()),

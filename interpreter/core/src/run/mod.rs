@@ -12,6 +12,7 @@ pub mod hooks;
 pub mod hosts;
 pub mod lock;
 pub mod log;
+pub mod loops;
 pub mod machine;
 pub mod person;
 pub mod preflight;

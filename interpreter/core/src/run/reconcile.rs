@@ -1,15 +1,12 @@
 //! What became of units that were under way when the run was interrupted.
 
 use super::{
-    hosts::LOCAL,
     machine::UnitState,
     person::{Doubt, Verdict},
-    scope::kept,
     session::{Session, sleep},
     state::Intent,
     stop::Stop,
     unit::Attempt,
-    walk::item_name,
 };
 use crate::model::{Call, Work, canonical};
 use keybook_api::{Cancel, Ctx, Effect, Event, Fault, FaultKind, Reconcile, Target, UnitId, Value};
@@ -214,18 +211,10 @@ impl Session {
         let Some(name) = &unit.item else { return Value::Null };
         let step = canonical(&unit.step);
         self.log.state(|state| {
-            for (key, (_, items)) in &state.pins {
-                let Some((path, rest)) = key.split_once('@') else { continue };
-                let Some((host, outer)) = rest.split_once('#') else { continue };
-                let fits = (unit.host == host || host == LOCAL)
-                    && (step == path || step.starts_with(&format!("{path}/")));
-                let mut values = items.iter().flatten().filter_map(kept);
-                let found = values.find(|value| format!("{outer}{}", item_name(value)) == *name);
-                if let (true, Some(found)) = (fits, found) {
-                    return found;
-                }
-            }
-            Value::Null
+            let mut around = state.loops().filter(|one| one.is_around(&step, &unit.host));
+            around
+                .find_map(|one| one.named().find(|(_, known)| known == name).map(|(item, _)| item))
+                .unwrap_or_default()
         })
     }
 }

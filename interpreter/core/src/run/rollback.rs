@@ -2,14 +2,8 @@
 //! obligations that the restored files raise, then every byte, owner and mode is compared.
 
 use super::{
-    effect::touched,
-    person::Conflict,
-    scope::kept,
-    session::Session,
-    state::Intent,
-    stop::Stop,
-    unit::{Attempt, info},
-    written::last_written,
+    effect::touched, person::Conflict, scope::kept, session::Session, state::Intent, stop::Stop,
+    unit::Attempt, written::last_written,
 };
 use crate::{
     backup::{Original, difference},
@@ -171,7 +165,7 @@ impl Session {
             Ok(()) => Ok(attempt.write(Event::UnitUndone { how: how.to_owned() })?),
             Err(Stop::Fault(fault)) => {
                 let fault = fault.on(&unit.host).at(&step.span);
-                attempt.write(Event::UnitUndoFailed { fault: info(&fault) })?;
+                attempt.write(Event::UnitUndoFailed { fault: (&fault).into() })?;
                 Err(fault.into())
             }
             Err(other) => Err(other),

@@ -1,7 +1,8 @@
 //! What expressions see.
 
 use super::{
-    hosts::{Hosts, LOCAL},
+    hosts::Hosts,
+    loops::Loop,
     machine::UnitState,
     record::Intent,
     session::{Register, Session},
@@ -10,6 +11,7 @@ use super::{
 use crate::model::{Library, Runbook, canonical};
 use keybook_api::{
     Map, UnitId, Value,
+    ids::steps_to,
     value::{REDACTED, map},
 };
 use serde_json::Value as Json;
@@ -49,29 +51,16 @@ impl Session {
         let Some(own) = &unit.item else { return (Value::Null, None) };
         // What a rollback carries out again has the loops of the run.
         let path = canonical(path);
-        let inside = |outer: &str, inner: &str| {
-            inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        let of_item = |outer: &str, inner: &str| outer == inner || inside_item(inner, outer);
         let foreseen = self.foreseen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let found = self.log.state(|state| {
             // The last of several counts: what is in the journal, where it is.
-            let pinned = state.pins.iter().filter_map(|(key, (_, items))| Some((key, items.as_ref()?)));
-            let loops = foreseen.iter().chain(pinned).filter_map(|(key, items)| {
-                let (at, rest) = key.split_once('@')?;
-                let (host, outer) = rest.split_once('#')?;
-                // A loop of a step without hosts is on this machine; a step inside it may be on another one.
-                let here = host == unit.host || host == LOCAL;
-                (here && inside(at, &path)).then_some((at, outer, items))
+            let foreseen = foreseen.iter().filter_map(|(key, items)| Loop::read(key, items));
+            let around = foreseen.chain(state.loops()).filter(|one| one.is_around(&path, &unit.host));
+            let items = around.flat_map(|one| {
+                one.named().map(|(item, name)| (one.path.len(), item, name)).collect::<Vec<_>>()
             });
-            let named = loops.flat_map(|(at, outer, items)| {
-                items.iter().map(Value::from_json).map(move |item| {
-                    let name = format!("{outer}{}", super::walk::item_name(&item));
-                    (at.len(), item, name)
-                })
-            });
-            named
-                .filter(|(_, _, name)| of_item(name, own))
+            items
+                .filter(|(_, _, name)| name == own || inside_item(own, name))
                 .max_by_key(|(depth, _, name)| (*depth, name.len()))
         });
         found.map_or((Value::Null, None), |(_, item, name)| (item, Some(name)))
@@ -145,7 +134,7 @@ pub(super) fn kept(journaled: &Json) -> Option<Value> {
 
 /// The innermost step around a path that uses a library: its path, and the library.
 pub(super) fn library_around<'r, 'p>(runbook: &'r Runbook, path: &'p str) -> Option<(&'p str, &'r Library)> {
-    let around = path.rmatch_indices('/').map(|(at, _)| path.get(..at).unwrap_or_default());
+    let around = steps_to(path).rev().filter(|around| *around != path);
     around.into_iter().find_map(|path| Some((path, runbook.step_at(path)?.library.as_ref()?)))
 }
 

@@ -8,7 +8,7 @@ use super::{
     machine::{UnitState, loses},
     session::Session,
     state::{CallOutcome, Intent},
-    stop::{Stop, kind_word},
+    stop::Stop,
     unit::{Attempt, Ready},
 };
 use async_trait::async_trait;
@@ -128,7 +128,7 @@ impl Attempt<'_> {
             }
             Ok(Err(error)) => match failed.filter(|fault| fault.to_string() == error.message) {
                 // The script did not catch it, so that is what went wrong.
-                Some(fault) if loses(kind_word(fault.kind)) => {
+                Some(fault) if loses(fault.kind.word()) => {
                     Err(Fault { kind: FaultKind::Failed, ..fault }.at(&error.span))
                 }
                 Some(fault) => Err(fault.at(&error.span)),
@@ -210,7 +210,7 @@ impl Attempt<'_> {
             .session
             .log
             .state(|state| state.unit(&self.unit).is_some_and(|known| known.called(self.number)));
-        let interrupted = loses(kind_word(fault.kind));
+        let interrupted = loses(fault.kind.word());
         match self.state() {
             // Nobody knows what became of the call.
             UnitState::Calling if interrupted => self.fail(fault, false, begun),

@@ -1,10 +1,11 @@
 //! Everything one run shares: runbook, inputs, hosts, log, person.
 
 use super::{drift::keyed_digest, hosts::Hosts, log::Log, person::Person, scope::library_around};
-use crate::model::{Answers, Runbook};
+use crate::model::{Answers, Call, Runbook};
 use keybook_api::{
-    Cancel, Ctx, HostAccess, KeyLines, Map, Redactor, Registry, RunId, Sink, StreamName, Target, TrustJudge,
-    UnitId, Value,
+    ActionSpec, Args, Cancel, Ctx, Fault, HostAccess, KeyLines, Map, Redactor, Registry, RunId, Sink,
+    StreamName, Target, TrustJudge, UnitId, Value,
+    action::{check_args, seal_args},
 };
 use keybook_script::ScriptHost;
 use std::{
@@ -94,6 +95,14 @@ impl Session {
     /// A digest of a value that only this run can make: see [`keyed_digest`].
     pub fn digest(&self, value: &Value) -> String {
         keyed_digest(value, &self.salt)
+    }
+
+    /// The arguments of a call: rendered, sealed where they are secrets, known to the redactor, and checked.
+    pub fn args(&self, call: &Call, spec: &ActionSpec, scope: &Map) -> Result<Args, Fault> {
+        let rendered = seal_args(spec, call.args.render(&self.script, scope)?);
+        Self::learn(&self.redactor, &Value::Map(rendered.clone()));
+        check_args(spec, &rendered).map_err(|fault| fault.at(&call.span))?;
+        Ok(Args(rendered))
     }
 
     /// What an action call gets.

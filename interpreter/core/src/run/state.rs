@@ -2,6 +2,7 @@
 
 pub use super::record::{CallOutcome, CallRecord, Intent, UnitRecord};
 
+use super::loops::Loop;
 use super::machine::{self, RunSignal, RunState, UnitSignal, UnitState};
 use crate::{backup::Originals, model::canonical};
 use indexmap::{IndexMap, IndexSet};
@@ -176,6 +177,11 @@ impl State {
         }
         unit.keep(&record.event, record.attempt.unwrap_or_default());
         Ok(())
+    }
+
+    /// Loops whose items are pinned.
+    pub fn loops(&self) -> impl Iterator<Item = Loop<'_>> {
+        self.pins.iter().filter_map(|(key, (_, items))| Loop::read(key, items.as_ref()?))
     }
 
     /// What is owed, as `what@host` or `what@host#item`.

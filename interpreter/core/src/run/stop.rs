@@ -104,31 +104,3 @@ pub fn redact(fault: Fault, redactor: &Redactor) -> Fault {
         ..fault
     }
 }
-
-/// The kind of a word in a journal.
-pub fn kind_of(word: &str) -> FaultKind {
-    let kinds = [
-        FaultKind::Usage,
-        FaultKind::Waiting,
-        FaultKind::Unreachable,
-        FaultKind::Locked,
-        FaultKind::Stopped,
-        FaultKind::TimedOut,
-        FaultKind::Unknown,
-    ];
-    kinds.into_iter().find(|kind| kind_word(*kind) == word).unwrap_or(FaultKind::Failed)
-}
-
-/// The words of fault kinds in journals.
-pub fn kind_word(kind: FaultKind) -> &'static str {
-    match kind {
-        FaultKind::Failed => "failed",
-        FaultKind::Usage => "usage",
-        FaultKind::Waiting => "waiting",
-        FaultKind::Unreachable => "unreachable",
-        FaultKind::Locked => "locked",
-        FaultKind::Stopped => "stopped",
-        FaultKind::TimedOut => "timed-out",
-        FaultKind::Unknown => "unknown",
-    }
-}

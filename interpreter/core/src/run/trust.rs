@@ -18,8 +18,8 @@ use crate::{
 };
 use futures::future::join_all;
 use keybook_api::{
-    Args, Bundle as Judged, Cancel, Effect, Event, Fault, HostAccess, Map, Reads as JudgedReads, Side,
-    TrustClient, TrustEdge, TrustMatrix, TrustServer, TrustVerdict, UnitId, Value, event::Touched,
+    Bundle as Judged, Cancel, Effect, Event, Fault, HostAccess, Map, Reads as JudgedReads, Side, TrustClient,
+    TrustEdge, TrustMatrix, TrustServer, TrustVerdict, UnitId, Value, event::Touched,
 };
 use std::{
     sync::Arc,
@@ -311,11 +311,10 @@ impl Session {
         let failed = |why: String| Fault::failed("find out when a process started", why).at(&call.span);
         let action = self.registry.get(&call.action).cloned();
         let action = action.ok_or_else(|| failed("there is no such action".to_owned()))?;
-        let args = call.args.render(&self.script, scope)?;
-        keybook_api::action::check_args(action.spec(), &args)?;
+        let args = self.args(call, action.spec(), scope)?;
         let target = self.hosts.get(&asking.host).await?;
         let ctx = self.ctx(target, asking, 1, false, cancel.clone());
-        let told = action.apply(&ctx, &Args(args)).await?.value;
+        let told = action.apply(&ctx, &args).await?.value;
         let told = told.get("started").or(told.get("stdout")).cloned().unwrap_or(told);
         let number = told.as_int().or_else(|| told.as_str()?.trim().parse().ok());
         number.ok_or_else(|| failed(format!("`{}` is no second since 1970", shortened(&told))))

@@ -1,12 +1,7 @@
 //! One attempt of one unit, in its order: when, facts, check, plan, gate, re-read, intent, backup, apply,
 //! expect, outcome.
 
-use super::{
-    first,
-    machine::UnitState,
-    session::Session,
-    stop::{Stop, kind_of, kind_word},
-};
+use super::{first, machine::UnitState, session::Session, stop::Stop};
 use crate::{
     journal::format::sha256_hex,
     model::{Call, Step, Work},
@@ -14,7 +9,6 @@ use crate::{
 use indexmap::IndexMap;
 use keybook_api::{
     Args, Cancel, Change, Effect, Event, Fault, FaultKind, Map, Plan, Span, Target, UnitId, Value,
-    action::{check_args, seal_args},
     event::{FaultInfo, SkipReason, Touched},
 };
 use keybook_script::Expr;
@@ -122,7 +116,7 @@ impl<'s> Attempt<'s> {
     /// Records that the trust which the unit left is wrong, or could not be judged; the unit itself worked.
     pub fn fail_only_trust(&self, fault: Fault, wrote: Vec<Touched>, begun: Instant) -> Stop {
         // Where the host was lost meanwhile, it is looked for like after any other loss.
-        let only_trust = !super::machine::loses(kind_word(fault.kind));
+        let only_trust = !super::machine::loses(fault.kind.word());
         self.record_failure(fault, (false, only_trust), wrote, begun)
     }
 
@@ -135,7 +129,7 @@ impl<'s> Attempt<'s> {
     ) -> Stop {
         let fault = if self.unit.host == super::hosts::LOCAL { fault } else { fault.on(&self.unit.host) };
         let fault = self.concealed(fault).at(&self.step.span);
-        let (told, took_ms) = (info(&fault), millis(begun));
+        let (told, took_ms) = (FaultInfo::from(&fault), millis(begun));
         let event = Event::UnitFailed { fault: told, before_effect, only_trust, wrote, took_ms };
         match self.write(event) {
             Ok(()) => Stop::Fault(fault),
@@ -148,7 +142,7 @@ impl<'s> Attempt<'s> {
         if !self.step.secret {
             return fault;
         }
-        let cause = format!("{} (the step is secret, so no more is told)", kind_word(fault.kind));
+        let cause = format!("{} (the step is secret, so no more is told)", fault.kind.word());
         let told = Fault::new(fault.kind, format!("carry out {}", self.unit), cause);
         Fault { host: fault.host, at: fault.at, ..told }
     }
@@ -341,11 +335,7 @@ impl<'s> Attempt<'s> {
 
     /// The rendered and checked arguments of a call.
     pub fn args(&self, call: &Call) -> Result<Args, Stop> {
-        let action = self.action(call)?;
-        let rendered = seal_args(action.spec(), call.args.render(&self.session.script, &self.scope)?);
-        Session::learn(&self.session.redactor, &Value::Map(rendered.clone()));
-        check_args(action.spec(), &rendered).map_err(|fault| fault.at(&call.span))?;
-        Ok(Args(rendered))
+        Ok(self.session.args(call, self.action(call)?.spec(), &self.scope)?)
     }
 
     /// The action of a call.
@@ -380,32 +370,6 @@ impl<'s> Attempt<'s> {
     /// Where the unit stands now.
     pub fn state(&self) -> UnitState {
         self.session.log.state(|state| state.unit_state(&self.unit))
-    }
-}
-
-/// The journal form of a fault.
-pub fn info(fault: &Fault) -> FaultInfo {
-    FaultInfo {
-        kind: kind_word(fault.kind).to_owned(),
-        attempted: fault.attempted.clone(),
-        cause: fault.cause.clone(),
-        host: fault.host.clone(),
-        at: fault.at.clone(),
-        now_true: fault.now_true.clone(),
-        hints: fault.hints.clone(),
-    }
-}
-
-/// The fault that the journal tells of.
-pub fn from_info(info: &FaultInfo) -> Fault {
-    Fault {
-        kind: kind_of(&info.kind),
-        attempted: info.attempted.clone(),
-        cause: info.cause.clone(),
-        host: info.host.clone(),
-        at: info.at.clone(),
-        now_true: info.now_true.clone(),
-        hints: info.hints.clone(),
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::model::{Order, Step, Work, canonical};
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use keybook_api::{Cancel, Effect, Event, Fault, FaultKind, UnitId, Value, event::SkipReason};
+use keybook_api::{Cancel, Effect, Event, Fault, FaultKind, UnitId, Value, event::SkipReason, ids::steps_to};
 use std::{sync::Arc, time::Instant};
 
 /// Where in the tree a step is carried out.
@@ -26,8 +26,6 @@ pub struct Place {
     pub item_name: Option<String>,
     /// A stop waits.
     pub atomic: bool,
-    /// Only these hosts (a rollback's settling).
-    pub only: Option<Vec<String>>,
 }
 
 /// The items of a loop on a host.
@@ -56,6 +54,18 @@ impl Place {
         } else {
             format!("{}/{}", self.prefix, step.id.value)
         }
+    }
+
+    /// The place of a step on one of its hosts: what is inside it stays there. A step without hosts binds nothing.
+    pub(super) fn on(&self, step: &Step, host: &str) -> Self {
+        let bound = self.host.is_some() || step.hosts.is_some();
+        Self { host: bound.then(|| host.to_owned()), ..self.clone() }
+    }
+
+    /// The places of these items.
+    fn each(&self, items: Items) -> Vec<Self> {
+        let place = |(item, name)| Self { item, item_name: Some(name), ..self.clone() };
+        items.named().into_iter().map(place).collect()
     }
 }
 
@@ -107,24 +117,23 @@ impl Session {
         if let Some((hosts, _)) = self.log.state(|state| state.pins.get(path).cloned()) {
             return Ok(hosts);
         }
-        let mut hosts = match &step.hosts {
-            None => vec![LOCAL.to_owned()],
-            Some(choice) => choice.resolve(&self.hosts.groups()).map_err(|why| {
-                Fault::failed(format!("choose the hosts of {path}"), why)
-                    .at(&choice.span)
-                    .now("the step was not begun")
-                    .hint("an empty selection never passes: check the inventory's groups and --limit")
-            })?,
-        };
-        if let (Some(only), Some(_)) = (&place.only, &step.hosts) {
-            hosts.retain(|host| only.contains(host));
-            if hosts.is_empty() {
-                let why = format!("{} must be settled, and is none of its hosts", only.join(", "));
-                return Err(Fault::failed(format!("choose the hosts of {path}"), why).at(&step.span).into());
-            }
-        }
+        let hosts = self.choose_hosts(step, place).map_err(|why| {
+            Fault::failed(format!("choose the hosts of {path}"), why)
+                .at(step.hosts.as_ref().map_or(&step.span, |choice| &choice.span))
+                .now("the step was not begun")
+                .hint("an empty selection never passes: check the inventory's groups and --limit")
+        })?;
         self.log.run(Event::StepPinned { step: path.to_owned(), hosts: hosts.clone(), items: None })?;
         Ok(hosts)
+    }
+
+    /// The host of the step around it, the hosts that the step chooses now, or this machine.
+    pub(super) fn choose_hosts(&self, step: &Step, place: &Place) -> Result<Vec<String>, String> {
+        match (&place.host, &step.hosts) {
+            (Some(host), _) => Ok(vec![host.clone()]),
+            (None, None) => Ok(vec![LOCAL.to_owned()]),
+            (None, Some(choice)) => choice.resolve(&self.hosts.groups()),
+        }
     }
 
     async fn in_parallel(
@@ -165,16 +174,14 @@ impl Session {
         host: &str,
         place: &Place,
     ) -> Result<(), Stop> {
-        let Some(items) = self.items(step, path, host, place)? else {
-            return self.unit(step, path, host, place.item.clone(), place.item_name.clone(), place).await;
-        };
-        for (item, name) in items {
-            self.unit(step, path, host, item, Some(name), place).await?;
+        for there in self.items(step, path, host, place)? {
+            self.unit(step, path, host, &there).await?;
         }
         Ok(())
     }
 
-    /// The items of `for_each` on this host, pinned in the journal. What a rollback carries out again has the items that
+    /// A place for each item of `for_each` on this host, which are pinned in the journal; the place itself for a step
+    /// without. What a rollback carries out again has the items that
     /// it had in the run.
     pub(super) fn items(
         &self,
@@ -182,28 +189,28 @@ impl Session {
         path: &str,
         host: &str,
         place: &Place,
-    ) -> Result<Option<Vec<(Value, String)>>, Stop> {
-        let Some(found) = self.find_items(step, path, host, place)? else { return Ok(None) };
+    ) -> Result<Vec<Place>, Stop> {
+        let Some(found) = self.find_items(step, path, host, place)? else { return Ok(vec![place.clone()]) };
         if !found.pinned {
             let items = Some(found.values.iter().map(Value::to_json).collect());
             let hosts = vec![host.to_owned()];
             self.log.run(Event::StepPinned { step: found.key.clone(), hosts, items })?;
         }
-        Ok(Some(found.named()))
+        Ok(place.each(found))
     }
 
-    /// The items that a loop would have if it began now.
+    /// The same for a loop that did not begin: as it would be now, and nothing is pinned.
     pub(super) fn foresee_items(
         &self,
         step: &Step,
         path: &str,
         host: &str,
         place: &Place,
-    ) -> Result<Option<Vec<(Value, String)>>, Stop> {
-        let Some(found) = self.find_items(step, path, host, place)? else { return Ok(None) };
+    ) -> Result<Vec<Place>, Stop> {
+        let Some(found) = self.find_items(step, path, host, place)? else { return Ok(vec![place.clone()]) };
         let mut foreseen = self.foreseen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         foreseen.insert(found.key.clone(), found.values.iter().map(Value::to_json).collect());
-        Ok(Some(found.named()))
+        Ok(place.each(found))
     }
 
     fn find_items(&self, step: &Step, path: &str, host: &str, place: &Place) -> Result<Option<Items>, Stop> {
@@ -215,15 +222,14 @@ impl Session {
             let pins = |key: &String| state.pins.get(key).and_then(|(_, items)| items.clone());
             pins(&key).or_else(|| pins(before.as_ref()?))
         });
+        let wrong = |why: String| {
+            let fault = Fault::failed(format!("loop over the items of {path}"), why);
+            fault.on(host).at(&for_each.text().whole())
+        };
         if let Some(items) = pinned {
             let values = items.iter().map(kept).collect::<Option<Vec<Value>>>().ok_or_else(|| {
-                Fault::failed(
-                    format!("loop over the items of {path}"),
-                    "one of them held a secret, which is not kept",
-                )
-                .on(host)
-                .at(&for_each.text().whole())
-                .hint("name items by what is no secret, and read the secret as a fact of the step")
+                wrong("one of them held a secret, which is not kept".to_owned())
+                    .hint("name items by what is no secret, and read the secret as a fact of the step")
             })?;
             return Ok(Some(Items { key, outer, values, pinned: true }));
         }
@@ -233,45 +239,24 @@ impl Session {
             .script
             .eval(for_each, &scope)
             .map_err(|error| Fault::failed("evaluate `for_each`", &error.message).on(host).at(&error.span))?;
-        let list = value.as_list().map(<[Value]>::to_vec).ok_or_else(|| {
-            Fault::failed(
-                format!("loop over the items of {path}"),
-                format!("expected a list, got {}", value.type_name()),
-            )
-            .on(host)
-            .at(&for_each.text().whole())
-        })?;
-        if let Some(name) = named_twice(&list) {
-            return Err(Fault::failed(
-                format!("loop over the items of {path}"),
-                format!("two of them have the name `{name}`, so one would be taken for the other"),
-            )
-            .on(host)
-            .at(&for_each.text().whole())
-            .now("the step was not begun")
-            .into());
+        let values = value.as_list().map(<[Value]>::to_vec);
+        let values = values.ok_or_else(|| wrong(format!("expected a list, got {}", value.type_name())))?;
+        if let Some(name) = named_twice(&values) {
+            let why = format!("two of them have the name `{name}`, so one would be taken for the other");
+            return Err(wrong(why).now("the step was not begun").into());
         }
-        if list.is_empty() {
-            return Err(Fault::failed(format!("loop over the items of {path}"), "there is none")
-                .on(host)
-                .at(&for_each.text().whole())
+        if values.is_empty() {
+            return Err(wrong("there is none".to_owned())
                 .now("the step was not begun")
                 .hint("an empty selection never passes: where it is right, put the step into one with a `when` that asks for it")
                 .into());
         }
-        Ok(Some(Items { key, outer, values: list, pinned: false }))
+        Ok(Some(Items { key, outer, values, pinned: false }))
     }
 
-    async fn unit(
-        self: &Arc<Self>,
-        step: &Step,
-        path: &str,
-        host: &str,
-        item: Value,
-        item_name: Option<String>,
-        place: &Place,
-    ) -> Result<(), Stop> {
-        let unit = UnitId { step: path.to_owned(), host: host.to_owned(), item: item_name.clone() };
+    async fn unit(self: &Arc<Self>, step: &Step, path: &str, host: &str, place: &Place) -> Result<(), Stop> {
+        let unit = UnitId { step: path.to_owned(), host: host.to_owned(), item: place.item_name.clone() };
+        let item = place.item.clone();
         let state = self.log.state(|state| state.unit_state(&unit));
         if state.settled() && !self.skipped_in_debt(&unit) {
             return self.settle_late(step, &unit);
@@ -297,14 +282,7 @@ impl Session {
         let told = unit.clone();
         let outcome = match &step.work {
             Work::Steps(children) => {
-                let inside = Place {
-                    prefix: path.to_owned(),
-                    host: (step.hosts.is_some() || place.host.is_some()).then(|| host.to_owned()),
-                    item: item.clone(),
-                    item_name,
-                    atomic,
-                    only: place.only.clone(),
-                };
+                let inside = Place { prefix: path.to_owned(), atomic, ..place.on(step, host) };
                 self.parent(step, unit, item, cancel, children, &inside).await
             }
             Work::Action(_) | Work::Script(_) if in_doubt(step, state) => Err(doubtful(&unit).into()),
@@ -343,8 +321,8 @@ impl Session {
     /// obligation is paid). Inside a settling step only until a later unit there may have changed something: what
     /// was started is not stopped again.
     fn skipped_in_debt(&self, unit: &UnitId) -> bool {
-        let around = unit.step.match_indices('/').map(|(at, _)| &unit.step[..at]).chain([unit.step.as_str()]);
-        let settling = around.filter_map(|path| Some((path, self.runbook.step_at(path)?.settles.as_ref()?)));
+        let settling = steps_to(&unit.step)
+            .filter_map(|path| Some((path, self.runbook.step_at(path)?.settles.as_ref()?)));
         self.log.state(|state| {
             let own = state.unit(unit).filter(|own| own.state == UnitState::Skipped);
             let owed = |what: &str| state.owed.contains_key(&(what.to_owned(), unit.host.clone()));
@@ -412,20 +390,10 @@ impl Session {
     fn items_of_loop(&self, unit: &UnitId) -> Vec<String> {
         let path = canonical(&unit.step);
         self.log.state(|state| {
-            let loops = state.pins.iter().filter_map(|(key, (_, items))| {
-                let (at, rest) = key.split_once('@')?;
-                let (host, outer) = rest.split_once('#')?;
-                let at = canonical(at);
-                let around = at == path || path.strip_prefix(&at).is_some_and(|rest| rest.starts_with('/'));
-                (around && (host == unit.host || host == LOCAL)).then_some((at.len(), outer, items.as_ref()?))
-            });
-            let loops: Vec<_> = loops.collect();
-            let inmost = loops.iter().map(|(depth, ..)| *depth).max();
-            let own = loops.into_iter().filter(|(depth, ..)| Some(*depth) == inmost);
-            let names = own.flat_map(|(_, outer, items)| {
-                items.iter().filter_map(kept).map(move |value| format!("{outer}{}", item_name(&value)))
-            });
-            names.collect()
+            let loops: Vec<_> = state.loops().filter(|one| one.is_around(&path, &unit.host)).collect();
+            let inmost = loops.iter().map(|one| one.path.len()).max();
+            let own = loops.iter().filter(|one| Some(one.path.len()) == inmost);
+            own.flat_map(|one| one.named()).map(|(_, name)| name).collect()
         })
     }
 

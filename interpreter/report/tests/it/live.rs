@@ -65,7 +65,7 @@ fn what_needs_no_taking_back_is_told_only_when_asked_for() {
 fn the_reason_of_an_end_is_not_said_again_after_the_fault() {
     let mut journal = Journal::open(1, false);
     let fault = data::fault();
-    let reason = keybook_report::fault::from_info(&fault).to_string();
+    let reason = keybook_api::Fault::from(&fault).to_string();
     let failed =
         Event::UnitFailed { fault, before_effect: false, only_trust: false, wrote: Vec::new(), took_ms: 1 };
     journal.unit("install@node-1", failed);

@@ -6,7 +6,7 @@ use keybook_api::{
     event::{RunStatus, Touched},
 };
 use keybook_report::{
-    HistoryRow, RunSummary, fault, jsonl,
+    HistoryRow, RunSummary, jsonl,
     summary::{Mode, UnitStatus},
 };
 use serde_json::json;
@@ -214,12 +214,12 @@ fn history_counts_hosts_and_time() {
 fn faults_survive_the_journal() {
     use keybook_api::FaultKind::*;
     for kind in [Failed, Usage, Waiting, Unreachable, Locked, Stopped, TimedOut, Unknown] {
-        let before = keybook_api::Fault { kind, ..fault::from_info(&data::fault()) };
-        assert_eq!(fault::from_info(&fault::to_info(&before)), before);
-        assert_eq!(fault::kind_of(fault::kind_word(kind)), kind);
+        let before = keybook_api::Fault { kind, ..keybook_api::Fault::from(&data::fault()) };
+        assert_eq!(keybook_api::Fault::from(&keybook_api::event::FaultInfo::from(&before)), before);
+        assert_eq!(keybook_api::FaultKind::of_word(kind.word()), kind);
     }
-    assert_eq!(fault::kind_word(TimedOut), "timed-out");
-    assert_eq!(fault::kind_of("from-the-future"), Failed);
+    assert_eq!(TimedOut.word(), "timed-out");
+    assert_eq!(keybook_api::FaultKind::of_word("from-the-future"), Failed);
 }
 
 #[test]

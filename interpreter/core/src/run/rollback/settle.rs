@@ -1,6 +1,7 @@
 //! Obligations that restored files raise, paid again by the step that settles them.
 
 use crate::{
+    backup::inside,
     model::{HostChoice, Step, canonical},
     run::{
         hosts::LOCAL,
@@ -12,7 +13,7 @@ use crate::{
     },
 };
 use futures::future::BoxFuture;
-use keybook_api::{Cancel, Event, Fault, UnitId, Value, event::SkipReason};
+use keybook_api::{Cancel, Event, Fault, UnitId, Value, event::SkipReason, ids::steps_to};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -68,9 +69,7 @@ impl Session {
         }
         let mut reached = BTreeSet::new();
         for at in &settling {
-            let ends = at.match_indices('/').map(|(end, _)| at.get(..end).unwrap_or_default());
-            let steps: Vec<&Step> =
-                ends.chain([at.as_str()]).filter_map(|path| self.runbook.step_at(path)).collect();
+            let steps: Vec<&Step> = steps_to(at).filter_map(|path| self.runbook.step_at(path)).collect();
             let Some((step, around)) = steps.split_last() else { continue };
             // A number of its own, so that a settling is never taken for an earlier one that was interrupted.
             let number = self.log.state(|state| state.last);
@@ -124,17 +123,13 @@ impl Session {
             for host in hosts {
                 let there = Place { host, ..place.clone() };
                 let on = there.host.clone().unwrap_or_else(|| LOCAL.to_owned());
-                let items = match self.items(outer, &path, &on, &there)? {
-                    None => vec![(there.item.clone(), there.item_name.clone())],
-                    Some(items) => self.owing_items(settling, there.host.as_deref(), items),
-                };
-                for (item, item_name) in items.into_iter().rev() {
-                    let unit = UnitId { step: path.clone(), host: on.clone(), item: item_name.clone() };
-                    if self.was_left_out(outer, &unit, &item) {
-                        continue;
+                let places = self.items(outer, &path, &on, &there)?;
+                for there in self.owing(outer, settling, places).into_iter().rev() {
+                    let unit = UnitId { step: path.clone(), host: on.clone(), item: there.item_name.clone() };
+                    if !self.was_left_out(outer, &unit, &there.item) {
+                        let inside = Place { prefix: path.clone(), ..there };
+                        self.settle_inside(inner, settling, inside).await?;
                     }
-                    let inside = Place { prefix: path.clone(), item, item_name, ..there.clone() };
-                    self.settle_inside(inner, settling, inside).await?;
                 }
             }
             Ok(())
@@ -156,7 +151,7 @@ impl Session {
         }
         let step = place.path(settling.step);
         self.log.run(Event::StepPinned { step, hosts: hosts.clone(), items: None })?;
-        self.step(settling.step, &Place { only: Some(hosts), ..place }).await
+        self.step(settling.step, &place).await
     }
 
     /// Was a step around a settling one left out in the run, or would it be left out now?
@@ -170,36 +165,34 @@ impl Session {
         skipped || step.when.as_ref().is_some_and(says_no)
     }
 
-    /// Of a loop's items those in which the host (or any host, for a loop around them) owes something. All of them when that cannot be told: when what owes
-    /// is in no loop, or in another one.
-    fn owing_items(
-        &self,
-        settling: &Settling<'_>,
-        host: Option<&str>,
-        items: Vec<(Value, String)>,
-    ) -> Vec<(Value, Option<String>)> {
-        let here = |owing: &str| host.map_or(settling.hosts.contains(owing), |host| host == owing);
+    /// Of the items of a step's loop those in which the host (or any host, for a loop around them) owes something. All of
+    /// them when that cannot be told: when what owes is in no loop, or in another one.
+    fn owing(&self, step: &Step, settling: &Settling<'_>, items: Vec<Place>) -> Vec<Place> {
+        if step.for_each.is_none() {
+            return items;
+        }
+        let host = items.first().and_then(|place| place.host.clone());
+        let here =
+            |owing: &String| host.as_ref().map_or(settling.hosts.contains(owing), |host| host == owing);
         let owed: Vec<String> = self.log.state(|state| {
             let debts = state.owed.iter().filter(|((what, owing), _)| what == settling.what && here(owing));
             debts.flat_map(|(_, items)| items.keys().flatten().cloned()).collect()
         });
-        let owing = |name: &str| owed.iter().any(|item| related(item, name));
-        let told = items.iter().any(|(_, name)| owing(name));
-        let kept = items.into_iter().filter(|(_, name)| !told || owing(name));
-        kept.map(|(item, name)| (item, Some(name))).collect()
+        let owing = |place: &Place| {
+            place.item_name.as_ref().is_some_and(|name| owed.iter().any(|item| related(item, name)))
+        };
+        let told = items.iter().any(owing);
+        items.into_iter().filter(|place| !told || owing(place)).collect()
     }
 
     /// Hosts in the reverse of the order in which a settling step last had an effect on them, those without any at
     /// the end. Where the new files broke a daemon when it was restarted, the run went no further: that host comes
     /// first, before the checks on any other could miss it.
     fn latest_first(&self, settling: &str, mut hosts: Vec<String>) -> Vec<String> {
-        let inside = |path: &str| {
-            path.strip_prefix(settling).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
         let latest: BTreeMap<String, usize> = self.log.state(|state| {
             let effects = state.units.iter().enumerate().filter(|(_, (id, unit))| {
                 let had_one = |intent: &Intent| !intent.action.is_empty() && intent.may_have_changed();
-                inside(&canonical(&id.step)) && unit.intents.iter().any(had_one)
+                inside(&canonical(&id.step), settling) && unit.intents.iter().any(had_one)
             });
             effects.map(|(number, (id, _))| (id.host.clone(), number)).collect()
         });
@@ -232,7 +225,6 @@ impl Session {
 
     /// Does the step at a path, or one around it, settle an obligation?
     pub(super) fn settles(&self, path: &str) -> bool {
-        let around = path.match_indices('/').map(|(at, _)| &path[..at]).chain([path]);
-        around.filter_map(|path| self.runbook.step_at(path)).any(|step| step.settles.is_some())
+        steps_to(path).filter_map(|path| self.runbook.step_at(path)).any(|step| step.settles.is_some())
     }
 }

@@ -1,0 +1,39 @@
+//! Loops as the journal names them: `path@host#outer`, with the items that they have there.
+
+use super::{hosts::LOCAL, scope::kept, walk::item_name};
+use crate::backup::inside;
+use keybook_api::{Value, ids::canonical};
+use serde_json::Value as Json;
+
+/// A loop on a host.
+pub struct Loop<'s> {
+    /// The path of its step in the runbook.
+    pub path: String,
+    host: &'s str,
+    /// What the names of its items begin with: those of the loops around it.
+    outer: &'s str,
+    items: &'s [Json],
+}
+
+impl<'s> Loop<'s> {
+    /// Reads the key of pinned items.
+    pub fn read(key: &'s str, items: &'s [Json]) -> Option<Self> {
+        let (path, rest) = key.split_once('@')?;
+        let (host, outer) = rest.split_once('#')?;
+        Some(Self { path: canonical(path), host, outer, items })
+    }
+
+    /// Is the step at a path its own, or inside it, on this host? A loop of a step without hosts is on this machine; a
+    /// step inside it may be on another one.
+    pub fn is_around(&self, path: &str, host: &str) -> bool {
+        (self.host == host || self.host == LOCAL) && inside(path, &self.path)
+    }
+
+    /// Its items with their names.
+    pub fn named(&self) -> impl Iterator<Item = (Value, String)> + use<'_, 's> {
+        self.items.iter().filter_map(kept).map(|value| {
+            let name = format!("{}{}", self.outer, item_name(&value));
+            (value, name)
+        })
+    }
+}
