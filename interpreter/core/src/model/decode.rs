@@ -3,7 +3,7 @@
 use super::{Call, Dynamic, Gate, HostChoice, Order, Owes, Pick, Retry, Runbook, Show, Step, Work};
 use indexmap::{IndexMap, IndexSet};
 use keybook_api::{Diagnostic, Effect, Located, Registry, SourceText, Span};
-use keybook_script::{Expr, ScriptHost, Template};
+use keybook_script::{Expr, NameUse, ScriptHost, Template};
 use keybook_source::{Key, MapReader, Node, NodeValue, Problems, read, suggest};
 use std::collections::{BTreeSet, HashMap};
 
@@ -34,6 +34,8 @@ pub struct Decoder<'d> {
     facts: IndexSet<String>,
     /// What the question of each gate may use, by the gate's place.
     asks: HashMap<Span, AskScope>,
+    /// The names that the step that is being read uses.
+    reads: Vec<NameUse>,
 }
 
 /// Declared inputs, and those that some expression reads.
@@ -64,6 +66,7 @@ impl<'d> Decoder<'d> {
             inputs: InputNames::default(),
             facts: IndexSet::new(),
             asks: HashMap::new(),
+            reads: Vec::new(),
         }
     }
 
@@ -161,6 +164,13 @@ impl<'d> Decoder<'d> {
         phases: &[String],
         place: usize,
     ) -> Option<Step> {
+        let around = std::mem::take(&mut self.reads);
+        let step = self.step_alone(node, inside, phases, place);
+        let reads = std::mem::replace(&mut self.reads, around);
+        Some(Step { reads, ..step? })
+    }
+
+    fn step_alone(&mut self, node: &Node, inside: bool, phases: &[String], place: usize) -> Option<Step> {
         let mut map = MapReader::new(node, "a step", &mut self.problems)?;
         let id = map.optional("id");
         let fields = StepNodes::take(&mut map);

@@ -15,6 +15,7 @@ pub mod load;
 pub mod review;
 pub mod schema;
 pub mod step;
+pub mod taken_back;
 pub mod trust;
 pub mod values;
 pub mod way_back;

@@ -1,7 +1,7 @@
 //! What can be said only of a whole runbook: obligations that nobody pays, or that nobody owes; changes that nobody
 //! can take back.
 
-use super::{Runbook, Step, way_back::no_way_back};
+use super::{Runbook, Step, taken_back::reads_taken_back, way_back::no_way_back};
 use keybook_api::{Diagnostic, Registry, Span};
 use keybook_source::suggest;
 
@@ -15,6 +15,7 @@ struct Placed<'r> {
 pub fn review(runbook: &Runbook, registry: &Registry) -> Vec<Diagnostic> {
     let steps = placed(runbook);
     let mut found = no_way_back(runbook, registry);
+    found.extend(reads_taken_back(runbook, registry));
     for (at, owing) in steps.iter().enumerate() {
         if let Some(owes) = &owing.step.owes {
             let groups = owes.on.as_ref().map_or_else(|| owing.groups.clone(), |on| vec![on.value.clone()]);

@@ -7,7 +7,7 @@ use super::{
 };
 use indexmap::IndexMap;
 use keybook_api::{Located, Span};
-use keybook_script::{Expr, Script, Template};
+use keybook_script::{Expr, NameUse, Script, Template};
 use std::time::Duration;
 
 /// One step.
@@ -65,6 +65,8 @@ pub struct Step {
     pub work: Work,
     /// The library that its steps are from.
     pub library: Option<Library>,
+    /// The names that its expressions use; those of steps inside are theirs.
+    pub reads: Vec<NameUse>,
     /// Where it begins.
     pub span: Span,
 }

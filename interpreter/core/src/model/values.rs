@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 use keybook_api::{Fault, Map, Span, Value};
-use keybook_script::{ScriptHost, Template};
+use keybook_script::{NameUse, ScriptHost, Template};
 
 /// A value that may hold templates.
 #[derive(Clone, Debug)]
@@ -34,6 +34,16 @@ impl Dynamic {
                     .collect::<Result<_, Fault>>()?,
             ),
         })
+    }
+
+    /// The names that its templates use.
+    pub fn names_used(&self) -> Vec<&NameUse> {
+        match self {
+            Self::Fixed(_) => Vec::new(),
+            Self::Template(template, _) => template.names_used().collect(),
+            Self::List(list) => list.iter().flat_map(Self::names_used).collect(),
+            Self::Map(map) => map.values().flat_map(Self::names_used).collect(),
+        }
     }
 
     /// The value, when nothing in it depends on the run.

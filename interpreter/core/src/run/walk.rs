@@ -421,10 +421,24 @@ impl Session {
                     outcome =
                         Attempt::resumed(self, step, unit.clone(), item, cancel.clone()).carry_out().await;
                 }
-                _ => return outcome,
+                _ => return self.with_what_was_found(&unit, outcome),
             }
         }
         outcome
+    }
+
+    /// A failure that said that nobody knows what became of it says what was found since.
+    fn with_what_was_found(&self, unit: &UnitId, outcome: Result<(), Stop>) -> Result<(), Stop> {
+        let not_done = self.log.state(|state| {
+            let intent = state.unit(unit).and_then(|known| known.intent());
+            intent.is_some_and(|intent| intent.not_done && intent.call.is_none())
+        });
+        outcome.map_err(|stop| match stop {
+            Stop::Fault(fault) if not_done => {
+                Stop::Fault(fault.now("it did not happen: that was found when the host was looked at again"))
+            }
+            other => other,
+        })
     }
 
     /// The call of a script that was in doubt is done, and neither time nor a person ended the script.

@@ -36,6 +36,10 @@ async fn a_host_lost_in_mid_effect_is_asked_right_away() {
         assert_eq!((fault.kind.as_str(), before_effect), ("unreachable", false));
         let said = if verdict == "fault" { "unknown" } else { verdict };
         assert_eq!(verdicts(&bench)[0].0, said);
+        let told_so = outcome
+            .fault
+            .is_some_and(|fault| fault.now_true.is_some_and(|now| now.contains("it did not happen")));
+        assert_eq!(told_so, verdict == "not-done", "{verdict}");
     }
 }
 

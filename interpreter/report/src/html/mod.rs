@@ -25,6 +25,7 @@ pub fn render(run: &RunSummary) -> String {
             sections::rollback(html, run);
             timeline::write(html, run);
             steps::write(html, run);
+            sections::skipped(html, run);
             steps::write_gates(html, run);
             sections::trust(html, run);
             sections::resumes(html, run);

@@ -73,6 +73,17 @@ pub(super) fn rollback(html: &mut Html, run: &RunSummary) {
     });
 }
 
+/// What was left out: by a person one by one, by the runbook counted.
+pub(super) fn skipped(html: &mut Html, run: &RunSummary) {
+    let lines = human::skipped(run);
+    if lines.is_empty() {
+        return;
+    }
+    html.section("skipped", "Skipped", |html| {
+        html.element("ul", &[], |html| lines.iter().for_each(|(_, line)| html.leaf("li", &[], line)));
+    });
+}
+
 pub(super) fn trust(html: &mut Html, run: &RunSummary) {
     let Some(last) = run.trust.last() else { return };
     html.section("trust", "Trust", |html| {

@@ -15,7 +15,8 @@ pub(super) fn write(html: &mut Html, run: &RunSummary) {
         run.steps.iter().flat_map(|step| &step.units).filter_map(|unit| unit.took_ms).max().unwrap_or(0);
     html.section("steps", "What was done", |html| {
         for (index, step) in run.steps.iter().enumerate() {
-            write_step(html, index + 1, step, longest);
+            let indent = format!("margin-left:{}rem", human::depth(run, step).min(human::DEEPEST));
+            html.element("div", &[("style", &indent)], |html| write_step(html, index + 1, step, longest));
         }
     });
 }

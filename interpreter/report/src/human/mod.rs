@@ -3,7 +3,10 @@
 pub(crate) mod certificates;
 pub(crate) mod units;
 
-pub(crate) use units::{answer_words, nothing_undone, skip_words, tone as unit_tone, unit_name, via_words};
+pub(crate) use units::{
+    DEEPEST, answer_words, depth, nothing_undone, skip_words, skipped, tone as unit_tone, unit_name,
+    via_words,
+};
 
 use crate::{
     next,

@@ -12,7 +12,7 @@ use keybook_api::{
 };
 
 /// Steps that are deeper inside others stand below each other.
-const DEEPEST: usize = 6;
+pub(crate) const DEEPEST: usize = 6;
 
 pub(super) fn write(page: &mut Page, run: &RunSummary) {
     page.heading("Steps");
@@ -22,33 +22,42 @@ pub(super) fn write(page: &mut Page, run: &RunSummary) {
 }
 
 /// How many steps are around this one.
-fn depth(run: &RunSummary, step: &StepSummary) -> usize {
+pub(crate) fn depth(run: &RunSummary, step: &StepSummary) -> usize {
     let outer = step.path.match_indices('/').filter_map(|(at, _)| step.path.get(..at));
     outer.filter(|outer| run.steps.iter().any(|known| known.path == *outer)).count()
 }
 
 /// What was left out: by a person one by one, by the runbook counted.
 pub(super) fn write_skipped(page: &mut Page, run: &RunSummary) {
+    let lines = skipped(run);
+    if lines.is_empty() {
+        return;
+    }
+    page.heading("Skipped");
+    for (by_operator, line) in lines {
+        page.hang("  - ", &line, if by_operator { Tone::Warn } else { Tone::Dim });
+    }
+}
+
+/// The lines of what was left out; true for those that a person left out.
+pub(crate) fn skipped(run: &RunSummary) -> Vec<(bool, String)> {
     let units = run.steps.iter().flat_map(|step| step.units.iter().map(move |unit| (step, unit)));
     let skipped: Vec<_> = units
         .filter(|(_, unit)| unit.status == UnitStatus::Skipped)
         .filter_map(|(step, unit)| Some((step, unit, unit.skip.as_ref()?)))
         .collect();
-    if skipped.is_empty() {
-        return;
-    }
-    page.heading("Skipped");
-    for (step, unit, skip) in skipped.iter().filter(|(.., skip)| skip.reason == SkipReason::Operator) {
+    let by_operator = skipped.iter().filter(|(.., skip)| skip.reason == SkipReason::Operator);
+    let alone = by_operator.map(|(step, unit, skip)| {
         let id = UnitId { step: step.path.clone(), host: unit.host.clone(), item: unit.item.clone() };
-        page.hang("  - ", &format!("{id}: {}", skip_line(skip)), Tone::Warn);
-    }
-    for reason in [SkipReason::When, SkipReason::AlreadyDone, SkipReason::NothingToChange] {
+        (true, format!("{id}: {}", skip_line(skip)))
+    });
+    let reasons = [SkipReason::When, SkipReason::AlreadyDone, SkipReason::NothingToChange].into_iter();
+    let counted = reasons.filter_map(|reason| {
         let count = skipped.iter().filter(|(.., skip)| skip.reason == reason).count();
-        if count > 0 {
-            let units = text::count(count, "unit", "units");
-            page.hang("  - ", &format!("{units}: {}", skip_words(reason)), Tone::Dim);
-        }
-    }
+        let line = || format!("{}: {}", text::count(count, "unit", "units"), skip_words(reason));
+        (count > 0).then(|| (false, line()))
+    });
+    alone.chain(counted).collect()
 }
 
 fn skip_line(skip: &Skip) -> String {

@@ -60,6 +60,25 @@ fn secrets_are_described_only() {
 }
 
 #[test]
+fn what_was_left_out_has_its_section() {
+    let page = html::render(&summary(&data::success(1, false)));
+    let section = part(&page, "<section id=\"skipped\"", "</section>");
+    assert!(section.contains("left out by the operator: kept until Friday"), "{section}");
+    assert!(!html::render(&summary(&data::killed())).contains("id=\"skipped\""));
+}
+
+#[test]
+fn steps_inside_others_are_indented() {
+    let page = html::render(&summary(&data::killed()));
+    let indent = |title: &str| {
+        let (before, _) = page.split_once(title).unwrap();
+        before.rsplit_once("margin-left:").unwrap().1.split_once("rem").unwrap().0.to_owned()
+    };
+    let indents = ["4. Restart etcd node by node", "5. Stop the static pods"].map(indent);
+    assert_eq!(indents, ["0", "1"]);
+}
+
+#[test]
 fn tags_are_closed_in_order() {
     for records in [data::success(3, true), data::failure(), data::rolled_back(&["x"])] {
         let page = html::render(&summary(&records));

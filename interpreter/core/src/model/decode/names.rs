@@ -17,6 +17,7 @@ const OF_RUN: &[&str] = &["id", "state_dir", "staging", "sandbox"];
 impl Decoder<'_> {
     /// Checks one use of a variable in an expression.
     pub(super) fn known_name(&mut self, used: &NameUse) {
+        self.reads.push(used.clone());
         let (Some(key), Some(at)) = (used.path.first(), used.path_spans.first()) else {
             self.inputs.all_used |= used.name == "inputs";
             return;

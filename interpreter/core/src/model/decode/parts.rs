@@ -137,6 +137,7 @@ impl Decoder<'_> {
             atomic,
             owes: nodes.owes.and_then(|n| self.owes(n)),
             settles,
+            reads: Vec::new(),
             breaks: nodes.breaks.map(|n| self.breaks(n)).unwrap_or_default(),
             phase,
             tags,
