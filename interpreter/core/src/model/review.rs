@@ -16,8 +16,10 @@ pub fn review(runbook: &Runbook, registry: &Registry) -> Vec<Diagnostic> {
     let steps = placed(runbook);
     let mut found = no_way_back(runbook, registry);
     found.extend(reads_taken_back(runbook, registry));
+    found.extend(in_finally(runbook));
     for (at, owing) in steps.iter().enumerate() {
         if let Some(owes) = &owing.step.owes {
+            found.extend(owed_nowhere(&owes.what.span, owing));
             let groups = owes.on.as_ref().map_or_else(|| owing.groups.clone(), |on| vec![on.value.clone()]);
             found.extend(unpaid(&owes.what.value, &owes.what.span, &groups, &steps, at));
         }
@@ -41,6 +43,38 @@ fn placed(runbook: &Runbook) -> Vec<Placed<'_>> {
         placed.push((path, Placed { step, groups }));
     }
     placed.into_iter().map(|(_, placed)| placed).collect()
+}
+
+/// Obligations of steps in `finally`, which runs at the end of a run and of its rollback alike: nothing would settle or
+/// owe them.
+fn in_finally(runbook: &Runbook) -> Vec<Diagnostic> {
+    let last = runbook.walk().into_iter().filter(|(path, _)| path.starts_with("finally/"));
+    let keys = last.flat_map(|(_, step)| {
+        let owes = step.owes.as_ref().map(|owes| ("owes", &owes.what.span));
+        owes.into_iter().chain(step.settles.as_ref().map(|settles| ("settles", &settles.span)))
+    });
+    let problem = |(key, at): (&str, &Span)| {
+        Diagnostic::error("obligation-in-finally", format!("`{key}` does not go with `finally`"), at.clone())
+            .label("its steps run at the end of the run, and at the end of its rollback")
+            .help("let a step of the run itself owe or settle it")
+    };
+    keys.map(problem).collect()
+}
+
+/// A step without hosts owes on this machine, which is not where the steps inside change something.
+fn owed_nowhere(at: &Span, owing: &Placed<'_>) -> Option<Diagnostic> {
+    fn with_hosts(steps: &[Step]) -> Option<&Step> {
+        steps
+            .iter()
+            .find_map(|step| if step.hosts.is_some() { Some(step) } else { with_hosts(step.children()) })
+    }
+    let inside = with_hosts(owing.step.children()).filter(|_| owing.groups.is_empty())?;
+    let message = format!("this step has no hosts, and `{}` inside it has", inside.id.value);
+    Some(
+        Diagnostic::error("owed-nowhere", message, at.clone())
+            .label("it would be owed by this machine")
+            .help("let the step inside owe it, or give this step the hosts"),
+    )
 }
 
 fn unpaid(

@@ -373,10 +373,9 @@ impl Attempt<'_> {
         })
     }
 
-    /// The obligation of this host is paid.
+    /// What is owed may be paid now.
     pub(super) fn settle(&self) -> Result<(), Fault> {
-        let Some(settles) = &self.step.settles else { return Ok(()) };
-        self.session.pay(&settles.value, &self.unit, |_| true)
+        self.session.pay_after(&self.unit)
     }
 
     /// Ends a step with steps whose children are all through.

@@ -216,6 +216,7 @@ async fn come_back(
     session.preflight(true).await?;
     session.lock(cluster, holder).await?;
     session.reconcile_all(true).await?;
+    session.pay()?;
     if interrupted { finally(session).await } else { Ok(()) }
 }
 
@@ -321,6 +322,7 @@ async fn finally(session: &Arc<Session>) -> Result<(), Stop> {
 }
 
 fn check_owed(session: &Arc<Session>) -> Result<(), Stop> {
+    session.pay()?;
     let owed = owed(session);
     if owed.is_empty() {
         return Ok(());

@@ -29,6 +29,11 @@ impl<'s> Loop<'s> {
         (self.host == host || self.host == LOCAL) && inside(path, &self.path)
     }
 
+    /// Is it the loop of this very step, there?
+    pub fn is(&self, path: &str, host: &str, outer: &str) -> bool {
+        self.path == path && self.host == host && self.outer == outer
+    }
+
     /// Its items with their names.
     pub fn named(&self) -> impl Iterator<Item = (Value, String)> + use<'_, 's> {
         self.items.iter().filter_map(kept).map(|value| {

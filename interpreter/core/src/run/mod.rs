@@ -14,6 +14,7 @@ pub mod lock;
 pub mod log;
 pub mod loops;
 pub mod machine;
+pub mod owed;
 pub mod person;
 pub mod preflight;
 mod reconcile;

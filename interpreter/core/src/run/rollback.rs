@@ -20,34 +20,35 @@ const UNDO_RECEIPTS: u32 = 1000;
 mod calls;
 mod settle;
 
-use settle::Debt;
+use settle::{Debt, Debts};
 
 impl Session {
     /// Takes back everything that the run did, as far as it can be. The error says what could not be.
     pub async fn take_back(self: &Arc<Self>) -> Result<(), Stop> {
         self.end_commands().await?;
         self.reconcile_all(false).await?;
-        let mut debt: Option<Debt> = None;
+        let mut debts = Debts::default();
         for unit in self.to_take_back() {
-            if let Err(stop) = self.take_back_next(&unit, &mut debt).await {
+            if let Err(stop) = self.take_back_next(&unit, &mut debts).await {
                 return Err(self.with_the_rest(stop, &unit));
             }
         }
-        self.settle_debt(debt).await?;
-        self.settle_leftovers().await?;
+        self.settle_debt(&mut debts).await?;
+        self.settle_leftovers(debts).await?;
         self.verify_originals().await?;
         self.check_paid()
     }
 
     /// One unit, and before it what the step after it owes.
-    async fn take_back_next(self: &Arc<Self>, unit: &UnitId, debt: &mut Option<Debt>) -> Result<(), Stop> {
+    async fn take_back_next(self: &Arc<Self>, unit: &UnitId, debts: &mut Debts) -> Result<(), Stop> {
         let Some(step) = self.runbook.step_at(&unit.step) else {
             let why = "the runbook has no such step any more";
             return Err(Fault::failed(format!("take back {unit}"), why).into());
         };
         let owing = self.owing_step(unit);
-        if debt.as_ref().is_some_and(|debt| owing.as_ref().is_none_or(|(path, _)| *path != debt.step)) {
-            self.settle_debt(debt.take()).await?;
+        let of_another = |debt: &Debt| owing.as_ref().is_none_or(|(path, _)| *path != debt.step);
+        if debts.open.as_ref().is_some_and(of_another) {
+            self.settle_debt(debts).await?;
         }
         self.check_reversible(step, unit)?;
         let owing = owing.filter(|(path, _)| self.owes_on(path, &unit.host));
@@ -55,7 +56,7 @@ impl Session {
         if let Some((path, what)) = owing
             && self.log.state(|state| state.owed.contains_key(&(what.clone(), unit.host.clone())))
         {
-            let entry = debt.get_or_insert_with(|| Debt { step: path, what, hosts: BTreeSet::new() });
+            let entry = debts.open.get_or_insert_with(|| Debt { step: path, what, hosts: BTreeSet::new() });
             entry.hosts.insert(unit.host.clone());
         }
         Ok(())

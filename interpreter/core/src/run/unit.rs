@@ -273,10 +273,7 @@ impl<'s> Attempt<'s> {
             self.trust_again().await?;
         }
         self.write(Event::UnitSkipped { reason, detail: detail.to_owned() })?;
-        if reason == SkipReason::AlreadyDone {
-            // What the step would settle is so already, as its check says.
-            self.settle()?;
-        }
+        self.settle()?;
         Ok(Prepared::LeftOut)
     }
 

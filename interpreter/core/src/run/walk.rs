@@ -8,9 +8,12 @@ use super::{
     stop::Stop,
     unit::{Attempt, Prepared},
 };
-use crate::model::{Order, Step, Work, canonical};
+use crate::{
+    backup::inside,
+    model::{Order, Step, Work, canonical},
+};
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use keybook_api::{Cancel, Effect, Event, Fault, FaultKind, UnitId, Value, event::SkipReason, ids::steps_to};
+use keybook_api::{Cancel, Effect, Event, Fault, FaultKind, UnitId, Value};
 use std::{sync::Arc, time::Instant};
 
 /// Where in the tree a step is carried out.
@@ -254,12 +257,19 @@ impl Session {
         Ok(Some(Items { key, outer, values, pinned: false }))
     }
 
-    async fn unit(self: &Arc<Self>, step: &Step, path: &str, host: &str, place: &Place) -> Result<(), Stop> {
+    /// A step on a host, for an item where it is in a loop.
+    pub(super) async fn unit(
+        self: &Arc<Self>,
+        step: &Step,
+        path: &str,
+        host: &str,
+        place: &Place,
+    ) -> Result<(), Stop> {
         let unit = UnitId { step: path.to_owned(), host: host.to_owned(), item: place.item_name.clone() };
         let item = place.item.clone();
         let state = self.log.state(|state| state.unit_state(&unit));
         if state.settled() && !self.skipped_in_debt(&unit) {
-            return self.settle_late(step, &unit);
+            return Ok(());
         }
         let atomic = place.atomic || step.atomic;
         if !place.atomic && self.cancel.is_cancelled() {
@@ -316,21 +326,29 @@ impl Session {
         }
     }
 
-    /// A unit that was left out although it, or a step around it, settles what its host still owes: it is begun
+    /// A unit that was left out although it, or a step around or inside it, settles what its host still owes: it is begun
     /// again, or nothing could ever pay (also after a kill between its leaving out and the record that its
     /// obligation is paid). Inside a settling step only until a later unit there may have changed something: what
     /// was started is not stopped again.
     fn skipped_in_debt(&self, unit: &UnitId) -> bool {
-        let settling = steps_to(&unit.step)
-            .filter_map(|path| Some((path, self.runbook.step_at(path)?.settles.as_ref()?)));
+        let skipped = self
+            .log
+            .state(|state| state.unit(unit).filter(|own| own.state == UnitState::Skipped).map(|own| own.seq));
+        let Some(skipped) = skipped else { return false };
+        let path = canonical(&unit.step);
+        let settling = self.runbook.walk().into_iter().filter_map(|(at, step)| {
+            let what = &step.settles.as_ref()?.value;
+            (inside(&path, &at) || inside(&at, &path)).then(|| (at, what.clone()))
+        });
         self.log.state(|state| {
-            let own = state.unit(unit).filter(|own| own.state == UnitState::Skipped);
-            let owed = |what: &str| state.owed.contains_key(&(what.to_owned(), unit.host.clone()));
-            let Some(own) = own else { return false };
-            settling.filter(|(_, settles)| owed(&settles.value)).any(|(path, _)| {
-                let inside = format!("{path}/");
+            let owed = |what: &str| {
+                let on = |host: &String| *host == unit.host || unit.host == LOCAL;
+                state.owed.keys().any(|(owed, host)| owed == what && on(host))
+            };
+            settling.filter(|(_, what)| owed(what)).any(|(path, _)| {
+                let within = format!("{path}/");
                 let mut later = state.units.iter().filter(|(id, known)| {
-                    known.seq > own.seq && id.host == unit.host && id.step.starts_with(&inside)
+                    known.seq > skipped && id.host == unit.host && id.step.starts_with(&within)
                 });
                 !later.any(|(id, known)| {
                     (known.changed || !known.state.settled() && known.may_have_changed())
@@ -349,63 +367,6 @@ impl Session {
             }
             Some(Work::Steps(_)) | None => false,
         }
-    }
-
-    /// The process was killed between a unit's end and the record that its obligation is paid. One that was
-    /// raised after the unit's end is still owed.
-    fn settle_late(&self, step: &Step, unit: &UnitId) -> Result<(), Stop> {
-        let Some(settles) = &step.settles else { return Ok(()) };
-        let done = self.log.state(|state| {
-            state.unit(unit).filter(|known| known.state == UnitState::Done).map(|known| known.seq)
-        });
-        done.map_or(Ok(()), |done| Ok(self.pay(&settles.value, unit, |raised| raised < done)?))
-    }
-
-    /// A unit has paid what its host owes. In a loop it pays for its own item only; what is owed by a step in no loop, or in
-    /// another one, is paid when all items of the loop are through.
-    pub(super) fn pay(&self, what: &str, unit: &UnitId, counts: impl Fn(u64) -> bool) -> Result<(), Fault> {
-        let debt = (what.to_owned(), unit.host.clone());
-        let owed = self.log.state(|state| state.owed.get(&debt).cloned()).unwrap_or_default();
-        if owed.is_empty() {
-            return Ok(());
-        }
-        let items = self.items_of_loop(unit);
-        let through = items.iter().all(|item| self.is_through(unit, item));
-        for (item, raised) in owed {
-            let of_loop = |item: &String| items.iter().any(|known| related(known, item));
-            let pays = match (&item, &unit.item) {
-                (_, None) => true,
-                (Some(item), Some(own)) if of_loop(item) => related(item, own),
-                _ => through,
-            };
-            if pays && counts(raised) {
-                let (what, host) = debt.clone();
-                self.log.run(Event::ObligationSettled { what, host, item })?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The names of the items of the innermost loop around a unit, or of its own.
-    fn items_of_loop(&self, unit: &UnitId) -> Vec<String> {
-        let path = canonical(&unit.step);
-        self.log.state(|state| {
-            let loops: Vec<_> = state.loops().filter(|one| one.is_around(&path, &unit.host)).collect();
-            let inmost = loops.iter().map(|one| one.path.len()).max();
-            let own = loops.iter().filter(|one| Some(one.path.len()) == inmost);
-            own.flat_map(|one| one.named()).map(|(_, name)| name).collect()
-        })
-    }
-
-    /// Is a unit, or the same step's unit of another item, through? One that the operator left out is not.
-    fn is_through(&self, unit: &UnitId, item: &str) -> bool {
-        let other = UnitId { item: Some(item.to_owned()), ..unit.clone() };
-        unit.item.as_deref() == Some(item)
-            || self.log.state(|state| {
-                state
-                    .unit(&other)
-                    .is_some_and(|known| known.state.settled() && !known.skipped_for(SkipReason::Operator))
-            })
     }
 
     /// A unit with an action or a script. When its host was lost, its outcome is looked for once more right away.
@@ -500,7 +461,7 @@ fn in_doubt(step: &Step, state: UnitState) -> bool {
 }
 
 /// Stands between the names of items of loops inside each other. No name of an item has it.
-const NESTED: char = '#';
+pub(super) const NESTED: char = '#';
 
 /// Is an item one of a loop inside the loop of the other item, in that one?
 pub(super) fn inside_item(item: &str, outer: &str) -> bool {

@@ -5,10 +5,11 @@ use crate::{
     model::{HostChoice, Step, canonical},
     run::{
         hosts::LOCAL,
+        machine::UnitState,
         session::Session,
         state::{Intent, State},
         stop::Stop,
-        unit::Attempt,
+        unit::{Attempt, Prepared},
         walk::{Place, related},
     },
 };
@@ -17,6 +18,7 @@ use keybook_api::{Cancel, Event, Fault, UnitId, Value, event::SkipReason, ids::s
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Instant,
 };
 
 /// A step whose files were restored, and the hosts that now owe its obligation again.
@@ -29,12 +31,18 @@ pub(super) struct Debt {
     pub hosts: BTreeSet<String>,
 }
 
-/// A step that settles what is owed, and the hosts that owe it.
+/// What a rollback has to settle, and what it has settled, or tried to: a refusal is not asked about again by itself.
+#[derive(Default)]
+pub(super) struct Debts {
+    /// Of the step that is being taken back.
+    pub open: Option<Debt>,
+    tried: BTreeSet<(String, String)>,
+}
+
+/// What is settled on which host.
 struct Settling<'s> {
-    at: &'s str,
-    step: &'s Step,
     what: &'s str,
-    hosts: &'s BTreeSet<String>,
+    host: &'s str,
 }
 
 impl Session {
@@ -57,28 +65,24 @@ impl Session {
         })
     }
 
-    /// Carries out the steps that settle what is owed, each for the hosts (and items) that still owe it.
-    pub(super) async fn settle_debt(self: &Arc<Self>, debt: Option<Debt>) -> Result<(), Stop> {
-        let Some(debt) = debt else { return Ok(()) };
-        let settles = |step: &Step| step.settles.as_ref().is_some_and(|settles| settles.value == debt.what);
-        let settling: Vec<String> =
-            self.runbook.walk().into_iter().filter(|(_, step)| settles(step)).map(|(at, _)| at).collect();
+    /// Carries out every step that settles what is owed, host by host, for the items that owe it.
+    pub(super) async fn settle_debt(self: &Arc<Self>, debts: &mut Debts) -> Result<(), Stop> {
+        let Some(debt) = debts.open.take() else { return Ok(()) };
+        debts.tried.extend(debt.hosts.iter().map(|host| (debt.what.clone(), host.clone())));
         let attempted = || format!("settle {}", debt.what);
+        let settling = self.steps_that_settle(&debt.what);
         if settling.is_empty() {
             return Err(Fault::failed(attempted(), "no step of the runbook settles it").into());
         }
-        let mut reached = BTreeSet::new();
+        let mut settled = BTreeSet::new();
         for at in &settling {
-            let steps: Vec<&Step> = steps_to(at).filter_map(|path| self.runbook.step_at(path)).collect();
-            let Some((step, around)) = steps.split_last() else { continue };
-            // A number of its own, so that a settling is never taken for an earlier one that was interrupted.
-            let number = self.log.state(|state| state.last);
-            let prefix = format!("rollback/{}.{number}", debt.step.replace('/', "."));
-            let there = Settling { at, step, what: &debt.what, hosts: &debt.hosts };
-            reached.extend(self.settling_hosts(&there, &steps));
-            self.settle_inside(around, &there, Place { prefix, ..Place::default() }).await?;
+            for host in self.settling_hosts(at, &debt.hosts) {
+                if settled.insert(host.clone()) {
+                    self.settle_host(&debt, &settling, &host).await?;
+                }
+            }
         }
-        let missed: Vec<String> = debt.hosts.difference(&reached).cloned().collect();
+        let missed: Vec<String> = debt.hosts.difference(&settled).cloned().collect();
         match missed.is_empty() {
             true => Ok(()),
             false => {
@@ -89,69 +93,125 @@ impl Session {
         }
     }
 
-    /// The hosts that still owe, of those for which a settling step is: those of the step, or of the one around it.
-    fn settling_hosts(&self, settling: &Settling<'_>, steps: &[&Step]) -> Vec<String> {
-        match steps.iter().find_map(|step| step.hosts.as_ref()) {
-            Some(choice) => self.owing_hosts(settling, choice),
-            None => Vec::new(),
+    /// All settling steps on one host; then it has paid, unless one of them was refused, or none was carried out.
+    async fn settle_host(self: &Arc<Self>, debt: &Debt, settling: &[String], host: &str) -> Result<(), Stop> {
+        // A number of its own, so that a settling is never taken for an earlier one that was interrupted.
+        let number = self.log.state(|state| state.last);
+        let prefix = format!("rollback/{}.{number}", debt.step.replace('/', "."));
+        for at in settling {
+            let steps = self.steps_around(at);
+            let there = Settling { what: &debt.what, host };
+            self.settle_inside(&steps, &there, Place { prefix: prefix.clone(), ..Place::default() }).await?;
         }
+        if !self.was_settled(settling, host, &format!("{prefix}/")) {
+            return Ok(());
+        }
+        let key = (debt.what.clone(), host.to_owned());
+        let items: Vec<Option<String>> = self.log.state(|state| {
+            state.owed.get(&key).into_iter().flat_map(|items| items.keys().cloned()).collect()
+        });
+        for item in items {
+            self.log.run(Event::ObligationSettled { what: key.0.clone(), host: key.1.clone(), item })?;
+        }
+        Ok(())
     }
 
-    fn owing_hosts(&self, settling: &Settling<'_>, choice: &HostChoice) -> Vec<String> {
-        let mut hosts = choice.resolve(&self.hosts.groups()).unwrap_or_default();
-        hosts.retain(|host| settling.hosts.contains(host));
-        self.latest_first(settling.at, hosts)
+    fn was_settled(&self, settling: &[String], host: &str, prefix: &str) -> bool {
+        self.log.state(|state| {
+            let of_round = state.units.iter().filter(|(id, _)| id.step.starts_with(prefix));
+            let units: Vec<_> = of_round.map(|(id, known)| (canonical(&id.step), id, known)).collect();
+            let around = |path: &str| settling.iter().any(|at| inside(at, path));
+            let refused =
+                units.iter().any(|(path, _, known)| around(path) && known.skipped_for(SkipReason::Operator));
+            let done = units.iter().any(|(path, id, known)| {
+                id.host == host
+                    && settling.contains(path)
+                    && (known.state == UnitState::Done || known.skipped_for(SkipReason::AlreadyDone))
+            });
+            done && !refused
+        })
     }
 
-    /// A settling step inside others: on their hosts, and of the loops around it for the items that owe, the latest first.
-    /// What was left out in the run is left out here.
+    /// The steps around the one at a path, the outermost first, and itself.
+    fn steps_around(&self, path: &str) -> Vec<&Step> {
+        steps_to(path).filter_map(|path| self.runbook.step_at(path)).collect()
+    }
+
+    /// Of the hosts that owe those for which a settling step is: the hosts of the step, or of the one around it.
+    fn settling_hosts(&self, at: &str, owing: &BTreeSet<String>) -> Vec<String> {
+        let mut hosts = match self.steps_around(at).iter().find_map(|step| step.hosts.as_ref()) {
+            Some(choice) => choice.resolve(&self.hosts.groups()).unwrap_or_default(),
+            None => vec![LOCAL.to_owned()],
+        };
+        hosts.retain(|host| owing.contains(host));
+        self.latest_first(at, hosts)
+    }
+
+    /// Does a step without a host around it choose this one?
+    fn chooses(&self, step: &Step, host: &str) -> bool {
+        let chosen = |choice: &HostChoice| choice.resolve(&self.hosts.groups()).unwrap_or_default();
+        step.hosts.as_ref().is_none_or(|choice| chosen(choice).iter().any(|one| one == host))
+    }
+
+    /// A settling step, the last of `steps`, inside the others: of the loops for the items that owe, the latest first. What
+    /// a condition left out in the run is left out here; the gates of the steps around are asked.
     fn settle_inside<'s>(
         self: &'s Arc<Self>,
-        around: &'s [&'s Step],
+        steps: &'s [&'s Step],
         settling: &'s Settling<'s>,
         place: Place,
     ) -> BoxFuture<'s, Result<(), Stop>> {
         Box::pin(async move {
-            let Some((outer, inner)) = around.split_first() else {
-                return self.settle_there(settling, place).await;
-            };
-            let path = place.path(outer);
-            let hosts: Vec<Option<String>> = match (&place.host, &outer.hosts) {
-                (None, Some(choice)) => self.owing_hosts(settling, choice).into_iter().map(Some).collect(),
-                _ => vec![place.host.clone()],
-            };
-            for host in hosts {
-                let there = Place { host, ..place.clone() };
-                let on = there.host.clone().unwrap_or_else(|| LOCAL.to_owned());
-                let places = self.items(outer, &path, &on, &there)?;
-                for there in self.owing(outer, settling, places).into_iter().rev() {
-                    let unit = UnitId { step: path.clone(), host: on.clone(), item: there.item_name.clone() };
-                    if !self.was_left_out(outer, &unit, &there.item) {
-                        let inside = Place { prefix: path.clone(), ..there };
-                        self.settle_inside(inner, settling, inside).await?;
-                    }
+            let Some((step, inner)) = steps.split_first() else { return Ok(()) };
+            let path = place.path(step);
+            if place.host.is_none() && !self.chooses(step, settling.host) {
+                return Ok(());
+            }
+            let place = if step.hosts.is_some() { place.on(step, settling.host) } else { place };
+            let on = place.host.clone().unwrap_or_else(|| LOCAL.to_owned());
+            if inner.is_empty() && on != settling.host {
+                return Ok(());
+            }
+            let places = self.items(step, &path, &on, &place)?;
+            for there in self.owing(step, settling, places).into_iter().rev() {
+                if inner.is_empty() {
+                    self.unit(step, &path, &on, &there).await?;
+                } else {
+                    self.settle_around(step, &on, there, inner, settling, &path).await?;
                 }
             }
             Ok(())
         })
     }
 
-    /// The settling step itself.
-    async fn settle_there(self: &Arc<Self>, settling: &Settling<'_>, place: Place) -> Result<(), Stop> {
-        let owes = |host: &String| {
-            self.log.state(|state| state.owed.contains_key(&(settling.what.to_owned(), host.clone())))
-        };
-        if let Some(host) = &place.host {
-            return if owes(host) { self.step(settling.step, &place).await } else { Ok(()) };
-        }
-        let Some(choice) = &settling.step.hosts else { return self.step(settling.step, &place).await };
-        let hosts: Vec<String> = self.owing_hosts(settling, choice).into_iter().filter(owes).collect();
-        if hosts.is_empty() {
+    /// A step around a settling one, on a host and for an item. One with a gate is a unit of its own, so that it is asked.
+    async fn settle_around<'s>(
+        self: &'s Arc<Self>,
+        step: &'s Step,
+        on: &str,
+        there: Place,
+        inner: &'s [&'s Step],
+        settling: &'s Settling<'s>,
+        path: &str,
+    ) -> Result<(), Stop> {
+        let unit = UnitId { step: path.to_owned(), host: on.to_owned(), item: there.item_name.clone() };
+        if self.was_left_out(step, &unit, &there.item) {
             return Ok(());
         }
-        let step = place.path(settling.step);
-        self.log.run(Event::StepPinned { step, hosts: hosts.clone(), items: None })?;
-        self.step(settling.step, &place).await
+        let begun = Instant::now();
+        let item = there.item.clone();
+        if step.gate.is_some() {
+            let mut attempt = Attempt::new(self, step, unit.clone(), &item, self.cancel.clone());
+            match attempt.prepare_or_fail(begun).await? {
+                Prepared::LeftOut => return Ok(()),
+                Prepared::Go(ready) => attempt.effect(*ready, begun).await?,
+            };
+        }
+        self.settle_inside(inner, settling, Place { prefix: path.to_owned(), ..there }).await?;
+        if step.gate.is_some() {
+            Attempt::resumed(self, step, unit, &item, self.cancel.clone()).finish_parent(begun).await?;
+        }
+        Ok(())
     }
 
     /// Was a step around a settling one left out in the run, or would it be left out now?
@@ -171,12 +231,9 @@ impl Session {
         if step.for_each.is_none() {
             return items;
         }
-        let host = items.first().and_then(|place| place.host.clone());
-        let here =
-            |owing: &String| host.as_ref().map_or(settling.hosts.contains(owing), |host| host == owing);
+        let key = (settling.what.to_owned(), settling.host.to_owned());
         let owed: Vec<String> = self.log.state(|state| {
-            let debts = state.owed.iter().filter(|((what, owing), _)| what == settling.what && here(owing));
-            debts.flat_map(|(_, items)| items.keys().flatten().cloned()).collect()
+            state.owed.get(&key).into_iter().flat_map(|items| items.keys().flatten().cloned()).collect()
         });
         let owing = |place: &Place| {
             place.item_name.as_ref().is_some_and(|name| owed.iter().any(|item| related(item, name)))
@@ -212,13 +269,16 @@ impl Session {
     }
 
     /// What is still owed when an earlier rollback stopped between restoring and settling.
-    pub(super) async fn settle_leftovers(self: &Arc<Self>) -> Result<(), Stop> {
+    pub(super) async fn settle_leftovers(self: &Arc<Self>, mut debts: Debts) -> Result<(), Stop> {
         let mut owed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (what, host) in self.log.state(|state| state.owed.keys().cloned().collect::<Vec<_>>()) {
-            owed.entry(what).or_default().insert(host);
+            if !debts.tried.contains(&(what.clone(), host.clone())) {
+                owed.entry(what).or_default().insert(host);
+            }
         }
         for (what, hosts) in owed {
-            self.settle_debt(Some(Debt { step: "owed".to_owned(), what, hosts })).await?;
+            debts.open = Some(Debt { step: "owed".to_owned(), what, hosts });
+            self.settle_debt(&mut debts).await?;
         }
         Ok(())
     }
