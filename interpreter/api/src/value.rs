@@ -27,6 +27,9 @@ pub enum Value {
     Map(Map),
     /// A secret; it cannot be turned into text or JSON.
     Secret(Secret),
+    /// A value that there is and that cannot be had, and why. Only expressions ever see it, and every use of it there
+    /// fails: what cannot be known is never taken for nothing.
+    Unknown(String),
 }
 
 /// What stands in JSON and text where a secret was.
@@ -44,6 +47,7 @@ impl Value {
             Self::List(_) => "list",
             Self::Map(_) => "map",
             Self::Secret(_) => "secret",
+            Self::Unknown(_) => "unknown value",
         }
     }
 
@@ -92,8 +96,8 @@ impl Value {
         self.as_map()?.get(key)
     }
 
-    /// JSON for journals and reports. Every secret becomes `"[secret]"`, and a float without a JSON
-    /// form becomes null.
+    /// JSON for journals and reports. Every secret becomes `"[secret]"`, as does what was one and cannot be had any
+    /// more; a float without a JSON form becomes null.
     pub fn to_json(&self) -> serde_json::Value {
         use serde_json::Value as Json;
         match self {
@@ -106,7 +110,7 @@ impl Value {
             Self::Map(map) => {
                 Json::Object(map.iter().map(|(key, value)| (key.clone(), value.to_json())).collect())
             }
-            Self::Secret(_) => Json::String(REDACTED.to_owned()),
+            Self::Secret(_) | Self::Unknown(_) => Json::String(REDACTED.to_owned()),
         }
     }
 
@@ -135,6 +139,20 @@ impl Value {
             Self::List(list) => list.iter().any(Self::has_secret),
             Self::Map(map) => map.values().any(Self::has_secret),
             _ => false,
+        }
+    }
+
+    /// The first value inside that cannot be had: the keys of the maps that lead to it, and why.
+    pub fn unknown(&self) -> Option<(Vec<&str>, &str)> {
+        match self {
+            Self::Unknown(why) => Some((Vec::new(), why)),
+            Self::List(list) => list.iter().find_map(Self::unknown),
+            Self::Map(map) => map.iter().find_map(|(key, item)| {
+                let (mut keys, why) = item.unknown()?;
+                keys.insert(0, key);
+                Some((keys, why))
+            }),
+            _ => None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Comparisons that do not hide mistakes: Rhai says that `1 == "1"` is false and `"10" > 5` too; here both are
 //! errors. Only null may be compared with anything.
 
-use crate::convert::Sealed;
+use crate::convert::{Absent, Sealed, UNKNOWN_VALUE};
 use rhai::{Dynamic, Engine, EvalAltResult, ImmutableString, Position};
 use std::cmp::Ordering;
 
@@ -38,6 +38,8 @@ fn kind(value: &Dynamic) -> &'static str {
         "map"
     } else if value.is::<Sealed>() {
         "secret"
+    } else if value.is::<Absent>() {
+        UNKNOWN_VALUE
     } else {
         "function or range"
     }
@@ -83,6 +85,9 @@ fn equal(a: &Dynamic, b: &Dynamic) -> Outcome<bool> {
 }
 
 fn mixed(a: &Dynamic, b: &Dynamic) -> String {
+    if let Some(absent) = [a, b].into_iter().find_map(|side| side.read_lock::<Absent>()) {
+        return absent.message();
+    }
     format!("{} and {} cannot be compared; convert one of them first", kind(a), kind(b))
 }
 
@@ -122,7 +127,7 @@ fn order(a: &Dynamic, b: &Dynamic) -> Outcome<Option<Ordering>> {
     if let (Some(a), Some(b)) = (text(a), text(b)) {
         return Ok(Some(a.as_str().cmp(b.as_str())));
     }
-    if kind(a) == kind(b) {
+    if kind(a) == kind(b) && !a.is::<Absent>() {
         return fail(format!("a {} is neither greater nor less than another", kind(a)));
     }
     fail(mixed(a, b))

@@ -8,6 +8,23 @@ use std::ops::{Range, RangeInclusive};
 #[derive(Clone)]
 pub(crate) struct Sealed(pub Secret);
 
+/// A value inside Rhai that cannot be had, and why: no function takes it.
+#[derive(Clone)]
+pub(crate) struct Absent(pub String);
+
+/// What is said of a value that there is and that nobody has.
+pub(crate) const CANNOT: &str = "cannot be had";
+
+/// The name of its type.
+pub(crate) const UNKNOWN_VALUE: &str = "unknown value";
+
+impl Absent {
+    /// What it answers to every use.
+    pub fn message(&self) -> String {
+        format!("a part of this {CANNOT}: {}", self.0)
+    }
+}
+
 /// Most items that a range becomes when it is returned as a list.
 const LONGEST_RANGE: i64 = 100_000;
 
@@ -24,6 +41,7 @@ pub(crate) fn to_dynamic(value: &Value) -> Dynamic {
             Dynamic::from_map(map.iter().map(|(key, item)| (key.as_str().into(), to_dynamic(item))).collect())
         }
         Value::Secret(secret) => Dynamic::from(Sealed(secret.clone())),
+        Value::Unknown(why) => Dynamic::from(Absent(why.clone())),
     }
 }
 
@@ -57,6 +75,9 @@ pub(crate) fn from_dynamic(dynamic: &Dynamic) -> Result<Value, String> {
     if let Some(secret) = dynamic.read_lock::<Sealed>() {
         return Ok(Value::Secret(secret.0.clone()));
     }
+    if let Some(absent) = dynamic.read_lock::<Absent>() {
+        return Err(absent.message());
+    }
     if let Some(range) = dynamic.read_lock::<Range<i64>>() {
         return list_of(range.start, range.end.saturating_sub(1));
     }
@@ -85,6 +106,7 @@ pub(crate) fn type_word(name: &str) -> &str {
         "blob" | "Blob" => "blob of bytes",
         "Map" | "map" => "map",
         other if other.contains("Sealed") => "secret",
+        other if other.contains("Absent") => UNKNOWN_VALUE,
         other if other.contains("str") || other.contains("String") => "string",
         other if other.contains("Range") => "range",
         other => other,

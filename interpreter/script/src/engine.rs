@@ -2,7 +2,7 @@
 
 use crate::{
     Function, Limits, NativeFn, compare,
-    convert::{self, Sealed},
+    convert::{self, Absent, Sealed},
     library::Library,
     session,
 };
@@ -52,6 +52,7 @@ pub(crate) fn build(
     compare::register(&mut engine);
     forbid(&mut engine);
     seal(&mut engine);
+    opaque(&mut engine, convert::UNKNOWN_VALUE, Absent::message);
     calls(&mut engine);
     for function in functions {
         native(&mut engine, function.name, function.params.len(), function.call);
@@ -143,28 +144,37 @@ fn forbid(engine: &mut Engine) {
 
 /// Makes secrets opaque: whatever would show one fails.
 fn seal(engine: &mut Engine) {
-    engine.register_type_with_name::<Sealed>("secret");
-    for name in ["to_string", "to_debug", "print", "debug"] {
-        // Rhai swallows errors of these while it formats text, so the evaluation is ended from outside.
-        engine.register_fn(name, |context: NativeCallContext, _: Sealed| {
-            session::raise(SECRET_TEXT, context.call_position());
-            Outcome::<ImmutableString>::Err(failure(SECRET_TEXT))
-        });
-    }
-    let refuse = || Outcome::<Dynamic>::Err(failure(SECRET_TEXT));
-    for name in ["+", "+=", "-", "contains", "append", "split", "index_of", "starts_with", "ends_with"] {
-        engine.register_fn(name, move |_: ImmutableString, _: Sealed| refuse());
-        engine.register_fn(name, move |_: Sealed, _: ImmutableString| refuse());
-        engine.register_fn(name, move |_: Sealed, _: Sealed| refuse());
-    }
-    for name in ["len", "chars", "bytes", "to_json", "to_blob", "to_upper", "to_lower", "trim", "is_empty"] {
-        engine.register_fn(name, move |_: Sealed| refuse());
-    }
+    opaque(engine, "secret", |_: &Sealed| SECRET_TEXT.to_owned());
     engine.register_fn("to_json", |map: rhai::Map| match convert::from_dynamic(&Dynamic::from_map(map)) {
         Ok(value) if value.has_secret() => Err(failure(SECRET_TEXT)),
         Ok(value) => Ok(value.to_json().to_string()),
         Err(why) => Err(failure(why)),
     });
+}
+
+/// A type whose every use as text, or as a part of one, fails with what it answers.
+fn opaque<T: Clone + Send + Sync + 'static>(
+    engine: &mut Engine,
+    name: &'static str,
+    answer: impl Fn(&T) -> String + Copy + Send + Sync + 'static,
+) {
+    engine.register_type_with_name::<T>(name);
+    for name in ["to_string", "to_debug", "print", "debug"] {
+        // Rhai swallows errors of these while it formats text, so the evaluation is ended from outside.
+        engine.register_fn(name, move |context: NativeCallContext, hidden: T| {
+            session::raise(&answer(&hidden), context.call_position());
+            Outcome::<ImmutableString>::Err(failure(answer(&hidden)))
+        });
+    }
+    let refuse = move |hidden: &T| Outcome::<Dynamic>::Err(failure(answer(hidden)));
+    for name in ["+", "+=", "-", "contains", "append", "split", "index_of", "starts_with", "ends_with"] {
+        engine.register_fn(name, move |_: ImmutableString, hidden: T| refuse(&hidden));
+        engine.register_fn(name, move |hidden: T, _: ImmutableString| refuse(&hidden));
+        engine.register_fn(name, move |hidden: T, _: T| refuse(&hidden));
+    }
+    for name in ["len", "chars", "bytes", "to_json", "to_blob", "to_upper", "to_lower", "trim", "is_empty"] {
+        engine.register_fn(name, move |hidden: T| refuse(&hidden));
+    }
 }
 
 /// `act`, `note` and `secret`.

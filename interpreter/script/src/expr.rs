@@ -13,6 +13,8 @@ pub(crate) struct Inner {
     pub text: SourceText,
     pub ast: AST,
     pub names: Vec<NameUse>,
+    /// See [`crate::unknown::goes_on`].
+    pub goes_on: bool,
     /// The hooks whose functions it may call, and their names.
     pub hooks: Option<(SourceText, BTreeSet<String>)>,
 }

@@ -11,6 +11,7 @@ use crate::{
     script::ScriptInner,
     session::{self, Request},
     template::{self, Part, Piece},
+    unknown,
 };
 use keybook_api::{Cancel, Diagnostic, Map, Secret, SourceText, Value};
 use rhai::{AST, CallFnOptions, Dynamic, Engine, EvalAltResult, Scope};
@@ -121,7 +122,8 @@ impl ScriptHost {
         let ast = self.compile(text, names, compile)?;
         let names = names::collect(&ast, text);
         let (ast, hooks) = self.finish(ast, text, Reach::Nothing, &[])?;
-        Ok(Expr(Arc::new(Inner { text: text.clone(), ast, names, hooks })))
+        let goes_on = unknown::goes_on(&ast);
+        Ok(Expr(Arc::new(Inner { text: text.clone(), ast, names, goes_on, hooks })))
     }
 
     /// Compiles a text with `${…}`. `$${` is a literal `${`.
@@ -226,7 +228,8 @@ impl ScriptHost {
         let judged: Vec<Diagnostic> = acts.iter().flat_map(judge).collect();
         match self.finish(ast, text, Reach::Actions, natives) {
             Ok((ast, hooks)) if judged.is_empty() => {
-                Ok(Script(Arc::new(ScriptInner { text: text.clone(), ast, hooks, names, acts })))
+                let goes_on = unknown::goes_on(&ast);
+                Ok(Script(Arc::new(ScriptInner { text: text.clone(), ast, hooks, names, goes_on, acts })))
             }
             Ok(_) => Err(judged),
             Err(mut found) => {
@@ -301,6 +304,13 @@ impl ScriptHost {
     /// # Errors
     /// What went wrong, at its place: in the expression, or in hooks.rhai when a function there failed.
     pub fn eval(&self, expr: &Expr, scope: &Map) -> Result<Value, ScriptError> {
+        match unknown::read(expr.names(), scope).filter(|_| expr.0.goes_on) {
+            Some(unknown) => Err(unknown),
+            None => self.evaluated(expr, scope).map_err(|error| unknown::named(error, expr.names(), scope)),
+        }
+    }
+
+    fn evaluated(&self, expr: &Expr, scope: &Map) -> Result<Value, ScriptError> {
         let result = self.eval_on(&self.inner.engine, expr, scope);
         let missing_key = result.as_ref().is_err_and(|error| error::is_missing_key(error));
         let first = outcome(result, &expr.0.text, expr.0.as_ref());
@@ -433,6 +443,9 @@ impl ScriptHost {
         cancel: &Cancel,
     ) -> Result<Value, ScriptError> {
         let inner = &script.0;
+        if let Some(unknown) = unknown::read(&inner.names, scope).filter(|_| inner.goes_on) {
+            return Err(unknown);
+        }
         let result = session::serve(calls, |requests| {
             let mut variables = all_variables(scope);
             self.bounded(cancel, Some(requests), || {
@@ -440,6 +453,7 @@ impl ScriptHost {
             })
         });
         outcome(result.unwrap_or_else(no_thread), &inner.text, inner.as_ref())
+            .map_err(|error| unknown::named(error, &inner.names, scope))
     }
 
     /// Runs a script that gets functions of its own (see [`ScriptHost::script_with`]) but no actions. Blocks.

@@ -20,6 +20,7 @@ mod names;
 mod script;
 mod session;
 mod template;
+mod unknown;
 
 pub use acts::{ActArg, ActCall};
 pub use docs::FunctionDoc;

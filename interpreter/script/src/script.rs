@@ -14,6 +14,8 @@ pub(crate) struct ScriptInner {
     pub ast: AST,
     pub hooks: Option<(SourceText, BTreeSet<String>)>,
     pub names: Vec<NameUse>,
+    /// See [`crate::unknown::goes_on`].
+    pub goes_on: bool,
     pub acts: Vec<ActCall>,
 }
 

@@ -114,7 +114,7 @@ pub(super) fn flow(value: &Value, quotes: Style) -> String {
             format!("{{{}}}", map.iter().map(entry).collect::<Vec<_>>().join(", "))
         }
         // Refused before anything is written; shown nowhere.
-        Value::Secret(_) => keybook_api::value::REDACTED.to_owned(),
+        Value::Secret(_) | Value::Unknown(_) => keybook_api::value::REDACTED.to_owned(),
     }
 }
 
