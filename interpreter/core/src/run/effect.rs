@@ -405,7 +405,7 @@ impl Attempt<'_> {
 
     /// Did a step inside this one change anything, or may it have, in whichever attempt? Those inside a step without
     /// hosts choose their own.
-    fn steps_inside_changed(&self) -> bool {
+    pub(super) fn steps_inside_changed(&self) -> bool {
         let inside = format!("{}/", self.unit.step);
         let here = |id: &UnitId| {
             let items = self.unit.item.as_deref().zip(id.item.as_deref());

@@ -342,10 +342,11 @@ impl Session {
 impl Attempt<'_> {
     /// Judges the edges of this unit's host when what it did may have touched them.
     pub(super) async fn trust_after(&self, wrote: &[Touched], named_all: bool) -> Result<(), Fault> {
-        let host = &self.unit.host;
         // `finally` and a rollback stand on their own: what they leave is judged at their end.
-        let own = canonical(&self.unit.step) == self.unit.step && host != LOCAL;
-        if !own || !self.session.log.state(|state| state.trust.judged()) {
+        let own = canonical(&self.unit.step) == self.unit.step;
+        // What is inside an atomic step without hosts was on hosts of its own, and nobody judged it there.
+        let edges = self.unit.host != LOCAL || self.step.atomic && matches!(self.step.work, Work::Steps(_));
+        if !own || !edges || !self.session.log.state(|state| state.trust.judged()) {
             return Ok(());
         }
         if self.inside_atomic() || !self.may_touch(wrote, named_all)? {
@@ -354,10 +355,11 @@ impl Attempt<'_> {
         self.judge_own().await
     }
 
-    /// The edges of this unit's host, as its effect left them.
+    /// The edges of this unit's host, as its effect left them; all of them after a step without hosts.
     async fn judge_own(&self) -> Result<(), Fault> {
+        let host = Some(self.unit.host.as_str()).filter(|host| *host != LOCAL);
         // The effect has happened: a stop waits for the judgement, which is bounded in time.
-        let edges = self.session.judge(Some(&self.unit.host), &Cancel::new()).await?;
+        let edges = self.session.judge(host, &Cancel::new()).await?;
         self.session.tell_forgiven(&edges, Moment::AfterStep)?;
         self.write(Event::TrustChecked { first: false, edges: edges.clone() })?;
         let broken = self.session.newly_broken(&edges, &self.breaks(), Moment::AfterStep);
@@ -397,7 +399,7 @@ impl Attempt<'_> {
             // A call that named no paths may have changed any.
             Work::Script(_) => true,
             // What is inside an atomic step is judged when it is through.
-            Work::Steps(_) => self.step.atomic && self.changed_inside(),
+            Work::Steps(_) => self.step.atomic && self.steps_inside_changed(),
         };
         if self.step.settles.is_some() || (changes && !named_all) {
             return Ok(true);
@@ -413,15 +415,6 @@ impl Attempt<'_> {
 
     fn inside_atomic(&self) -> bool {
         self.around().iter().any(|step| step.atomic)
-    }
-
-    /// Did a step inside this one change anything on this host?
-    fn changed_inside(&self) -> bool {
-        let inner = format!("{}/", self.unit.step);
-        self.session.log.state(|state| {
-            let mut own = state.units.iter().filter(|(id, _)| id.host == self.unit.host);
-            own.any(|(id, unit)| id.step.starts_with(&inner) && unit.changed)
-        })
     }
 
     /// The steps around this one.

@@ -212,3 +212,42 @@ steps:
         ]
     );
 }
+
+/// What is inside it is on hosts of its own, so that all of them are judged when it is through.
+#[tokio::test(start_paused = true)]
+async fn an_atomic_step_without_hosts_is_judged_at_its_end() {
+    let bench = bench(
+        "  - id: pair
+    atomic: true
+    steps:
+      - { id: away, hosts: manager, t.put: { path: /etc/ca, content: half } }
+  - { id: later, hosts: master, t.put: { path: /etc/later, content: x } }
+",
+    );
+    let outcome = bench.start().await;
+    assert_eq!(outcome.exit, 1);
+    let fault = outcome.fault.unwrap();
+    assert_eq!(fault.attempted, "keep trust whole in pair@local");
+    assert_eq!(checks(&bench).last().unwrap().0, "pair@local");
+    assert_eq!(checks(&bench).last().unwrap().1.len(), 3, "the edges of every host");
+    assert_eq!(bench.world.text("a", "/etc/later"), None);
+    // Mended by hand: it is judged once more, and not carried out again.
+    bench.world.put("m", "/etc/ca", "old");
+    let outcome = bench.resume().await;
+    assert_eq!(outcome.exit, 0, "{}", outcome.reason);
+    assert_eq!(bench.world.text("m", "/etc/ca").unwrap(), "old");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_atomic_step_without_hosts_that_changed_nothing_is_not_judged() {
+    let bench = bench(
+        "  - id: pair
+    atomic: true
+    steps:
+      - { id: look, hosts: manager, t.read: { path: /etc/ca } }
+",
+    );
+    assert_eq!(bench.start().await.exit, 0);
+    let units: Vec<String> = checks(&bench).into_iter().map(|(unit, _)| unit).collect();
+    assert_eq!(units, ["", ""], "before the first step and at the end");
+}
