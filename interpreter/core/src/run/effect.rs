@@ -357,7 +357,7 @@ impl Attempt<'_> {
 
     /// A result that the journal does not have whole stays in this process.
     pub(super) fn keep_live(&self, value: &Value) {
-        if value.has_secret() || self.step.secret {
+        if self.step.secret || self.journaled(value).1.is_some() {
             let mut live = self.session.live.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             live.insert(self.unit.clone(), value.clone());
         }

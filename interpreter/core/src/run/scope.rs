@@ -118,17 +118,27 @@ impl Session {
     }
 }
 
-/// What the journal kept of a value; nothing where a secret stood.
+/// Why there is nothing where a secret stood.
+const NOT_KEPT: &str = "it was secret, and secrets are not kept in the journal";
+
+/// What the journal kept of a value; nothing when all of it was secret. What was secret inside is unknown there, so that
+/// nobody takes the rest for the whole.
 pub(super) fn kept(journaled: &Json) -> Option<Value> {
+    Some(kept_within(journaled)).filter(|value| !matches!(value, Value::Unknown(_)))
+}
+
+fn kept_within(journaled: &Json) -> Value {
     match journaled {
-        Json::String(text) if text.contains(REDACTED) => None,
-        Json::Array(items) => items.iter().map(kept).collect::<Option<Vec<Value>>>().map(Value::List),
-        Json::Object(map) => {
-            let whole = map.iter().filter(|(key, _)| !key.contains(REDACTED));
-            let known = whole.filter_map(|(key, value)| Some((key.clone(), kept(value)?)));
-            Some(Value::Map(known.collect()))
+        Json::String(text) if text.contains(REDACTED) => Value::Unknown(NOT_KEPT.to_owned()),
+        Json::Array(items) => Value::List(items.iter().map(kept_within).collect()),
+        // Two keys may have become one.
+        Json::Object(map) if map.keys().any(|key| key.contains(REDACTED)) => {
+            Value::Unknown(NOT_KEPT.to_owned())
         }
-        other => Some(Value::from_json(other)),
+        Json::Object(map) => {
+            Value::Map(map.iter().map(|(key, value)| (key.clone(), kept_within(value))).collect())
+        }
+        other => Value::from_json(other),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     model::{Order, Step, Work, canonical},
 };
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use keybook_api::{Cancel, Effect, Event, Fault, FaultKind, UnitId, Value};
+use keybook_api::{Cancel, Effect, Event, Fault, FaultKind, UnitId, Value, value::REDACTED};
 use std::{sync::Arc, time::Instant};
 
 /// Where in the tree a step is carried out.
@@ -231,8 +231,7 @@ impl Session {
         };
         if let Some(items) = pinned {
             let values = items.iter().map(kept).collect::<Option<Vec<Value>>>().ok_or_else(|| {
-                wrong("one of them held a secret, which is not kept".to_owned())
-                    .hint("name items by what is no secret, and read the secret as a fact of the step")
+                wrong("one of them held a secret, which is not kept".to_owned()).hint(ITEM_NAMES)
             })?;
             return Ok(Some(Items { key, outer, values, pinned: true }));
         }
@@ -244,6 +243,12 @@ impl Session {
             .map_err(|error| Fault::failed("evaluate `for_each`", &error.message).on(host).at(&error.span))?;
         let values = value.as_list().map(<[Value]>::to_vec);
         let values = values.ok_or_else(|| wrong(format!("expected a list, got {}", value.type_name())))?;
+        if values.iter().map(item_name).any(|name| self.holds_secret(&name)) {
+            return Err(wrong("the name of one of them holds a secret".to_owned())
+                .now("the step was not begun")
+                .hint(ITEM_NAMES)
+                .into());
+        }
         if let Some(name) = named_twice(&values) {
             let why = format!("two of them have the name `{name}`, so one would be taken for the other");
             return Err(wrong(why).now("the step was not begun").into());
@@ -255,6 +260,11 @@ impl Session {
                 .into());
         }
         Ok(Some(Items { key, outer, values, pinned: false }))
+    }
+
+    /// The journal does not have such a name as it is: nothing would be found by it again.
+    fn holds_secret(&self, name: &str) -> bool {
+        name.contains(REDACTED) || self.redactor.text(name) != name
     }
 
     /// A step on a host, for an item where it is in a loop.
@@ -477,6 +487,9 @@ pub(super) fn item_name(value: &Value) -> String {
     let name = value.get("id").or_else(|| value.get("name")).unwrap_or(value);
     name.to_string().replace(NESTED, "%23")
 }
+
+/// What to do where a secret would name an item.
+const ITEM_NAMES: &str = "name items by what is no secret (`id` or `name` of a map does), and read the secret as a fact of the step";
 
 fn named_twice(items: &[Value]) -> Option<String> {
     let names: Vec<String> = items.iter().map(item_name).collect();
