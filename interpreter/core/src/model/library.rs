@@ -22,22 +22,32 @@ impl Library {
     /// # Errors
     /// An expression that fails, or a value that does not fit its input.
     pub fn inputs(&self, script: &ScriptHost, scope: &Map) -> Result<Map, Fault> {
-        let mut given = self.with.render(script, scope)?;
-        let mut inputs = Map::new();
-        for (name, input) in &self.inputs {
-            let value = given.shift_remove(name).filter(|value| !matches!(value, Value::Null));
-            let value = match value.or_else(|| input.default.clone()) {
-                Some(value) => {
-                    let value = input.check(value).map_err(|why| self.wrong(name, &why))?;
-                    self.known_host(name, input, &value, scope)?;
-                    value
-                }
-                None if input.optional => Value::Null,
-                None => return Err(self.wrong(name, "it is null, and there is no default")),
-            };
-            inputs.insert(name.clone(), value);
+        let given =
+            |(name, input): (&String, &Input)| Ok((name.clone(), self.input(name, input, script, scope)?));
+        self.inputs.iter().map(given).collect()
+    }
+
+    /// The same, as far as it can be had: an input that cannot says why to whoever reads it.
+    pub fn inputs_to_be_had(&self, script: &ScriptHost, scope: &Map) -> Map {
+        let given = |(name, input): (&String, &Input)| {
+            let value = self.input(name, input, script, scope);
+            (name.clone(), value.unwrap_or_else(|fault| Value::Unknown(fault.cause)))
+        };
+        self.inputs.iter().map(given).collect()
+    }
+
+    fn input(&self, name: &str, input: &Input, script: &ScriptHost, scope: &Map) -> Result<Value, Fault> {
+        let given = self.with.0.get(name).map(|given| given.render(script, scope)).transpose()?;
+        let given = given.filter(|value| !matches!(value, Value::Null));
+        match given.or_else(|| input.default.clone()) {
+            Some(value) => {
+                let value = input.check(value).map_err(|why| self.wrong(name, &why))?;
+                self.known_host(name, input, &value, scope)?;
+                Ok(value)
+            }
+            None if input.optional => Ok(Value::Null),
+            None => Err(self.wrong(name, "it is null, and there is no default")),
         }
-        Ok(inputs)
     }
 
     fn known_host(&self, name: &str, input: &Input, value: &Value, scope: &Map) -> Result<(), Fault> {

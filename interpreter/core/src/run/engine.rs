@@ -194,6 +194,7 @@ fn session(setup: Setup, writer: Writer, state: State) -> Result<Arc<Session>, F
         salt: setup.salt,
         registers,
         live: Mutex::default(),
+        live_items: Mutex::default(),
         foreseen: Mutex::default(),
     }))
 }

@@ -15,6 +15,11 @@ pub struct Loop<'s> {
     items: &'s [Json],
 }
 
+/// The key of a loop, the same in the run and in what a rollback carries out again.
+pub fn key(path: &str, host: &str, outer: &str) -> String {
+    format!("{}@{host}#{outer}", canonical(path))
+}
+
 impl<'s> Loop<'s> {
     /// Reads the key of pinned items.
     pub fn read(key: &'s str, items: &'s [Json]) -> Option<Self> {
@@ -32,6 +37,11 @@ impl<'s> Loop<'s> {
     /// Is it the loop of this very step, there?
     pub fn is(&self, path: &str, host: &str, outer: &str) -> bool {
         self.path == path && self.host == host && self.outer == outer
+    }
+
+    /// Its key.
+    pub fn key(&self) -> String {
+        key(&self.path, self.host, self.outer)
     }
 
     /// Its items with their names.

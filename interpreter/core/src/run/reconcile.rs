@@ -210,12 +210,14 @@ impl Session {
     pub(super) fn item_of(&self, unit: &UnitId) -> Value {
         let Some(name) = &unit.item else { return Value::Null };
         let step = canonical(&unit.step);
-        self.log.state(|state| {
+        let found = self.log.state(|state| {
             let mut around = state.loops().filter(|one| one.is_around(&step, &unit.host));
-            around
-                .find_map(|one| one.named().find(|(_, known)| known == name).map(|(item, _)| item))
-                .unwrap_or_default()
-        })
+            around.find_map(|one| {
+                let (item, _) = one.named().find(|(_, known)| known == name)?;
+                Some((one.key(), item))
+            })
+        });
+        found.map_or(Value::Null, |(key, item)| self.live_item(&key, name).unwrap_or(item))
     }
 }
 

@@ -39,11 +39,12 @@ impl Session {
         scope
     }
 
-    /// What a library got from the step that uses it. That step itself failed when it cannot be had.
+    /// What a library got from the step that uses it. That step itself failed when it could not be had; what cannot be
+    /// had any more, or not yet, says so where it is read.
     fn library_inputs(&self, unit: &UnitId, path: &str, library: &Library) -> Map {
         let (item, name) = self.item_around(unit, path);
         let using = UnitId { step: path.to_owned(), host: unit.host.clone(), item: name };
-        library.inputs(&self.script, &self.scope(&using, &item)).unwrap_or_default()
+        library.inputs_to_be_had(&self.script, &self.scope(&using, &item))
     }
 
     /// The item of the step at a path around a unit, and its name: that of the innermost loop there.
@@ -57,13 +58,33 @@ impl Session {
             let foreseen = foreseen.iter().filter_map(|(key, items)| Loop::read(key, items));
             let around = foreseen.chain(state.loops()).filter(|one| one.is_around(&path, &unit.host));
             let items = around.flat_map(|one| {
-                one.named().map(|(item, name)| (one.path.len(), item, name)).collect::<Vec<_>>()
+                let named = one.named().map(|(item, name)| (one.path.len(), one.key(), item, name));
+                named.collect::<Vec<_>>()
             });
             items
-                .filter(|(_, _, name)| name == own || inside_item(own, name))
-                .max_by_key(|(depth, _, name)| (*depth, name.len()))
+                .filter(|(_, _, _, name)| name == own || inside_item(own, name))
+                .max_by_key(|(depth, _, _, name)| (*depth, name.len()))
         });
-        found.map_or((Value::Null, None), |(_, item, name)| (item, Some(name)))
+        found.map_or((Value::Null, None), |(_, key, item, name)| {
+            (self.live_item(&key, &name).unwrap_or(item), Some(name))
+        })
+    }
+
+    /// Items that the journal does not have whole stay in this process.
+    pub(super) fn keep_items<'v>(&self, key: &str, items: impl Iterator<Item = (&'v Value, String)>) {
+        let mut live = self.live_items.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for (item, name) in items {
+            let json = item.to_json();
+            if item.has_secret() || self.redactor.json(&json) != json {
+                live.insert((key.to_owned(), name), item.clone());
+            }
+        }
+    }
+
+    /// An item as this process found it, where the journal does not have it whole.
+    pub(super) fn live_item(&self, key: &str, name: &str) -> Option<Value> {
+        let live = self.live_items.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        live.get(&(key.to_owned(), name.to_owned())).cloned()
     }
 
     fn base_scope(&self, hosts: &Hosts) -> Map {

@@ -82,6 +82,9 @@ pub struct Session {
     pub registers: Vec<Register>,
     /// Results of this process as the actions gave them.
     pub live: Mutex<HashMap<UnitId, Value>>,
+    /// Items of loops of this process that the journal does not have whole: by the loop (see [`super::loops::key`]) and
+    /// their names.
+    pub live_items: Mutex<HashMap<(String, String), Value>>,
     /// Items of loops that were not begun yet, as a plan foresees them, by the same keys as those in the journal.
     pub foreseen: Mutex<BTreeMap<String, Vec<serde_json::Value>>>,
 }

@@ -2,6 +2,7 @@
 
 use super::{
     hosts::LOCAL,
+    loops,
     machine::UnitState,
     scope::kept,
     session::Session,
@@ -220,17 +221,22 @@ impl Session {
         let Some(for_each) = &step.for_each else { return Ok(None) };
         let outer = place.item_name.as_deref().map_or_else(String::new, |name| format!("{name}{NESTED}"));
         let key = format!("{path}@{host}#{outer}");
-        let before = path.starts_with("rollback/").then(|| format!("{}@{host}#{outer}", canonical(path)));
+        let in_run = loops::key(path, host, &outer);
+        let before = path.starts_with("rollback/").then_some(&in_run);
         let pinned = self.log.state(|state| {
             let pins = |key: &String| state.pins.get(key).and_then(|(_, items)| items.clone());
-            pins(&key).or_else(|| pins(before.as_ref()?))
+            pins(&key).or_else(|| pins(before?))
         });
         let wrong = |why: String| {
             let fault = Fault::failed(format!("loop over the items of {path}"), why);
             fault.on(host).at(&for_each.text().whole())
         };
         if let Some(items) = pinned {
-            let values = items.iter().map(kept).collect::<Option<Vec<Value>>>().ok_or_else(|| {
+            let live = |item: Value| {
+                self.live_item(&in_run, &format!("{outer}{}", item_name(&item))).unwrap_or(item)
+            };
+            let values = items.iter().map(|item| kept(item).map(live));
+            let values = values.collect::<Option<Vec<Value>>>().ok_or_else(|| {
                 wrong("one of them held a secret, which is not kept".to_owned()).hint(ITEM_NAMES)
             })?;
             return Ok(Some(Items { key, outer, values, pinned: true }));
@@ -259,6 +265,7 @@ impl Session {
                 .hint("an empty selection never passes: where it is right, put the step into one with a `when` that asks for it")
                 .into());
         }
+        self.keep_items(&in_run, values.iter().map(|item| (item, format!("{outer}{}", item_name(item)))));
         Ok(Some(Items { key, outer, values, pinned: false }))
     }
 
