@@ -13,6 +13,7 @@ mod hooks;
 mod i18n;
 mod inputs;
 mod libraries;
+mod not_kept;
 mod owed;
 mod plans;
 mod preflight;
