@@ -4,6 +4,8 @@
 
 use super::{
     effect::into_fault,
+    machine::UnitState,
+    scope::ToCome,
     session::Session,
     stop::Stop,
     unit::{Attempt, planned},
@@ -13,7 +15,7 @@ use crate::model::{Call, SCRIPT, Step, Work};
 use futures::future::BoxFuture;
 use indexmap::IndexMap;
 use keybook_api::{
-    Args, Cancel, Change, Effect, Event, Fault, Map, Plan, UnitId, Value, event::StepInfo, ids::steps_to,
+    Args, Cancel, Change, Effect, Event, Fault, Plan, UnitId, Value, event::StepInfo, ids::steps_to,
 };
 use keybook_script::Script;
 use std::sync::Arc;
@@ -78,11 +80,25 @@ struct Inside {
     plan: Plan,
     /// An earlier one of them changes something.
     changes: bool,
+    /// What they have given when a later one begins.
+    to_come: ToCome,
+}
+
+/// The plans of the steps before, and what they will give.
+#[derive(Default)]
+struct Plans {
+    all: Vec<Planned>,
+    to_come: ToCome,
 }
 
 impl Inside {
     fn unknown(&mut self, title: &str, why: &str) {
         self.plan.lines.push(format!("{title} (the exact plan cannot be known yet: {why})"));
+    }
+
+    /// What it does then is shown all the same.
+    fn unsure(&mut self, title: &str, why: &str) {
+        self.plan.lines.push(format!("{title} (whether it is carried out cannot be known yet: {why})"));
     }
 
     fn add(&mut self, title: &str, plan: Plan, can_change: bool) {
@@ -100,7 +116,7 @@ impl Inside {
 impl Attempt<'_> {
     /// The plans of all the steps inside, together, as far as they can be known now.
     pub(super) async fn plan_inside(&self) -> Plan {
-        let mut inside = Inside { plan: Plan::will(Vec::new()), changes: false };
+        let mut inside = Inside { plan: Plan::will(Vec::new()), changes: false, to_come: ToCome::new() };
         let mut around = steps_to(&self.unit.step).filter_map(|path| self.session.runbook.step_at(path));
         let place = Place {
             prefix: self.unit.step.clone(),
@@ -127,7 +143,10 @@ impl Attempt<'_> {
                             self.plan_on(step, &host, place.on(step, &host), inside).await;
                         }
                     }
-                    Err(why) => inside.unknown(&step.title, &why),
+                    Err(why) => {
+                        inside.unknown(&step.title, &why);
+                        self.session.comes(&place.path(step), &mut inside.to_come);
+                    }
                 }
             }
         })
@@ -135,23 +154,36 @@ impl Attempt<'_> {
 
     async fn plan_on(&self, step: &Step, host: &str, place: Place, inside: &mut Inside) {
         let path = place.path(step);
-        match self.session.foresee_items(step, &path, host, &place) {
+        match self.session.foresee_items(step, &path, host, &place, &inside.to_come) {
             Ok(places) => {
                 for there in places {
                     self.plan_step(step, &path, host, &there, inside).await;
                 }
             }
-            Err(stop) => inside.unknown(&step.title, &stop.reason()),
+            Err(stop) => {
+                inside.unknown(&self.title(step, host, None), &stop.reason());
+                self.session.comes(&path, &mut inside.to_come);
+            }
         }
     }
 
+    /// A gate around a loop, or on a step without hosts, is about several: a line that says nothing itself says which.
+    fn title(&self, step: &Step, host: &str, item: Option<&str>) -> String {
+        let host = Some(host).filter(|host| *host != self.unit.host);
+        let item = item.filter(|item| Some(*item) != self.unit.item.as_deref());
+        let place: Vec<&str> = host.into_iter().chain(item).collect();
+        if place.is_empty() { step.title.clone() } else { format!("{}: {}", place.join(", "), step.title) }
+    }
+
     async fn plan_step(&self, step: &Step, path: &str, host: &str, place: &Place, inside: &mut Inside) {
+        let title = self.title(step, host, place.item_name.as_deref());
         let unit = UnitId { step: path.to_owned(), host: host.to_owned(), item: place.item_name.clone() };
-        let mut attempt = Attempt::new(self.session, step, unit, &place.item, self.cancel.clone());
-        if let Some(when) = &step.when
-            && matches!(attempt.truth(when, "when"), Ok(false))
-        {
-            return;
+        let mut attempt =
+            Attempt::foreseen(self.session, step, unit, &place.item, self.cancel.clone(), &inside.to_come);
+        match step.when.as_ref().map(|when| attempt.truth(when, "when")) {
+            Some(Ok(false)) => return,
+            Some(Err(stop)) => inside.unsure(&title, &stop.reason()),
+            Some(Ok(true)) | None => {}
         }
         if let Work::Steps(children) = &step.work {
             let there = Place { prefix: path.to_owned(), ..place.clone() };
@@ -164,10 +196,11 @@ impl Attempt<'_> {
                     plan.lines.iter_mut().for_each(|line| *line = format!("{host}: {line}"));
                     plan.diffs.iter_mut().for_each(|diff| diff.path = format!("{host}: {}", diff.path));
                 }
-                inside.add(&step.title, plan, self.session.can_change(path));
+                inside.add(&title, plan, self.session.can_change(path));
             }
-            Err(why) => inside.unknown(&step.title, &why),
+            Err(why) => inside.unknown(&title, &why),
         }
+        self.session.comes(path, &mut inside.to_come);
     }
 
     /// A plan without any record; the error says why it cannot be known.
@@ -186,16 +219,16 @@ impl Attempt<'_> {
 impl Session {
     /// Plans every step on every host.
     pub async fn dry_run(self: &Arc<Self>) -> Result<Vec<Planned>, Stop> {
-        let mut plans = Vec::new();
+        let mut plans = Plans::default();
         self.dry_steps(&self.runbook.steps, Place::default(), &mut plans).await?;
-        Ok(plans)
+        Ok(plans.all)
     }
 
     fn dry_steps<'s>(
         self: &'s Arc<Self>,
         steps: &'s [Step],
         place: Place,
-        plans: &'s mut Vec<Planned>,
+        plans: &'s mut Plans,
     ) -> BoxFuture<'s, Result<(), Stop>> {
         Box::pin(async move {
             for step in steps {
@@ -219,9 +252,9 @@ impl Session {
         path: &str,
         host: &str,
         place: Place,
-        plans: &mut Vec<Planned>,
+        plans: &mut Plans,
     ) -> Result<(), Stop> {
-        match self.foresee_items(step, path, host, &place) {
+        match self.foresee_items(step, path, host, &place, &plans.to_come) {
             Ok(places) => {
                 for there in places {
                     self.dry_unit(step, path, host, there, plans).await?;
@@ -234,9 +267,19 @@ impl Session {
                 let why = format!("the items of its loop are not known yet: {}", stop.reason());
                 planned.plan.change = Change::CannotKnow(why);
                 planned.unsettles = true;
-                plans.push(planned);
+                plans.all.push(planned);
+                self.comes(path, &mut plans.to_come);
                 Ok(())
             }
+        }
+    }
+
+    /// What only looks has given its result to the plan. A step with steps gives none itself; where it may not be carried
+    /// out, those inside may not be.
+    fn gives_later(&self, step: &Step, planned: &Planned) -> bool {
+        match &step.work {
+            Work::Steps(_) => matches!(planned.plan.change, Change::CannotKnow(_)),
+            _ => self.log.state(|state| state.unit_state(&planned.unit)) != UnitState::Done,
         }
     }
 
@@ -261,10 +304,11 @@ impl Session {
         path: &str,
         host: &str,
         place: Place,
-        plans: &mut Vec<Planned>,
+        plans: &mut Plans,
     ) -> Result<(), Stop> {
         let unit = UnitId { step: path.to_owned(), host: host.to_owned(), item: place.item_name.clone() };
-        let mut attempt = Attempt::new(self, step, unit.clone(), &place.item, Cancel::new());
+        let cancel = Cancel::new();
+        let mut attempt = Attempt::foreseen(self, step, unit.clone(), &place.item, cancel, &plans.to_come);
         let gate = step.gate.as_ref().map(|gate| attempt.asked(gate));
         let mut planned = self.to_plan(step, path, unit, gate);
         match attempt.dry(&mut planned).await {
@@ -273,11 +317,15 @@ impl Session {
         }
         planned.unsettles |=
             planned.changes && planned.left_out.is_none() && planned.plan.change != Change::Wont;
-        if let Some(earlier) = plans.iter().find(|earlier| earlier.unsettles && earlier.unit.host == host) {
+        if let Some(earlier) = plans.all.iter().find(|earlier| earlier.unsettles && earlier.unit.host == host)
+        {
             planned.comes_after(&earlier.unit.clone());
         }
         let go_inside = planned.left_out.is_none();
-        plans.push(planned);
+        if go_inside && self.gives_later(step, &planned) {
+            self.comes(path, &mut plans.to_come);
+        }
+        plans.all.push(planned);
         match &step.work {
             Work::Steps(children) if go_inside => {
                 self.dry_steps(children, Place { prefix: path.to_owned(), ..place }, plans).await
@@ -295,13 +343,13 @@ impl Attempt<'_> {
     }
 
     async fn dry(&mut self, planned: &mut Planned) -> Result<(), Stop> {
+        planned.changes = self.session.can_change(&self.unit.step);
         if let Some(when) = &self.step.when
             && !self.truth(when, "when")?
         {
             planned.left_out = Some("its condition is false".to_owned());
             return Ok(());
         }
-        planned.changes = self.session.can_change(&self.unit.step);
         let target = self.session.hosts.get(&self.unit.host).await?;
         let facts = self.facts(&target).await?;
         self.scope.insert("facts".to_owned(), Value::Map(facts));
@@ -359,10 +407,9 @@ impl Attempt<'_> {
 
     /// A result of an earlier step that a script reads and that a plan does not have.
     fn unknown_yet(&self, script: &Script) -> Option<String> {
-        let by_host =
-            |name: &String| self.scope.get("by_host").and_then(|by_host| by_host.get(name)?.as_map());
+        let by_host = |name: &String| self.scope.get("by_host").and_then(|by_host| by_host.get(name));
         script.names_used().iter().find_map(|used| match (used.name.as_str(), used.path.first()) {
-            ("by_host", Some(name)) if by_host(name).is_none_or(Map::is_empty) => {
+            ("by_host", Some(name)) if matches!(by_host(name), None | Some(Value::Unknown(_))) => {
                 Some(format!("by_host.{name}"))
             }
             (name, _) => (!self.scope.contains_key(name)).then(|| name.to_owned()),

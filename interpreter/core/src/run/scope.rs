@@ -8,43 +8,73 @@ use super::{
     session::{Register, Session},
     walk::inside_item,
 };
-use crate::model::{Library, Runbook, canonical};
+use crate::{
+    backup::inside,
+    model::{Library, Runbook, canonical},
+};
 use keybook_api::{
     Map, UnitId, Value,
     ids::steps_to,
     value::{REDACTED, map},
 };
 use serde_json::Value as Json;
+use std::collections::BTreeSet;
+
+/// The paths of registered results that a plan does not have: their steps come before what is planned.
+pub(super) type ToCome = BTreeSet<String>;
 
 impl Session {
     /// The variables of a unit: inputs, host, item, hosts, groups, run, by_host and registered results.
     pub fn scope(&self, unit: &UnitId, item: &Value) -> Map {
+        self.scope_after(&ToCome::new(), unit, item)
+    }
+
+    /// The same in a plan. What a step that is to come will give is unknown, and no empty map.
+    pub(super) fn scope_after(&self, to_come: &ToCome, unit: &UnitId, item: &Value) -> Map {
         let mut scope = self.base_scope(&self.hosts);
         scope.insert("host".to_owned(), self.hosts.as_value(&unit.host));
         scope.insert("item".to_owned(), item.clone());
         let library = library_around(&self.runbook, &unit.step);
         if let Some((path, library)) = library {
-            scope.insert("inputs".to_owned(), Value::Map(self.library_inputs(unit, path, library)));
+            scope.insert("inputs".to_owned(), Value::Map(self.library_inputs(to_come, unit, path, library)));
         }
         let seen_in = library.map_or_else(String::new, |(path, _)| canonical(path));
         let mut by_host = Map::new();
         for Register { name, path, .. } in self.registers.iter().filter(|one| one.library == seen_in) {
-            let results = self.results_of(path, unit);
+            let mut results = self.results_of(path, unit);
+            let comes = to_come.contains(path);
+            if comes {
+                // Of what is there, its own result alone is what it will be.
+                results.retain(|(id, _)| id.host == unit.host && id.item == unit.item);
+            }
             if let Some(value) = pick(&results, unit) {
                 scope.insert(name.clone(), value);
             }
-            by_host.insert(name.clone(), Value::Map(spread(results)));
+            by_host.insert(
+                name.clone(),
+                match comes {
+                    true => Value::Unknown(format!("the step `{path}` comes first")),
+                    false => Value::Map(spread(results)),
+                },
+            );
         }
         scope.insert("by_host".to_owned(), Value::Map(by_host));
         scope
     }
 
+    /// The results of the step at a path, and of those inside it, are to come.
+    pub(super) fn comes(&self, path: &str, to_come: &mut ToCome) {
+        let path = canonical(path);
+        let there = self.registers.iter().filter(|one| inside(&one.path, &path));
+        to_come.extend(there.map(|one| one.path.clone()));
+    }
+
     /// What a library got from the step that uses it. That step itself failed when it could not be had; what cannot be
     /// had any more, or not yet, says so where it is read.
-    fn library_inputs(&self, unit: &UnitId, path: &str, library: &Library) -> Map {
+    fn library_inputs(&self, to_come: &ToCome, unit: &UnitId, path: &str, library: &Library) -> Map {
         let (item, name) = self.item_around(unit, path);
         let using = UnitId { step: path.to_owned(), host: unit.host.clone(), item: name };
-        library.inputs_to_be_had(&self.script, &self.scope(&using, &item))
+        library.inputs_to_be_had(&self.script, &self.scope_after(to_come, &using, &item))
     }
 
     /// The item of the step at a path around a unit, and its name: that of the innermost loop there.

@@ -1,7 +1,7 @@
 //! One attempt of one unit, in its order: when, facts, check, plan, gate, re-read, intent, backup, apply,
 //! expect, outcome.
 
-use super::{first, machine::UnitState, session::Session, stop::Stop};
+use super::{first, machine::UnitState, scope::ToCome, session::Session, stop::Stop};
 use crate::{
     journal::format::sha256_hex,
     model::{Call, Step, Work},
@@ -56,8 +56,20 @@ impl<'s> Attempt<'s> {
         item: &Value,
         cancel: Cancel,
     ) -> Self {
+        Self::foreseen(session, step, unit, item, cancel, &ToCome::new())
+    }
+
+    /// The same in a plan, after steps that are to come.
+    pub fn foreseen(
+        session: &'s Arc<Session>,
+        step: &'s Step,
+        unit: UnitId,
+        item: &Value,
+        cancel: Cancel,
+        to_come: &ToCome,
+    ) -> Self {
         let number = session.log.state(|state| state.unit(&unit).map_or(0, |known| known.attempt)) + 1;
-        let scope = session.scope(&unit, item);
+        let scope = session.scope_after(to_come, &unit, item);
         Self { session, step, unit, number, cancel, ask_each: session.options.ask_each, scope }
     }
 

@@ -4,7 +4,7 @@ use super::{
     hosts::LOCAL,
     loops,
     machine::UnitState,
-    scope::kept,
+    scope::{ToCome, kept},
     session::Session,
     stop::Stop,
     unit::{Attempt, Prepared},
@@ -194,7 +194,8 @@ impl Session {
         host: &str,
         place: &Place,
     ) -> Result<Vec<Place>, Stop> {
-        let Some(found) = self.find_items(step, path, host, place)? else { return Ok(vec![place.clone()]) };
+        let found = self.find_items(step, path, host, place, &ToCome::new())?;
+        let Some(found) = found else { return Ok(vec![place.clone()]) };
         if !found.pinned {
             let items = Some(found.values.iter().map(Value::to_json).collect());
             let hosts = vec![host.to_owned()];
@@ -210,14 +211,23 @@ impl Session {
         path: &str,
         host: &str,
         place: &Place,
+        to_come: &ToCome,
     ) -> Result<Vec<Place>, Stop> {
-        let Some(found) = self.find_items(step, path, host, place)? else { return Ok(vec![place.clone()]) };
+        let found = self.find_items(step, path, host, place, to_come)?;
+        let Some(found) = found else { return Ok(vec![place.clone()]) };
         let mut foreseen = self.foreseen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         foreseen.insert(found.key.clone(), found.values.iter().map(Value::to_json).collect());
         Ok(place.each(found))
     }
 
-    fn find_items(&self, step: &Step, path: &str, host: &str, place: &Place) -> Result<Option<Items>, Stop> {
+    fn find_items(
+        &self,
+        step: &Step,
+        path: &str,
+        host: &str,
+        place: &Place,
+        to_come: &ToCome,
+    ) -> Result<Option<Items>, Stop> {
         let Some(for_each) = &step.for_each else { return Ok(None) };
         let outer = place.item_name.as_deref().map_or_else(String::new, |name| format!("{name}{NESTED}"));
         let key = format!("{path}@{host}#{outer}");
@@ -242,7 +252,7 @@ impl Session {
             return Ok(Some(Items { key, outer, values, pinned: true }));
         }
         let asking = UnitId { step: path.to_owned(), host: host.to_owned(), item: place.item_name.clone() };
-        let scope = self.scope(&asking, &place.item);
+        let scope = self.scope_after(to_come, &asking, &place.item);
         let value = self
             .script
             .eval(for_each, &scope)

@@ -16,6 +16,7 @@ mod libraries;
 mod not_kept;
 mod owed;
 mod plans;
+mod plans_unknown;
 mod preflight;
 mod rollback;
 mod script_crashes;
