@@ -46,7 +46,16 @@ impl Series {
 
     fn start(&self) -> Command {
         let inventory = self.lab.inventory();
-        self.command(&["run", "runbooks/tos-etcd-ca", "-i", inventory.to_str().unwrap(), "-e", "settle=1s"])
+        self.command(&[
+            "run",
+            "runbooks/tos-etcd-ca",
+            "-i",
+            inventory.to_str().unwrap(),
+            "-e",
+            "settle=1s",
+            "-e",
+            "database=none",
+        ])
     }
 
     /// Kills it after a drawn number of records, unless it ends before.
