@@ -150,11 +150,12 @@ impl Lab {
         self.until("sshd listens", || TcpStream::connect(&address).is_ok());
     }
 
-    /// Every path below the certificates' and manifests' folders of every node, with kind, mode, owner, group, size, link
+    /// Every path below the certificates', manifests' and metainfo folders of every node, with kind, mode, owner, group, size, link
     /// target and digest, one a line.
     pub fn files(&self) -> BTreeMap<String, String> {
-        let script = "find /srv/kubernetes /opt/kubernetes /root/gencerts -printf '%p %y %m %U %G %l\\n' | sort
-            find /srv/kubernetes /opt/kubernetes /root/gencerts -type f -print0 | sort -z | xargs -0 sha256sum";
+        let script = "set -- /srv/kubernetes /opt/kubernetes /root/gencerts /var/lib/transwarp-manager
+            find \"$@\" -printf '%p %y %m %U %G %l\\n' 2>/dev/null | sort
+            find \"$@\" -type f -print0 2>/dev/null | sort -z | xargs -0 sha256sum";
         self.names.iter().map(|name| (name.clone(), self.node(name, &["sh", "-c", script]))).collect()
     }
 

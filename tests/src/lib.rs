@@ -5,6 +5,7 @@ pub mod book;
 pub mod cli;
 pub mod kill;
 pub mod lab;
+pub mod manager;
 pub mod mutation;
 pub mod proof;
 pub mod pty;

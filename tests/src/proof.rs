@@ -145,8 +145,9 @@ impl Before {
     pub fn same_files(&self, lab: &Lab) {
         let now = lab.files();
         for (name, before) in &self.files {
-            assert!(before.contains("known_tokens.csv f 640 0 4") || name == "manager", "{before}");
-            assert!(before.contains("ca.pem l 777 0 0 etcd-ca.pem") || name == "manager", "{before}");
+            let master = lab.masters.contains(name);
+            assert!(before.contains("known_tokens.csv f 640 0 4") || !master, "{before}");
+            assert!(before.contains("ca.pem l 777 0 0 etcd-ca.pem") || !master, "{before}");
             assert_eq!(*before, now[name], "the files of {name}");
         }
     }
@@ -178,9 +179,11 @@ impl Before {
         for name in &lab.names {
             assert!(Trio::of(lab, name).texts() == new.texts(), "{name} has other files");
         }
-        only_contents_changed(&self.files, &lab.files());
+        only_contents_changed(&self.files, &lab.files(), &lab.settings["MANAGER"]);
+        metainfo_renewed(lab, &new);
         ca_renewed(&old, &new);
         leaf_renewed(&old, &new);
+        as_cfssl_makes_it(lab, &new);
         self.all_restarted(lab);
         for name in &lab.masters {
             let written = lab.node(name, &["stat", "-c", "%.9Y", "/srv/kubernetes/etcd.pem"]);
@@ -221,16 +224,34 @@ fn not_locked(lab: &Lab) {
     }
 }
 
-/// Of every node's files only the three certificates' bytes differ: no mode, owner, link or path does, nothing is left over.
+/// The folder from which the manager issues certificates.
+const METAINFO: &str =
+    "/var/lib/transwarp-manager/master/content/meta/services/TOS/manager-7.0.1910a-final/templates/gencerts";
+
+/// The manager's folder has the new CA, and its configuration says nothing else than it said but for the expiry.
 #[track_caller]
-fn only_contents_changed(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) {
+fn metainfo_renewed(lab: &Lab, new: &Trio) {
+    let read = |name: &str| lab.node(&lab.settings["MANAGER"], &["cat", &format!("{METAINFO}/{name}")]);
+    assert_eq!(read("etcd-ca.pem"), new.ca_text());
+    let first = fs::read_to_string(lab.dir().join("gencerts/config.json")).expect("the lab's own copy");
+    assert!(first.contains("\"87600h\""), "{first}");
+    assert_eq!(read("config.json"), first.replace("\"87600h\"", "\"876000h\""));
+}
+
+/// Of every node's files only the bytes of the three certificates, and of the manager's metainfo folder of two files, differ:
+/// no mode, owner, link or path does, nothing is left over.
+#[track_caller]
+fn only_contents_changed(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>, manager: &str) {
     for (name, before) in before {
         let before: BTreeSet<&str> = before.lines().collect();
         let now: BTreeSet<&str> = now[name].lines().collect();
         let differing: BTreeSet<&str> = before.symmetric_difference(&now).copied().collect();
-        let expected =
-            |line: &&str| FILES.iter().any(|file| line.ends_with(&format!("  /srv/kubernetes/{file}")));
-        assert_eq!(differing.len(), 2 * FILES.len(), "{name}: {differing:#?}");
+        let mut changed: Vec<String> = FILES.iter().map(|file| format!("  /srv/kubernetes/{file}")).collect();
+        if name == manager {
+            changed.extend(["etcd-ca.pem", "config.json"].map(|file| format!("  {METAINFO}/{file}")));
+        }
+        let expected = |line: &&str| changed.iter().any(|end| line.ends_with(end));
+        assert_eq!(differing.len(), 2 * changed.len(), "{name}: {differing:#?}");
         assert!(differing.iter().all(expected), "{name}: {differing:#?}");
     }
 }
@@ -271,6 +292,42 @@ fn leaf_renewed(old: &Trio, new: &Trio) {
     let days =
         (seconds(&x509(&new.cert(), &["-enddate"])) - seconds(&run(&mut Command::new("date")))) / 86_400;
     assert!((3_640..=3_650).contains(&days), "the new leaf ends in {days} days");
+}
+
+/// The new leaf is what cfssl makes of the vendor's files with the same names: all but what differs between any two
+/// certificates.
+#[track_caller]
+fn as_cfssl_makes_it(lab: &Lab, new: &Trio) {
+    let vendor = lab.dir().join("gencerts");
+    let info = certinfo(&new.cert());
+    let names: Vec<&str> = info["sans"].as_array().expect("names").iter().filter_map(Value::as_str).collect();
+    let made = run(Command::new("cfssl")
+        .args(["gencert", "-profile=etcd", &format!("-hostname={}", names.join(","))])
+        .arg(format!("-ca={}", new.ca().display()))
+        .arg(format!("-ca-key={}", vendor.join("etcd-ca-key.pem").display()))
+        .arg(format!("-config={}", vendor.join("config.json").display()))
+        .arg(vendor.join("kubernetes-csr.json")));
+    let made: Value = serde_json::from_str(&made).expect("JSON");
+    let theirs = new.0.join("by-cfssl.pem");
+    fs::write(&theirs, made["cert"].as_str().expect("a certificate")).expect("a writable folder");
+    let length = |cert: &Path| seconds(&x509(cert, &["-enddate"])) - seconds(&x509(cert, &["-startdate"]));
+    assert_eq!(length(&theirs), length(&new.cert()), "seconds of validity");
+    let other = certinfo(&theirs);
+    for field in ["subject", "issuer", "sans", "sigalg", "authority_key_id"] {
+        assert_eq!(info[field], other[field], "{field}");
+    }
+    for what in [
+        ["-subject", "-nameopt", "RFC2253,show_type"].as_slice(),
+        &["-ext", "keyUsage,extendedKeyUsage,basicConstraints,subjectAltName"],
+    ] {
+        assert_eq!(x509(&new.cert(), what), x509(&theirs, what), "{what:?}");
+    }
+    let key = |cert: &Path| {
+        x509(cert, &["-text"]).lines().find(|line| line.contains("Public-Key:")).map(str::to_owned)
+    };
+    assert_eq!(key(&new.cert()), key(&theirs));
+    let kind = |pem: &str| pem.lines().next().map(str::to_owned);
+    assert_eq!(kind(&new.texts()[2]), kind(made["key"].as_str().expect("a key")));
 }
 
 /// What cfssl says of a certificate; its dates are those that openssl says.

@@ -173,18 +173,20 @@ fn dated(bench: &Bench, name: &str, ca: (&str, &str), leaf: (&str, &str)) {
     bench.scenario(name, 1, &text);
 }
 
-/// An etcd whose certificates have expired, or do not hold yet, is not reachable: the run stops where it asks etcd, having
-/// read and shown the dates, and having changed nothing.
+/// An etcd whose certificates do not hold yet is not reachable: the run stops where it asks etcd. One whose certificates have
+/// ended waits for somebody who announces the outage. Either has read and shown the dates, and changed nothing.
 #[test]
 fn bad_input_certificates_out_of_their_time_stop_the_run_at_etcd() {
-    for (name, ca, leaf, dates) in [
-        ("expired", ("-400d", "30d"), ("-30d", "-1d"), "expired for 24 hours"),
-        ("expired-ca", ("-400d", "-3d"), ("-30d", "30d"), "expired for 3 days"),
-        ("not-yet", ("-400d", "30d"), ("2d", "20d"), "not valid yet"),
+    let ended = "A certificate has ended: go on without health checks";
+    let refused = format!("could not run the script on {FIRST}");
+    for (name, ca, leaf, dates, code, why) in [
+        ("expired", ("-400d", "30d"), ("-30d", "-1d"), "expired for 24 hours", 3, ended),
+        ("expired-ca", ("-400d", "-3d"), ("-30d", "30d"), "expired for 3 days", 3, ended),
+        ("not-yet", ("-400d", "30d"), ("2d", "20d"), "not valid yet", 1, refused.as_str()),
     ] {
         let bench = Bench::new();
         dated(&bench, name, ca, leaf);
-        bench.run(name, &[]).with(1).says(dates).says(&format!("could not run the script on {FIRST}"));
+        bench.run(name, &[]).with(code).says(dates).says(why);
         let done = bench.keybook.units(|event| matches!(event, Event::UnitDone { .. }));
         assert!(done.contains(&format!("leaf-dates@{FIRST}")), "{done:?}");
         let changed = bench.keybook.units(|event| matches!(event, Event::UnitDone { changed: true, .. }));

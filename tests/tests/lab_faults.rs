@@ -38,7 +38,16 @@ impl Scene {
 
     fn start(&self) -> Command {
         let inventory = self.lab.inventory();
-        self.command(&["run", "runbooks/tos-etcd-ca", "-i", inventory.to_str().unwrap(), "-e", "settle=1s"])
+        self.command(&[
+            "run",
+            "runbooks/tos-etcd-ca",
+            "-i",
+            inventory.to_str().unwrap(),
+            "-e",
+            "settle=1s",
+            "-e",
+            "database=none",
+        ])
     }
 
     /// Whether each thing that the latest run's preflight looked at was as it should be, on one host.

@@ -14,12 +14,12 @@ use std::{collections::BTreeMap, fs, process::Command};
 const KILLS: usize = 8;
 
 /// After how many records more each process of a round is killed (drawn from these bounds): the first round goes through
-/// checks, keys and distribution, the second through the restarts, which begin after about 240 records.
+/// checks, keys and distribution, the second through the restarts, which begin after about 300 records.
 const ROUNDS: [[(u64, u64); 4]; 2] =
-    [[(25, 140), (60, 110), (40, 90), (25, 70)], [(235, 262), (28, 60), (28, 60), (28, 60)]];
+    [[(25, 200), (60, 130), (40, 110), (25, 90)], [(298, 325), (28, 60), (28, 60), (28, 60)]];
 
 /// The same for runs that are rolled back; their rollbacks are killed as well.
-const UNTIL_ROLLBACK: [(u64, u64); 4] = [(250, 330), (125, 175), (330, 380), (180, 250)];
+const UNTIL_ROLLBACK: [(u64, u64); 4] = [(313, 393), (185, 235), (393, 520), (240, 310)];
 
 struct Series {
     lab: Lab,
@@ -46,7 +46,16 @@ impl Series {
 
     fn start(&self) -> Command {
         let inventory = self.lab.inventory();
-        self.command(&["run", "runbooks/tos-etcd-ca", "-i", inventory.to_str().unwrap(), "-e", "settle=1s"])
+        self.command(&[
+            "run",
+            "runbooks/tos-etcd-ca",
+            "-i",
+            inventory.to_str().unwrap(),
+            "-e",
+            "settle=1s",
+            "-e",
+            "database=none",
+        ])
     }
 
     /// Kills it after a drawn number of records, unless it ends before.

@@ -36,6 +36,8 @@ fn lab_rollback_after_the_last_restart() {
             answers,
             "-e",
             "settle=1s",
+            "-e",
+            "database=none",
         ])
         .with(0);
     before.renewed(&lab);
@@ -63,7 +65,7 @@ fn lab_rollback_after_the_last_restart() {
     }
     keybook.call(["verify", &run]).with(0);
     // The way is free for another run.
-    keybook.call(["plan", "runbooks/tos-etcd-ca", "-i", inventory]).with(0);
+    keybook.call(["plan", "runbooks/tos-etcd-ca", "-i", inventory, "-e", "database=none"]).with(0);
 }
 
 #[test]
@@ -80,6 +82,8 @@ fn lab_rollback_from_the_last_gate() {
         inventory.to_str().unwrap(),
         "-e",
         "settle=1s",
+        "-e",
+        "database=none",
     ]);
     command.env("TERM", "xterm");
     let mut terminal = Terminal::start(command);
@@ -145,7 +149,7 @@ fn make_servers_only(lab: &Lab) {
 /// What a rollback is for: the second master does not come up with its new files.
 #[test]
 fn lab_rollback_of_a_master_that_the_new_files_broke() {
-    let lab = Lab::up(109, &["--nodes", "3"]);
+    let lab = Lab::up(117, &["--nodes", "3"]);
     let keybook = Keybook::new(lab.scratch());
     let before = Before::of(&lab);
     let client = lab.client();
@@ -155,7 +159,19 @@ fn lab_rollback_of_a_master_that_the_new_files_broke() {
     let (runbook, inventory) = (spoiling_runbook(&lab), inventory.to_str().unwrap());
     let broken = &lab.masters[1];
     keybook
-        .call(["run", &runbook, "-i", inventory, "--unattended", "--answers", answers, "-e", "settle=1s"])
+        .call([
+            "run",
+            &runbook,
+            "-i",
+            inventory,
+            "--unattended",
+            "--answers",
+            answers,
+            "-e",
+            "settle=1s",
+            "-e",
+            "database=none",
+        ])
         .with(1)
         .says(&format!("reach what `until` asks for in bounce/healthy@{broken}"));
     let starts = || lab.masters.iter().map(|name| lab.starts(name, "tos-etcd-tos")).collect::<Vec<_>>();

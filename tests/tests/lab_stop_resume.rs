@@ -25,7 +25,7 @@ fn lab_stop_resume_in_mid_distribution() {
     let client = lab.client();
     let inventory = lab.inventory();
     let inventory = inventory.to_str().unwrap();
-    let start = ["run", "runbooks/tos-etcd-ca", "-i", inventory, "-e", "settle=1s"];
+    let start = ["run", "runbooks/tos-etcd-ca", "-i", inventory, "-e", "settle=1s", "-e", "database=none"];
     let at_terminal = |args: &[&str]| {
         let mut command = keybook.command(args);
         command.env("TERM", "xterm");

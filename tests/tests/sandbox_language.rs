@@ -59,7 +59,10 @@ fn language_run_speaks_chinese_and_ends_like_the_english_one() {
         questions(&bench),
         [
             format!("是否替换 {FIRST} 上的 etcd 证书？"),
-            format!("是否重启 {FIRST} 上的 etcd 和 apiserver？master 节点少于三个，重启期间集群不可用。")
+            format!(
+                "是否重启 {FIRST} 上的 etcd 和 apiserver？master 节点少于三个，重启期间集群不可用。\
+                 这是最后一个节点，之后还会重启 flannel 的 pod。"
+            )
         ]
     );
     bench.on_run("show", &[]).with(0).says("将新证书复制到节点");

@@ -230,7 +230,7 @@ fn sandbox_run_until_a_phase_is_done_and_goes_on_later() {
     bench.resume().with(0);
     check_renewed(&bench, &MASTERS[..1]);
     bench.run("quick-one", &["--until", "party"]).with(2).says(
-        "could not use --until why there is no phase `party`; there are: check, issue, distribute, restart, confirm",
+        "could not use --until why there is no phase `party`; there are: check, issue, distribute, restart, manager, confirm",
     );
 }
 

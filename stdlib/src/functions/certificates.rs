@@ -63,6 +63,15 @@ pub const SAME_KEY: Function = Function {
     call: |args| Ok((one(arg(args, 0))?.spki_sha256() == one(arg(args, 1))?.spki_sha256()).into()),
 };
 
+pub const CERTIFICATE: Function = Function {
+    name: "certificate",
+    params: &["pem"],
+    doc: "What the one certificate of a PEM text says: the map that the action x509.read gives, without `path`.",
+    returns: "A certificate map.",
+    example: "certificate(leaf.pem).not_after == leaf.not_after && certificate(new_ca.pem).is_ca",
+    call: |args| Ok(one(arg(args, 0))?.to_value()),
+};
+
 /// One certificate: a map or PEM text.
 pub fn one(value: &Value) -> Result<Certificate, String> {
     match value {

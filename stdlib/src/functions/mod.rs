@@ -17,6 +17,7 @@ fn functions() -> Vec<Function> {
         certificates::COVERS,
         certificates::SANS_MISSING,
         certificates::SAME_KEY,
+        certificates::CERTIFICATE,
         dates::DAYS_UNTIL,
         dates::EXPIRED_AT,
         dates::LATER,

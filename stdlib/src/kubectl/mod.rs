@@ -28,7 +28,12 @@ const NAMESPACE: ArgSpec = ArgSpec::optional(
     "the kubeconfig's",
     "The namespace; leave it out for objects that are in none.",
 );
-const KUBECONFIG: ArgSpec = ArgSpec::required("kubeconfig", ArgKind::Path, "The kubeconfig on the host.");
+const KUBECONFIG: ArgSpec = ArgSpec::optional(
+    "kubeconfig",
+    ArgKind::Path,
+    "the one that kubectl finds",
+    "The kubeconfig on the host.",
+);
 const CONTEXT: ArgSpec =
     ArgSpec::optional("context", ArgKind::Text, "the kubeconfig's current one", "The context to use.");
 const KUBECTL: ArgSpec = ArgSpec::optional(
@@ -53,7 +58,7 @@ struct Kubectl {
 impl Kubectl {
     fn from_args(args: &Args) -> Result<Self, Fault> {
         let mut begin = program::words(args, "kubectl", "kubectl")?;
-        begin.push(format!("--kubeconfig={}", args.path("kubeconfig")?));
+        begin.extend(args.opt_path("kubeconfig")?.map(|path| format!("--kubeconfig={path}")));
         begin.extend(args.opt_text("context")?.map(|context| format!("--context={context}")));
         begin.push(format!("--request-timeout={}", duration::format(REQUEST)));
         let namespace = word(args, "namespace")?;

@@ -30,6 +30,10 @@ async fn objects_are_read_and_secrets_stay_secret() {
     };
     let pods = get(&[("resource", "pods"), ("namespace", "n")]).await.unwrap();
     assert_eq!(pods.get("count"), Some(&Value::Int(2)));
+    // Without an argument it is the kubeconfig that kubectl finds.
+    let found = [vec!["env".to_owned(), format!("KUBECONFIG={}", api.kubeconfig)], api.kubectl()].concat();
+    let own = args([("kubectl", found.into()), ("resource", "pods".into())]);
+    assert_eq!(bench.apply(&Get, &own).await.unwrap().value.get("count"), Some(&Value::Int(2)));
     let some = get(&[("resource", "pods"), ("selector", "app=y")]).await.unwrap();
     assert_eq!(some.get("count"), Some(&Value::Int(1)));
     let one = get(&[("resource", "pods"), ("name", "a")]).await.unwrap();

@@ -1,7 +1,10 @@
 //! `sql`: MySQL and MariaDB, by the client on the node.
 
 mod backup_table;
+mod copy_rows;
+mod put_files;
 mod query;
+mod rows;
 mod statement;
 mod transaction;
 mod xml;
@@ -18,6 +21,8 @@ pub fn register(all: &mut Registry) {
     all.add(query::Query);
     all.add(transaction::Transaction);
     all.add(backup_table::BackupTable);
+    all.add(put_files::PutFiles);
+    all.add(copy_rows::CopyRows);
 }
 
 const DATABASE: ArgSpec = ArgSpec::optional("database", ArgKind::Text, "", "The database to use.");

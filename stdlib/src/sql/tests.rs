@@ -1,6 +1,9 @@
 //! Against a real MariaDB server.
 
-use super::{backup_table::BackupTable, query::Query, transaction::Transaction, *};
+use super::{
+    backup_table::BackupTable, copy_rows::CopyRows, put_files::PutFiles, query::Query,
+    transaction::Transaction, *,
+};
 use crate::testing::{Bench, DB_PASSWORD, MariaDb, args};
 use keybook_api::{Action, Change, Receipt, Reconcile, value::map};
 
@@ -170,4 +173,111 @@ async fn a_table_is_copied_compared_and_the_copy_dropped() {
         assert!(bench.apply(&BackupTable, &args).await.is_err(), "{table} {to}");
     }
     assert_eq!(db.root("SHOW TABLES IN d"), "t\n");
+}
+
+/// A table as the manager has one, with two rows that are to change and one that is not.
+async fn settings() -> (Bench, MariaDb) {
+    let (bench, db) = (Bench::new(), MariaDb::start().await);
+    db.root(
+        "CREATE TABLE d.manager_info (id INT PRIMARY KEY AUTO_INCREMENT, `key` VARCHAR(64), value VARCHAR(4000)) ENGINE=InnoDB; \
+         INSERT INTO d.manager_info (`key`, value) VALUES ('ca.pem', 'old ca'), ('key.pem', 'it''s \\\\ old'), ('other', NULL)",
+    );
+    bench.file("ca.pem", "-----BEGIN CERTIFICATE-----\nnew\n-----END CERTIFICATE-----\n");
+    bench.file("key.pem", "-----BEGIN RSA PRIVATE KEY-----\nMIIsecret\n-----END RSA PRIVATE KEY-----\n");
+    (bench, db)
+}
+
+fn put(bench: &Bench, db: &MariaDb) -> Args {
+    let files = map([("ca.pem", bench.path("ca.pem").into()), ("key.pem", bench.path("key.pem").into())]);
+    let named = [("table", "manager_info".into()), ("key", "key".into()), ("value", "value".into())];
+    with(db, &[named.as_slice(), &[("files", Value::Map(files))]].concat())
+}
+
+fn values(db: &MariaDb) -> String {
+    db.root("SELECT SHA2(IFNULL(value, 'null'), 256) FROM d.manager_info ORDER BY id")
+}
+
+#[tokio::test]
+async fn files_go_into_rows_byte_for_byte_and_come_back() {
+    let (bench, db) = settings().await;
+    let (args, first) = (put(&bench, &db), values(&db));
+    let plan = bench.describe(&PutFiles, &args).await.unwrap();
+    assert_eq!((plan.change.clone(), plan.lines.len()), (Change::Will, 3));
+    assert!(!format!("{plan:?}").contains("MIIsecret"));
+    let reconcile = async || PutFiles.reconcile(&bench.ctx(), &args, &plan.memo).await.unwrap();
+    assert_eq!(reconcile().await, Reconcile::NotDone);
+    let copied = with(&db, &[("table", "manager_info".into()), ("to", "manager_info_bak".into())]);
+    bench.apply(&BackupTable, &copied).await.unwrap();
+
+    let applied = bench.apply(&PutFiles, &args).await.unwrap();
+    assert!(applied.changed);
+    for name in ["ca.pem", "key.pem"] {
+        let row = db.root(&format!("SELECT HEX(value) FROM d.manager_info WHERE `key` = '{name}'"));
+        let file = bench.read(name);
+        assert_eq!(
+            row.trim().to_lowercase(),
+            crate::support::files::hex(file.trim_end().as_bytes()),
+            "{name}"
+        );
+    }
+    assert_eq!(db.root("SELECT COUNT(*) FROM d.manager_info WHERE value IS NULL"), "1\n");
+    assert_eq!(reconcile().await, Reconcile::Done(applied.value));
+    assert_eq!(bench.describe(&PutFiles, &args).await.unwrap().change, Change::Wont);
+    assert!(!bench.apply(&PutFiles, &args).await.unwrap().changed);
+
+    let mut back = with(
+        &db,
+        &[
+            ("table", "manager_info".into()),
+            ("from", "manager_info_bak".into()),
+            ("key", "key".into()),
+            ("value", "value".into()),
+            ("rows", vec!["ca.pem", "key.pem"].into()),
+        ],
+    );
+    let plan = bench.describe(&CopyRows, &back).await.unwrap();
+    assert_eq!((plan.change.clone(), plan.lines.len()), (Change::Will, 3));
+    assert_eq!(CopyRows.reconcile(&bench.ctx(), &back, &plan.memo).await.unwrap(), Reconcile::NotDone);
+    let applied = bench.apply(&CopyRows, &back).await.unwrap();
+    assert_eq!(values(&db), first);
+    assert_eq!(
+        CopyRows.reconcile(&bench.ctx(), &back, &plan.memo).await.unwrap(),
+        Reconcile::Done(applied.value)
+    );
+    assert!(!bench.apply(&CopyRows, &back).await.unwrap().changed);
+    // NULL is a value as others are.
+    back.0.insert("rows".into(), vec!["other"].into());
+    db.root("UPDATE d.manager_info SET value = 'x' WHERE `key` = 'other'");
+    assert!(bench.apply(&CopyRows, &back).await.unwrap().changed);
+    assert_eq!(values(&db), first);
+    back.0.insert("rows".into(), vec!["none"].into());
+    assert!(bench.apply(&CopyRows, &back).await.unwrap_err().cause.contains("no row `none`"));
+}
+
+#[tokio::test]
+async fn rows_that_cannot_hold_a_file_stay_as_they_are() {
+    let (bench, db) = settings().await;
+    let (args, first) = (put(&bench, &db), values(&db));
+    let refused = async |message: &str| {
+        let fault = bench.apply(&PutFiles, &args).await.unwrap_err();
+        assert!(fault.cause.contains(message), "{message}: {fault}");
+        assert!(!format!("{fault:?}").contains("MIIsecret"));
+    };
+    // A narrow column, with a server that refuses and with one that would cut the value off.
+    db.root("ALTER TABLE d.manager_info MODIFY value VARCHAR(60)");
+    refused("error 1406").await;
+    db.root("SET GLOBAL sql_mode = ''");
+    refused("does not hold the whole value").await;
+    assert_eq!(values(&db), first);
+    db.root("ALTER TABLE d.manager_info MODIFY value TEXT; INSERT INTO d.manager_info (`key`, value) VALUES ('CA.pem', 'twice')");
+    refused("more than one row").await;
+    db.root("DELETE FROM d.manager_info WHERE value IN ('twice', 'old ca')");
+    refused("no row `ca.pem`").await;
+    for (name, value) in [
+        ("table", "a`b".into()),
+        ("files", Value::Map(map([]))),
+        ("files", Value::Map(map([("ca.pem", "x".into())]))),
+    ] {
+        assert!(bench.apply(&PutFiles, &with(&db, &[(name, value)])).await.is_err(), "{name}");
+    }
 }

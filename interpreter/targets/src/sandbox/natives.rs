@@ -38,7 +38,7 @@ const fn plain(name: &'static str, params: &'static [&'static str], doc: &'stati
     NativeDoc { name, params, on_host: false, doc }
 }
 
-const TABLE: [(NativeDoc, Body); 13] = [
+const TABLE: [(NativeDoc, Body); 12] = [
     (
         on_host("file_exists", &["path"], "Is anything at this absolute path (links followed)?"),
         calls::file_exists,
@@ -100,14 +100,6 @@ client's by the daemon's `client_ca`.",
             "Does the first certificate of a PEM text verify against the CAs of another, now, as a `server` or a `client`?",
         ),
         tls::trusted,
-    ),
-    (
-        plain(
-            "certificate",
-            &["pem"],
-            "What the first certificate of a PEM text says: the map that the action x509.read gives.",
-        ),
-        tls::certificate,
     ),
     (
         plain(

@@ -1,3 +1,4 @@
+mod cfssl;
 mod order;
 #[cfg(test)]
 mod tests;
@@ -28,7 +29,9 @@ const SPEC: ActionSpec = ActionSpec {
     summary: "Makes a key and issues a certificate for it, signed by a CA whose key is on the host.",
     doc: "As `cfssl gencert` does: a random serial number, five minutes of backdating, key identifiers, the digest that suits the CA's \
 key. `like` names an existing certificate (PEM, may have expired) whose subject, alternative names, usages and kind of key are taken over \
-where the arguments do not say otherwise.\n\n\
+where the arguments do not say otherwise. `cfssl_csr` and `cfssl_config` are the files that cfssl itself would be given: subject, kind of \
+key, usages, backdating and length of validity are then those that `cfssl gencert` would give, and go before those of `like`; the names under \
+`hosts` count where `sans` is not given, as with `cfssl gencert -hostname`.\n\n\
 The new key is made once for each unit of a run: it is first written, 0600, to the run's staging folder on this host, and a \
 later attempt of the same unit uses it again; when both files are written the staged copy is removed. `out_key` is always 0600, and no \
 result holds the key. `out_key` is written before `out_cert`: give paths that no daemon reads, and install them by `file.copy`. A \
@@ -36,13 +39,17 @@ certificate that ends after its CA is issued nevertheless, with a note (cfssl do
 After a crash: a certificate in `out_cert` that was not there before, belongs to the key in `out_key` and is signed by the CA, done; \
 `out_cert` as before, not done; anything else, a person must look.\n\n\
 Errors: what `x509.read` and `x509.check_key` refuse; a key that is not the CA's, a CA that is none; neither a subject nor alternative \
-names; no usages; no directory for the files.",
+names; no usages; no directory for the files; something in cfssl's files that would make its certificate another one than this, such as \
+a CRL's URL or a profile that makes CAs.",
     effect: Effect::Changes,
     args: &[
         ArgSpec::required("ca", ArgKind::Path, "The PEM file with the CA."),
         ArgSpec::required("ca_key", ArgKind::Path, "The file with its key."),
         ArgSpec::optional("passphrase", ArgKind::Secret, "", "Opens an encrypted CA key."),
         ArgSpec::optional("like", ArgKind::Path, "", "A PEM file with a certificate to take after."),
+        ArgSpec::optional("cfssl_csr", ArgKind::Path, "", "cfssl's request, such as `kubernetes-csr.json`."),
+        ArgSpec::optional("cfssl_config", ArgKind::Path, "", "cfssl's configuration, such as `config.json`."),
+        ArgSpec::optional("cfssl_profile", ArgKind::Text, "", "The profile of `cfssl_config` to follow."),
         ArgSpec::optional(
             "subject",
             ArgKind::Any,

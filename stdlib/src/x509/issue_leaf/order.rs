@@ -1,12 +1,15 @@
 //! What is to be issued, from the arguments and the files they name.
 
-use super::super::{
-    BACKDATE, End, end, key, one,
-    wanted::{key_form, key_kind, sans, subject, usage},
+use super::{
+    super::{
+        BACKDATE, DAY, End, end, key, one,
+        wanted::{key_form, key_kind, sans, subject, usage},
+    },
+    cfssl::Cfssl,
 };
 use crate::support::change::basis;
 use keybook_api::{Args, Ctx, Fault};
-use keybook_pki::{Certificate, KeyForm, KeyKind, LeafRequest, PrivateKey, San, Usages, rfc3339};
+use keybook_pki::{Certificate, KeyForm, KeyKind, LeafRequest, PrivateKey, San, Subject, Usages, rfc3339};
 
 /// The end without `days` and `not_after`: ten years, as cfssl's usual profiles.
 const DEFAULT_DAYS: i64 = 3650;
@@ -38,14 +41,19 @@ impl Order {
                 Some(certificate)
             }
         };
-        let key_kind = key_kind(args, like.as_ref())?;
-        let (subject, subject_text) = subject(args, like.as_ref())?;
-        let end = end(ctx, args)?.unwrap_or_else(|| End::in_days(ctx, DEFAULT_DAYS));
+        let cfssl = Cfssl::load(ctx, args).await?;
+        basis_text.push_str(&cfssl.basis);
+        let key_kind = match (args.opt_text("key_kind")?, &cfssl.key_kind) {
+            (None, Some(kind)) => kind.parse().map_err(usage("cfssl_csr"))?,
+            _ => key_kind(args, like.as_ref())?,
+        };
+        let (subject, subject_text) = order_subject(args, like.as_ref(), &cfssl)?;
+        let (not_before, end) = validity(ctx, args, &cfssl)?;
         let request = LeafRequest {
             subject,
-            sans: sans(args, like.as_ref())?,
-            usages: usages(args, like.as_ref())?,
-            not_before: ctx.now.saturating_sub(BACKDATE),
+            sans: order_sans(args, like.as_ref(), &cfssl)?,
+            usages: usages(args, like.as_ref(), &cfssl)?,
+            not_before,
             not_after: end.at,
         };
         if subject_text.is_empty() && request.sans.is_empty() {
@@ -120,12 +128,50 @@ fn check_ca(ctx: &Ctx, args: &Args, ca: &Certificate, ca_key: &PrivateKey) -> Re
     Ok(())
 }
 
-fn usages(args: &Args, like: Option<&Certificate>) -> Result<Usages, Fault> {
+/// `subject`, else that of cfssl's request, else that of `like`.
+fn order_subject(args: &Args, like: Option<&Certificate>, cfssl: &Cfssl) -> Result<(Subject, String), Fault> {
+    match &cfssl.subject {
+        Some(attributes) if args.get("subject").is_none() => {
+            let text: Vec<String> =
+                attributes.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            Ok((Subject::Attributes(attributes.clone()), text.join(", ")))
+        }
+        _ => subject(args, like),
+    }
+}
+
+/// `sans`, else those of cfssl's request, else those of `like`; and `extra_sans`.
+fn order_sans(args: &Args, like: Option<&Certificate>, cfssl: &Cfssl) -> Result<Vec<San>, Fault> {
+    if args.get("sans").is_some() || cfssl.hosts.is_empty() {
+        return sans(args, like);
+    }
+    let mut all = cfssl.hosts.clone();
+    // Without `like` only `extra_sans` are left.
+    all.extend(sans(args, None)?.into_iter().filter(|extra| !cfssl.hosts.contains(extra)));
+    Ok(all)
+}
+
+/// When it begins and ends: cfssl counts its `expiry` from the beginning, `days` count from now.
+fn validity(ctx: &Ctx, args: &Args, cfssl: &Cfssl) -> Result<(i64, End), Fault> {
+    let backdate = cfssl.profile.as_ref().map_or(BACKDATE, |profile| profile.backdate);
+    let begin = ctx.now.saturating_sub(backdate);
+    let end = match (end(ctx, args)?, &cfssl.profile) {
+        (Some(end), _) => end,
+        (None, Some(profile)) => {
+            End { at: begin.saturating_add(profile.expiry), days: Some(profile.expiry / DAY) }
+        }
+        (None, None) => End::in_days(ctx, DEFAULT_DAYS),
+    };
+    Ok((begin, end))
+}
+
+fn usages(args: &Args, like: Option<&Certificate>, cfssl: &Cfssl) -> Result<Usages, Fault> {
     let words = args.texts("usages")?;
-    match like {
-        Some(like) if words.is_empty() => Ok(like.usages().clone()),
+    match (&cfssl.profile, like) {
+        (Some(profile), _) if words.is_empty() => Ok(profile.usages.clone()),
+        (None, Some(like)) if words.is_empty() => Ok(like.usages().clone()),
         _ if words.is_empty() => {
-            Err(Fault::usage("read the arguments", "no usages: give `usages` or `like`"))
+            Err(Fault::usage("read the arguments", "no usages: give `usages`, `cfssl_config` or `like`"))
         }
         _ => Usages::from_words(words.iter().map(String::as_str)).map_err(usage("usages")),
     }

@@ -185,3 +185,119 @@ async fn the_runs_own_folder_need_not_be_there_while_planning() {
     bench.apply(&IssueLeaf, &args).await.unwrap();
     assert_eq!(bench.mode("state/staging"), 0o700);
 }
+
+/// The vendor's files, as their package has them.
+const CSR: &str = r#"{ "CN": "etcd", "hosts": [], "key": { "algo": "ALGO", "size": SIZE },
+  "names": [ { "C": "CN", "ST": "Shanghai", "L": "Shanghai", "O": "k8s", "OU": "System" } ] }"#;
+const CONFIG: &str = r#"{ "signing": { "default": { "expiry": "87600h" }, "profiles": { "etcd": {
+  "usages": [ "signing", "key encipherment", "server auth", "client auth" ], "expiry": "87600h" } } } }"#;
+
+/// What openssl says of a certificate, without what differs between any two: serial number, dates, key and signature.
+fn profile_of(cert: &str) -> String {
+    let all =
+        openssl(&["x509", "-in", cert, "-noout", "-text", "-certopt", "no_serial,no_validity,no_sigdump"]);
+    let mut key = false;
+    let line = |line: &&str| {
+        // Of the key only its kind and size; of extensions not the key's own identifier.
+        key = line.trim() == "Subject Public Key Info:" || (key && !line.contains("X509v3 extensions"));
+        !key || line.contains("Public")
+    };
+    let text: Vec<&str> = all.lines().filter(line).collect();
+    let own = openssl(&["x509", "-in", cert, "-noout", "-ext", "subjectKeyIdentifier"]);
+    text.join("\n").replace(own.lines().last().unwrap().trim(), "OWN")
+}
+
+fn seconds_valid(cert: &str) -> i64 {
+    let pem = std::fs::read(cert).unwrap();
+    let certificate = keybook_pki::Certificate::one_pem(&pem).unwrap();
+    certificate.not_after() - certificate.not_before()
+}
+
+#[tokio::test]
+async fn cfssls_own_files_give_cfssls_own_certificate() {
+    for (kind, algo, size) in [(KeyKind::Rsa(2048), "rsa", "2048"), (KeyKind::P256, "ecdsa", "384")] {
+        let bench = Bench::new();
+        ca(&bench, "ca", &Issue { cn: "kubernetes", kind, not_after: DAY * 4000, ..Issue::default() });
+        bench.file("kubernetes-csr.json", CSR.replace("ALGO", algo).replace("SIZE", size));
+        bench.file("config.json", CONFIG);
+        let hosts = "jiujiu-tdh-10,jiujiu-tdh-11,jiujiu-tdh-12,127.0.0.1,10.10.10.1,172.22.25.10,172.22.25.11,172.22.25.12";
+        let script = format!(
+            "cd '{}' && cfssl gencert -ca=ca.pem -ca-key=ca-key.pem -config=config.json -profile=etcd \
+             -hostname={hosts} kubernetes-csr.json 2>/dev/null | cfssljson -bare theirs",
+            bench.path("")
+        );
+        assert!(std::process::Command::new("sh").args(["-c", &script]).status().unwrap().success());
+        let args = args([
+            ("ca", bench.path("ca.pem").into()),
+            ("ca_key", bench.path("ca-key.pem").into()),
+            ("cfssl_csr", bench.path("kubernetes-csr.json").into()),
+            ("cfssl_config", bench.path("config.json").into()),
+            ("cfssl_profile", "etcd".into()),
+            ("sans", hosts.split(',').collect::<Vec<_>>().into()),
+            ("out_cert", bench.path("etcd.pem").into()),
+            ("out_key", bench.path("etcd-key.pem").into()),
+        ]);
+        let plan = bench.describe(&IssueLeaf, &args).await.unwrap();
+        let mut later = bench.ctx();
+        later.now += 2;
+        assert_eq!(IssueLeaf.describe(&later, &args).await.unwrap(), plan, "approved plans must stay true");
+        bench.apply(&IssueLeaf, &args).await.unwrap();
+        let (ours, theirs) = (bench.path("etcd.pem"), bench.path("theirs.pem"));
+        assert_eq!(profile_of(&ours), profile_of(&theirs), "{algo}");
+        assert_eq!(seconds_valid(&ours), seconds_valid(&theirs), "{algo}");
+        assert_eq!(seconds_valid(&ours), 87_600 * 3600);
+        let first = |name: &str| bench.read(name).lines().next().unwrap().to_owned();
+        assert_eq!(first("etcd-key.pem"), first("theirs-key.pem"));
+        let subject = |file: &str| {
+            openssl(&["x509", "-in", file, "-noout", "-subject", "-nameopt", "RFC2253,show_type"])
+        };
+        assert_eq!(subject(&ours), subject(&theirs));
+    }
+}
+
+#[tokio::test]
+async fn what_would_make_cfssls_certificate_another_one_is_refused() {
+    let bench = Bench::new();
+    let mut good = setup(&bench, KeyKind::P256);
+    let csr = CSR.replace("ALGO", "ecdsa").replace("SIZE", "256");
+    good.0.insert("cfssl_csr".into(), bench.path("csr.json").into());
+    good.0.insert("cfssl_config".into(), bench.path("config.json").into());
+    good.0.insert("cfssl_profile".into(), "etcd".into());
+    for (request, config, message) in [
+        (csr.replace("\"OU\"", "\"E\""), CONFIG.to_owned(), "`names` has `E`"),
+        (csr.replace("} ]", "}, { \"C\": \"DE\" } ]"), CONFIG.to_owned(), "has `C` twice"),
+        (csr.replace("256", "100"), CONFIG.to_owned(), "is not supported"),
+        (csr.replace("ecdsa", "dsa"), CONFIG.to_owned(), "must have `algo`"),
+        (csr.replace("\"CN\": \"etcd\"", "\"crl_url\": \"x\""), CONFIG.to_owned(), "`crl_url`"),
+        ("{".to_owned(), CONFIG.to_owned(), "it is no JSON"),
+        (csr.clone(), CONFIG.replace("\"etcd\"", "\"other\""), "no profile `etcd`"),
+        (csr.clone(), CONFIG.replace("\"signing\",", "\"flying\","), "is not a usage"),
+        (csr.clone(), CONFIG.replace("87600h\" } }", "\" } }"), "no `expiry`"),
+        (csr.clone(), CONFIG.replace("87600h\" }, ", "87600h\", \"crl_url\": \"http://x\" }, "), "`crl_url`"),
+        (
+            csr.clone(),
+            CONFIG.replace("\"usages\"", "\"ca_constraint\": {\"is_ca\": true}, \"usages\""),
+            "makes CAs",
+        ),
+        (csr.clone(), CONFIG.replace("\"usages\"", "\"not_after\": \"2030\", \"usages\""), "`not_after`"),
+    ] {
+        bench.file("csr.json", &request);
+        bench.file("config.json", &config);
+        let fault = bench.describe(&IssueLeaf, &good).await.unwrap_err();
+        assert!(fault.cause.contains(message), "{message}: {fault}");
+        assert!(bench.apply(&IssueLeaf, &good).await.is_err());
+    }
+    good.0.shift_remove("cfssl_profile");
+    bench.file("csr.json", &csr);
+    bench.file("config.json", CONFIG);
+    assert!(bench.describe(&IssueLeaf, &good).await.unwrap_err().cause.contains("goes with"));
+    // Arguments go before the files; names under `hosts` count without `sans`.
+    good.0.insert("cfssl_profile".into(), "etcd".into());
+    bench.file("csr.json", csr.replace("[]", "[\"a.example\"]"));
+    good.0.insert("days".into(), Value::Int(10));
+    good.0.insert("usages".into(), vec!["client auth"].into());
+    let applied = bench.apply(&IssueLeaf, &good).await.unwrap().value;
+    assert_eq!(applied.get("usages"), Some(&vec!["client auth"].into()));
+    assert_eq!(applied.get("sans"), Some(&vec!["DNS:a.example", "IP:127.0.0.1", "DNS:tdh-11"].into()));
+    assert_eq!(seconds_valid(&bench.path("etcd.pem")), DAY * 10 + 300);
+}

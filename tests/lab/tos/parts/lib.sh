@@ -29,12 +29,19 @@ lab_load() {
     addresses+=("127.66.$INDEX.$((10 + i))")
     endpoints+=("https://127.66.$INDEX.$((10 + i)):4001")
   done
+  flannels=()
+  for ((i = 1; i <= ${FLANNEL:-0}; i++)); do flannels+=("flannel-$i"); done
   names=("${masters[@]}")
   [[ $MANAGER != separate ]] || names+=(manager)
+  names+=("${flannels[@]}")
 }
 
 address_of() {
-  if [[ $1 == manager ]]; then echo "127.66.$INDEX.20"; else echo "127.66.$INDEX.${1##*-}"; fi
+  case $1 in
+    manager) echo "127.66.$INDEX.20" ;;
+    flannel-*) echo "127.66.$INDEX.$((30 + ${1##*-}))" ;;
+    *) echo "127.66.$INDEX.${1##*-}" ;;
+  esac
 }
 
 # "pid start-time" of a process; the start time tells a reused pid apart. A zombie counts as gone.

@@ -37,11 +37,6 @@ fn judge(chain: &[Certificate], roots: &[Certificate], usage: Usage) -> Result<(
     })
 }
 
-pub(super) fn certificate(_call: &Call, args: &[Value]) -> Result<Value, String> {
-    let all = Certificate::load_all_pem(arg(args, 0)?.as_bytes()).map_err(|error| error.to_string())?;
-    all.first().map(Certificate::to_value).ok_or_else(|| "there is no certificate".to_owned())
-}
-
 pub(super) fn dial(call: &Call, args: &[Value]) -> Result<Value, String> {
     let address = arg(args, 0)?;
     let port = args.get(1).and_then(Value::as_int).ok_or("the port must be a whole number")?;
