@@ -1,6 +1,7 @@
 //! One run a cluster: a lock record on every host, with holder, run and time, kept while the run rests.
 
 use super::{session::STATE_ROOT, session::Session, stop::Stop};
+use futures::future::join_all;
 use keybook_api::{Event, Fault, FaultKind, Secret, Target, Write};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -39,7 +40,8 @@ pub async fn read(target: &Arc<dyn Target>, cluster: &str) -> Result<Option<Lock
 }
 
 impl Session {
-    /// Takes the lock on every host, all or none. Hosts that hold it for this run already are fine.
+    /// Takes the lock on every host, all or none: on the first host alone, so that of two runs that begin at once one gets
+    /// it, then on the others together. Hosts that hold it for this run already are fine.
     pub async fn lock(&self, cluster: &str, holder: &str) -> Result<(), Stop> {
         let record = LockRecord {
             run: self.id.to_string(),
@@ -47,22 +49,25 @@ impl Session {
             holder: holder.to_owned(),
             since: crate::journal::writer::now_text(),
         };
+        let hosts = self.hosts_to_lock();
+        let (first, others) = hosts.split_at(hosts.len().min(1));
         let mut taken: Vec<String> = Vec::new();
-        for host in self.hosts_to_lock() {
-            let outcome = self.lock_host(&host, cluster, &record).await;
-            match outcome {
-                Ok(true) => taken.push(host),
-                Ok(false) => {}
-                Err(fault) => {
-                    // The write may have happened although its answer was lost.
-                    if !self.log.state(|state| state.locked.contains(&host)) {
-                        taken.push(host);
-                    }
-                    return Err(self.give_back(&taken, cluster, fault).await.into());
+        for together in [first, others] {
+            let outcomes = join_all(together.iter().map(|host| self.lock_host(host, cluster, &record))).await;
+            let mut failed = None;
+            for (host, outcome) in together.iter().zip(outcomes) {
+                // The write may have happened although its answer was lost.
+                let held = || self.log.state(|state| state.locked.contains(host));
+                if matches!(outcome, Ok(true)) || outcome.is_err() && !held() {
+                    taken.push(host.clone());
                 }
+                failed = failed.or(outcome.err());
+            }
+            if let Some(fault) = failed {
+                return Err(self.give_back(&taken, cluster, fault).await.into());
             }
         }
-        self.log.run(Event::LockTaken { hosts: self.hosts_to_lock() })?;
+        self.log.run(Event::LockTaken { hosts })?;
         Ok(())
     }
 
@@ -93,8 +98,9 @@ impl Session {
 
     /// Gives back what was taken before the lock failed; the failure says where that did not work.
     async fn give_back(&self, taken: &[String], cluster: &str, mut fault: Fault) -> Fault {
-        for host in taken {
-            if self.unlock_host(host, cluster).await.is_err() {
+        let outcomes = join_all(taken.iter().map(|host| self.unlock_host(host, cluster))).await;
+        for (host, outcome) in taken.iter().zip(outcomes) {
+            if outcome.is_err() {
                 fault = fault
                     .hint(format!("the lock record may still be on {host}; `keybook unlock -i INVENTORY --run RUN` removes it"));
             }
@@ -159,13 +165,18 @@ impl Session {
         self.log.state(|state| state.locked.iter().cloned().collect())
     }
 
-    /// Removes this run's record from these hosts.
+    /// Removes this run's record from these hosts; one that cannot be asked keeps it, and does not hold the others up.
     pub async fn unlock_hosts(&self, hosts: Vec<String>, cluster: &str) -> Result<(), Stop> {
-        for host in &hosts {
-            self.unlock_host(host, cluster).await?;
+        let outcomes = join_all(hosts.iter().map(|host| self.unlock_host(host, cluster))).await;
+        let (mut released, mut failed) = (Vec::new(), None);
+        for (host, outcome) in hosts.into_iter().zip(outcomes) {
+            match outcome {
+                Ok(()) => released.push(host),
+                Err(fault) => failed = failed.or(Some(fault)),
+            }
         }
-        self.log.run(Event::LockReleased { hosts })?;
-        Ok(())
+        self.log.run(Event::LockReleased { hosts: released })?;
+        failed.map_or(Ok(()), |fault| Err(fault.into()))
     }
 }
 
