@@ -9,14 +9,16 @@ use std::{
     io::{Seek, SeekFrom, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// Space kept allocated beyond the end, so that an outcome can still be written on a full disk.
 const RESERVE: u64 = 1 << 20;
 
-/// Appends records. Every append that must be durable is synced before it returns.
+/// Appends records. Every append that must be durable is synced before it returns; others are on the disk with the next
+/// that is.
 pub struct Writer {
-    file: File,
+    file: Arc<File>,
     path: PathBuf,
     run: RunId,
     head: String,
@@ -39,7 +41,7 @@ impl Writer {
             .map_err(|error| Fault::failed(&attempted, error).now("nothing was started"))?;
         sync_parent(path).map_err(|error| Fault::failed(&attempted, error).now("nothing was started"))?;
         let mut writer = Self {
-            file,
+            file: Arc::new(file),
             path: path.to_owned(),
             run: run.clone(),
             head: format::GENESIS.to_owned(),
@@ -66,7 +68,7 @@ impl Writer {
         file.seek(SeekFrom::End(0)).map_err(failed)?;
         file.sync_all().map_err(failed)?;
         let mut writer = Self {
-            file,
+            file: Arc::new(file),
             path: path.to_owned(),
             run,
             head: journal.head.clone(),
@@ -116,10 +118,10 @@ impl Writer {
         let mut bytes = Vec::with_capacity(line.len() + 1);
         bytes.extend_from_slice(line.as_bytes());
         bytes.push(b'\n');
-        self.file.write_all(&bytes).map_err(|error| self.fault(error))?;
+        (&*self.file).write_all(&bytes).map_err(|error| self.fault(error))?;
         self.end += bytes.len() as u64;
         if durable {
-            fdatasync(&self.file).map_err(|error| self.fault(error))?;
+            sync(&self.file).map_err(|error| self.fault(error))?;
         }
         if self.end + RESERVE / 2 > self.reserved {
             self.reserve()?;
@@ -127,9 +129,21 @@ impl Writer {
         Ok(())
     }
 
+    /// How many records there are, and the file to [`sync`] so that they are on the disk. A sync that fails must be told to
+    /// [`Writer::give_up`].
+    pub fn unsynced(&self) -> (u64, Arc<File>) {
+        (self.seq, Arc::clone(&self.file))
+    }
+
+    /// Syncing failed: what is on the disk is not known, so nothing is written after this.
+    pub fn give_up(&mut self, why: impl std::fmt::Display) -> Fault {
+        self.broken = Some(why.to_string());
+        self.fault(why)
+    }
+
     /// Allocates ahead without changing the file's size. File systems that cannot are left alone.
     fn reserve(&mut self) -> Result<(), Fault> {
-        match fallocate(&self.file, FallocateFlags::KEEP_SIZE, self.end, RESERVE) {
+        match fallocate(&*self.file, FallocateFlags::KEEP_SIZE, self.end, RESERVE) {
             Ok(()) => self.reserved = self.end + RESERVE,
             Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => self.reserved = u64::MAX,
             Err(error) => return Err(self.fault(error)),
@@ -142,6 +156,11 @@ impl Writer {
             .now("the run stopped; the units recorded so far stand, and what was under way is reconciled on resume")
             .hint("make room or writable what is full or read-only, then resume")
     }
+}
+
+/// What was appended to the file so far is on the disk when this returns.
+pub fn sync(file: &File) -> std::io::Result<()> {
+    Ok(fdatasync(file)?)
 }
 
 /// RFC 3339 in UTC with milliseconds.

@@ -343,7 +343,7 @@ impl<'a, 's> Calls<'a, 's> {
         if asked.reads() {
             let outcome = self.caller.read(asked).await;
             return match outcome {
-                Ok(value) => self.done(asked, ordinal, value, false, Vec::new()),
+                Ok(value) => self.done(asked, ordinal, value, false, Vec::new()).await,
                 Err(fault) => Err(self.failed(asked, ordinal, fault, true, Vec::new())),
             };
         }
@@ -394,16 +394,18 @@ impl<'a, 's> Calls<'a, 's> {
         }
         let touches = touched(&self.caller.target, &plan.touches).await?;
         let (args, withheld) = attempt.journaled_args(&asked.args);
-        attempt.write(Event::CallIntent {
-            ordinal,
-            action: asked.name.clone(),
-            args,
-            args_digest: asked.digest.clone(),
-            withheld,
-            memo: plan.memo.to_json(),
-            touches: touches.clone(),
-            receipts,
-        })?;
+        attempt
+            .write_synced(Event::CallIntent {
+                ordinal,
+                action: asked.name.clone(),
+                args,
+                args_digest: asked.digest.clone(),
+                withheld,
+                memo: plan.memo.to_json(),
+                touches: touches.clone(),
+                receipts,
+            })
+            .await?;
         // A number of its own keeps the copies of each call apart.
         let store = attempt.store(Some(last));
         attempt.keep(&self.caller.target, attempt.worth_keeping(&touches), &store).await?;
@@ -432,10 +434,10 @@ impl<'a, 's> Calls<'a, 's> {
             let unread = Fault { kind: FaultKind::Unknown, ..fault };
             Refusal::Ends(unread.now("the action ended well, but what it left could not be read"))
         })?;
-        self.done(asked, ordinal, applied.value, applied.changed, wrote)
+        self.done(asked, ordinal, applied.value, applied.changed, wrote).await
     }
 
-    fn done(
+    async fn done(
         &self,
         asked: &Asked,
         ordinal: u32,
@@ -456,7 +458,7 @@ impl<'a, 's> Calls<'a, 's> {
             changed,
             wrote,
         };
-        match attempt.write(event) {
+        match attempt.write_synced(event).await {
             Ok(()) => Ok(value),
             Err(journal) => Err(Refusal::Ends(journal)),
         }

@@ -101,13 +101,14 @@ impl Attempt<'_> {
             let keybook_api::UnitId { host, item, .. } = self.unit.clone();
             self.session.log.run(Event::ObligationRaised { what: owes.what.value.clone(), host, item })?;
         }
-        self.write(Event::UnitIntent {
+        self.write_synced(Event::UnitIntent {
             action: self.step.action().to_owned(),
             args: self.journaled_args(&ready.args).0,
             args_digest: self.session.digest(&Value::Map(ready.args.0.clone())),
             memo: ready.plan.memo.to_json(),
             touches: touches.clone(),
-        })?;
+        })
+        .await?;
         self.keep(&ready.target, self.backup_paths(&touches)?, &self.store(None)).await
     }
 
@@ -345,12 +346,13 @@ impl Attempt<'_> {
             return Err(self.fail_only_trust(fault, wrote, begun));
         }
         self.keep_live(&applied.value);
-        self.write(Event::UnitDone {
+        self.write_synced(Event::UnitDone {
             result: self.journaled(&applied.value).0,
             changed: applied.changed,
             wrote,
             took_ms: millis(begun),
-        })?;
+        })
+        .await?;
         self.settle()?;
         Ok(())
     }
@@ -393,12 +395,13 @@ impl Attempt<'_> {
         if let Err(fault) = self.trust_after(&wrote, false).await {
             return Err(self.fail_only_trust(fault, wrote, begun));
         }
-        self.write(Event::UnitDone {
+        self.write_synced(Event::UnitDone {
             result: serde_json::Value::Null,
             changed,
             wrote,
             took_ms: millis(begun),
-        })?;
+        })
+        .await?;
         self.settle()?;
         Ok(())
     }

@@ -379,7 +379,7 @@ impl Attempt<'_> {
         let known = self.session.log.state(|state| state.unit(&self.unit).cloned());
         let Some(known) = known else { return Ok(()) };
         let (result, changed, wrote) = (known.result, known.changed, known.wrote);
-        self.write(Event::UnitDone { result, changed, wrote, took_ms: millis(begun) })?;
+        self.write_synced(Event::UnitDone { result, changed, wrote, took_ms: millis(begun) }).await?;
         Ok(self.settle()?)
     }
 

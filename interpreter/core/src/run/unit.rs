@@ -93,6 +93,11 @@ impl<'s> Attempt<'s> {
         self.session.log.unit(&self.unit, self.number, event)
     }
 
+    /// Writes a record of this attempt, which is on the disk when this returns.
+    pub(super) async fn write_synced(&self, event: Event) -> Result<(), Fault> {
+        self.session.log.unit_synced(&self.unit, self.number, event).await
+    }
+
     /// Carries the unit out, or goes on with its script. Ok when it is done or was left out.
     pub async fn carry_out(mut self) -> Result<(), Stop> {
         let begun = Instant::now();
