@@ -9,19 +9,15 @@ kb_since() {
 kb_since "$$"
 kb_own=$kb_since
 if [ -n "$2" ]; then
-    kb_mask=$(umask)
-    umask 077
     kb_since "$PPID"
     read -r kb_boot </proc/sys/kernel/random/boot_id || exit 125
     printf '%s %s %s %s %s %s\n' "$$" "$kb_own" "$kb_boot" "$PPID" "$kb_since" "$kb_nonce" >"$2.$$" || exit 125
-    kb_sync "$2.$$"
     # A hard link never replaces anything: a command that has begun once does not begin again.
     ln -T -- "$2.$$" "$2.begun"
     kb_linked=$?
     rm -f -- "$2.$$"
     [ "$kb_linked" = 0 ] || exit 125
-    kb_sync "${2%/*}"
-    umask "$kb_mask"
+    kb_sync "$2.begun" "${2%/*}"
 fi
 printf '\036%s:begin:%s:%s\n' "$kb_nonce" "$$" "$kb_own"
 printf '\036%s:begin:%s:%s\n' "$kb_nonce" "$$" "$kb_own" >&2

@@ -12,6 +12,7 @@ kb_mode=$2
 case $1/ in
     /var/lib/keybook/*)
         # The run's folder holds keys and originals: whoever could put a link on the way would get at them.
+        kb_user
         kb_own=$KB_ROOT/var/lib/keybook
         kb_below=${1#/var/lib/keybook}/
         while [ -n "$kb_below" ] && { [ -e "$kb_own" ] || [ -L "$kb_own" ]; }; do

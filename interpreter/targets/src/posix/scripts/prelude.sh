@@ -66,9 +66,9 @@ kb_there() {
     kb_die 1 "$kb_error"
 }
 
-# kb_sync PLACE: onto the disk. Before coreutils 8.24 sync takes no operand and syncs everything.
+# kb_sync PLACE...: onto the disk. Before coreutils 8.24 sync takes no operand and syncs everything.
 kb_sync() {
-    sync -- "$1" 2>/dev/null || sync
+    sync -- "$@" 2>/dev/null || sync
 }
 
 # kb_parent PLACE: the directory that holds it. Result: $kb_parent

@@ -16,15 +16,16 @@ kb_state
 kb_base=$kb_state/$1/receipts/$2
 kb_there "$kb_base.begun" || kb_claim "$1"
 kb_report() {
-    if kb_there "$kb_base.ended"; then
-        read -r kb_status <"$kb_base.ended" || exit 1
+    kb_status=
+    if kb_there "$kb_base.ended" && read -r kb_status <"$kb_base.ended" && [ -n "$kb_status" ]; then
         echo "ended $kb_status"
         exit 0
     fi
 }
 kb_report
 kb_pid= kb_since= kb_boot= kb_wrapper= kb_wrapped= kb_rest=
-read -r kb_pid kb_since kb_boot kb_wrapper kb_wrapped kb_rest <"$kb_base.begun" || exit 1
+# One that is empty was on its way to the disk when the host went down: what it says is not known.
+read -r kb_pid kb_since kb_boot kb_wrapper kb_wrapped kb_rest <"$kb_base.begun" || [ -z "$kb_pid" ] || exit 1
 if [ "$kb_pid" = never ]; then echo absent; exit 0; fi
 read -r kb_now </proc/sys/kernel/random/boot_id || exit 1
 if [ "$kb_boot" = "$kb_now" ]; then

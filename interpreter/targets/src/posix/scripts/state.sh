@@ -1,40 +1,60 @@
+# kb_user: the number of the user who works here (proc(5), "Uid:", the second one), without a process for it. Result: $kb_user
+kb_user() {
+    while read -r kb_key kb_real_user kb_user kb_rest; do
+        [ "$kb_key" != Uid: ] || return 0
+    done <"/proc/$$/status"
+    kb_user=$(id -u)
+}
+
 # kb_state: where this login keeps what a run leaves on the host. Result: $kb_state
 # Root (or sudo, or a sandbox) uses /var/lib/keybook; another login has no right there and uses its home.
 kb_state() {
-    if [ -n "$KB_ROOT" ] || [ "$(id -u)" = 0 ]; then
+    kb_user
+    if [ -n "$KB_ROOT" ] || [ "$kb_user" = 0 ]; then
         kb_state=$KB_ROOT/var/lib/keybook
     else
         kb_state=${XDG_STATE_HOME:-$HOME/.local/state}/keybook
     fi
 }
 
-# kb_private PLACE: refuses a folder of ours where somebody else could put receipts or read keys.
+# kb_private PLACE...: refuses folders of ours where somebody else could put receipts or read keys.
 kb_private() {
-    [ ! -L "$1" ] || kb_die 1 "$1 is a symbolic link; Keybook keeps receipts, backups and keys in a directory of its own only"
-    [ -d "$1" ] || kb_die 1 "$1: Not a directory"
-    kb_private=$(stat -c '%u %a' -- "$1") || exit 1
-    [ "${kb_private% *}" = "$(id -u)" ] ||
-        kb_die 1 "$1 belongs to user ${kb_private% *}, not to user $(id -u), as whom Keybook works here"
-    case ${kb_private#* } in
-        *[2367]? | *[2367]) kb_die 1 "$1 can be written by others (mode ${kb_private#* })" ;;
-    esac
+    for kb_place; do
+        [ ! -L "$kb_place" ] ||
+            kb_die 1 "$kb_place is a symbolic link; Keybook keeps receipts, backups and keys in a directory of its own only"
+        [ -d "$kb_place" ] || kb_die 1 "$kb_place: Not a directory"
+    done
+    kb_found=$(stat -c '%u %a' -- "$@") || exit 1
+    while read -r kb_owner kb_mode && [ $# -gt 0 ]; do
+        [ "$kb_owner" = "$kb_user" ] ||
+            kb_die 1 "$1 belongs to user $kb_owner, not to user $kb_user, as whom Keybook works here"
+        case $kb_mode in
+            *[2367]? | *[2367]) kb_die 1 "$1 can be written by others (mode $kb_mode)" ;;
+        esac
+        shift
+    done <<KB_FOUND
+$kb_found
+KB_FOUND
 }
 
 # kb_receipts RUN: makes the folder for a run's receipts. Result: $kb_receipts
 kb_receipts() {
     kb_state
-    kb_mask=$(umask)
-    umask 022
-    mkdir -p -- "${kb_state%/*}" || exit 1
-    umask 077
-    kb_receipts=$kb_state
-    for kb_part in "" "/$1" /receipts; do
-        kb_receipts=$kb_receipts$kb_part
-        # Someone else may make it at the same moment; then it is looked at like any other.
-        [ -d "$kb_receipts" ] || mkdir -- "$kb_receipts" || [ -d "$kb_receipts" ] || exit 1
-        kb_private "$kb_receipts"
-    done
-    umask "$kb_mask"
+    kb_receipts=$kb_state/$1/receipts
+    if [ ! -d "$kb_receipts" ]; then
+        kb_mask=$(umask)
+        umask 022
+        mkdir -p -- "${kb_state%/*}" || exit 1
+        umask 077
+        for kb_place in "$kb_state" "$kb_state/$1" "$kb_receipts"; do
+            # Someone else may make it at the same moment; then it is looked at like any other. What a folder that is
+            # not ours leads to is not looked into.
+            [ -d "$kb_place" ] || mkdir -- "$kb_place" || [ -d "$kb_place" ] || exit 1
+            kb_private "$kb_place"
+        done
+        umask "$kb_mask"
+    fi
+    kb_private "$kb_state" "$kb_state/$1" "$kb_receipts"
 }
 
 # kb_started PID: since when the process runs, in clock ticks after boot (proc(5), field 22), and its state.

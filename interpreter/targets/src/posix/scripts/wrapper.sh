@@ -25,13 +25,12 @@ fi
 exec 3<&0
 if [ -n "$kb_base" ]; then
     # Relays go on reading the command's output when nobody takes it any more: a lost connection must not end a
-    # command half-way through its work.
-    kb_relay="trap '' HUP INT PIPE TERM; cat 2>/dev/null || cat >/dev/null"
+    # command half-way through its work. With PIPE ignored, tee goes on with its other output when one is gone.
     kb_fifo=$kb_base.$kb_nonce
     mkfifo -m 600 -- "$kb_fifo.1" "$kb_fifo.2" || exit 1
-    setsid /bin/sh -c "$kb_relay" <"$kb_fifo.1" 3<&- &
+    (trap '' HUP INT PIPE TERM && exec tee /dev/null <"$kb_fifo.1" 2>/dev/null 3<&-) &
     kb_out=$!
-    setsid /bin/sh -c "$kb_relay" <"$kb_fifo.2" >&2 3<&- &
+    (trap '' HUP INT PIPE TERM && exec tee /dev/null <"$kb_fifo.2" >&2 2>/dev/null 3<&-) &
     kb_err=$!
     exec 7>"$kb_fifo.1" 8>"$kb_fifo.2"
     rm -f -- "$kb_fifo.1" "$kb_fifo.2"
@@ -59,9 +58,9 @@ if [ -n "$kb_base" ]; then
     esac
 fi
 if [ -n "$kb_base" ] && [ -z "$kb_end" ]; then
-    umask 077
-    { printf '%s\n' "$kb_status" >"$kb_base.ended.new" && kb_sync "$kb_base.ended.new" &&
-        mv -fT -- "$kb_base.ended.new" "$kb_base.ended" && kb_sync "${kb_base%/*}"; } || kb_lost=:unrecorded
+    # Whoever finds it empty takes it for missing.
+    { printf '%s\n' "$kb_status" >"$kb_base.ended" && kb_sync "$kb_base.ended" "${kb_base%/*}"; } 2>/dev/null ||
+        kb_lost=:unrecorded
 fi
 kb_say "${kb_end:-end:$kb_status$kb_lost}"
 if [ -n "$kb_base" ]; then
@@ -70,7 +69,7 @@ if [ -n "$kb_base" ]; then
     until kb_relayed; do
         kb_turns=$((kb_turns + 1))
         # A child in the background holds the command's streams, and would hold the relays for ever.
-        [ "$kb_turns" -le 100 ] || { kill -s KILL -- "-$kb_out" "-$kb_err"; break; }
+        [ "$kb_turns" -le 100 ] || { kill -s KILL "$kb_out" "$kb_err"; break; }
         [ "$kb_turns" -gt 3 ] && sleep 0.1 || sleep 0.01
     done
 fi
