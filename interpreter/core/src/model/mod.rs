@@ -108,8 +108,12 @@ impl Runbook {
 
     /// The step at a path of ids, as units name it (`finally-2/x` and `rollback/…/x` included).
     pub fn step_at(&self, path: &str) -> Option<&Step> {
-        let known = self.walk();
+        fn at<'r>(steps: &'r [Step], path: &str) -> Option<&'r Step> {
+            let (id, inside) = path.split_once('/').map_or((path, None), |(id, rest)| (id, Some(rest)));
+            let step = steps.iter().find(|step| step.id.value == id)?;
+            inside.map_or(Some(step), |inside| at(step.children(), inside))
+        }
         let plain = canonical(path);
-        known.into_iter().find(|(at, _)| *at == plain).map(|(_, step)| step)
+        at(&self.steps, &plain).or_else(|| at(&self.finally, plain.strip_prefix("finally/")?))
     }
 }
