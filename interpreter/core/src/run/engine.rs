@@ -110,7 +110,11 @@ pub async fn resume(
     let (holder, unattended) = (setup.person.name(), setup.options.unattended);
     let pinned = (!accepted.is_empty()).then(|| Box::new(pinned(&setup)));
     let session = session(setup, writer, state)?;
+    let notes = if accepted.is_empty() { Vec::new() } else { session.weigh_changes()? };
     session.log.run(Event::RunResumed { operator: holder.clone(), unattended, accepted, pinned })?;
+    for text in notes {
+        session.log.run(Event::RunNote { text })?;
+    }
     let back = come_back(&session, &cluster, &holder, interrupted).await;
     let back = both_in_turn(back, session.before_run()).await;
     let outcome = match both_in_turn(back, session.trust_before()).await {

@@ -1,6 +1,10 @@
 //! Loops as the journal names them: `path@host#outer`, with the items that they have there.
 
-use super::{hosts::LOCAL, scope::kept, walk::item_name};
+use super::{
+    hosts::LOCAL,
+    scope::kept,
+    walk::{NESTED, item_name},
+};
 use crate::backup::inside;
 use keybook_api::{Value, ids::canonical};
 use serde_json::Value as Json;
@@ -37,6 +41,21 @@ impl<'s> Loop<'s> {
     /// Is it the loop of this very step, there?
     pub fn is(&self, path: &str, host: &str, outer: &str) -> bool {
         self.path == path && self.host == host && self.outer == outer
+    }
+
+    /// The host that it is on.
+    pub fn host(&self) -> &'s str {
+        self.host
+    }
+
+    /// What the names of its items begin with.
+    pub fn outer(&self) -> &'s str {
+        self.outer
+    }
+
+    /// The name of the item around it.
+    pub fn around(&self) -> Option<&'s str> {
+        self.outer.strip_suffix(NESTED)
     }
 
     /// Its key.

@@ -1,5 +1,6 @@
 //! Carrying a runbook out.
 
+mod accepted;
 mod again;
 mod calls;
 pub mod drift;

@@ -78,7 +78,7 @@ impl Session {
     }
 
     /// The item of the step at a path around a unit, and its name: that of the innermost loop there.
-    fn item_around(&self, unit: &UnitId, path: &str) -> (Value, Option<String>) {
+    pub(super) fn item_around(&self, unit: &UnitId, path: &str) -> (Value, Option<String>) {
         let Some(own) = &unit.item else { return (Value::Null, None) };
         // What a rollback carries out again has the loops of the run.
         let path = canonical(path);
