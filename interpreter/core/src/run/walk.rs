@@ -259,24 +259,28 @@ impl Session {
             .map_err(|error| Fault::failed("evaluate `for_each`", &error.message).on(host).at(&error.span))?;
         let values = value.as_list().map(<[Value]>::to_vec);
         let values = values.ok_or_else(|| wrong(format!("expected a list, got {}", value.type_name())))?;
-        if values.iter().map(item_name).any(|name| self.holds_secret(&name)) {
-            return Err(wrong("the name of one of them holds a secret".to_owned())
-                .now("the step was not begun")
-                .hint(ITEM_NAMES)
-                .into());
-        }
-        if let Some(name) = named_twice(&values) {
-            let why = format!("two of them have the name `{name}`, so one would be taken for the other");
-            return Err(wrong(why).now("the step was not begun").into());
-        }
-        if values.is_empty() {
-            return Err(wrong("there is none".to_owned())
-                .now("the step was not begun")
-                .hint("an empty selection never passes: where it is right, put the step into one with a `when` that asks for it")
-                .into());
+        if let Some((why, hint)) = self.wrong_items(&values) {
+            let fault = wrong(why).now("the step was not begun");
+            return Err(match hint {
+                Some(hint) => fault.hint(hint),
+                None => fault,
+            }
+            .into());
         }
         self.keep_items(&in_run, values.iter().map(|item| (item, format!("{outer}{}", item_name(item)))));
         Ok(Some(Items { key, outer, values, pinned: false }))
+    }
+
+    /// Why a loop cannot go over these items, and what to do.
+    fn wrong_items(&self, values: &[Value]) -> Option<(String, Option<&'static str>)> {
+        if values.is_empty() {
+            return Some(("there is none".to_owned(), Some(EMPTY_LOOP)));
+        }
+        if values.iter().map(item_name).any(|name| self.holds_secret(&name)) {
+            return Some(("the name of one of them holds a secret".to_owned(), Some(ITEM_NAMES)));
+        }
+        let name = named_twice(values)?;
+        Some((format!("two of them have the name `{name}`, so one would be taken for the other"), None))
     }
 
     /// The journal does not have such a name as it is: nothing would be found by it again.
@@ -504,6 +508,9 @@ pub(super) fn item_name(value: &Value) -> String {
     let name = value.get("id").or_else(|| value.get("name")).unwrap_or(value);
     name.to_string().replace(NESTED, "%23")
 }
+
+/// What to do where a loop may have no items.
+const EMPTY_LOOP: &str = "an empty selection never passes: where it is right, put the step into one with a `when` that asks for it";
 
 /// What to do where a secret would name an item.
 const ITEM_NAMES: &str = "name items by what is no secret (`id` or `name` of a map does), and read the secret as a fact of the step";
