@@ -125,7 +125,7 @@ commands:
   - { match: "peek *", answer: 'file_read(argv[1], argv[2])' }
   - { match: "files", answer: 'file_write("/srv/made", "x"); file_remove("/srv/leaf.pem"); `${file_exists("/srv/made")} ${file_exists("/no")} ${file_list("/manifests")}`' }
   - { match: "state *", answer: 'let d = daemon(argv[1], "server"); `${d.running} ${d.starts} ${if d.error == () { "" } else { d.error }}`' }
-  - { match: "serves", answer: 'let d = daemon("server"); `${certificate(d.loaded.certificate).subject} ${d.loaded.keys()}`' }
+  - { match: "serves", answer: 'let d = daemon("server"); `${d.loaded.certificate}${d.loaded.keys()}`' }
   - { match: "slow", answer: 'let d = daemon("slow"); `${d.running} ${d.starts} ${d.port == ()}`' }
   - { match: "dial *", answer: 'let why = tls_dial(argv[1], 4001, argv[2], argv[3], argv[4]); if why == () { "ok" } else { why }' }
   - { match: "trusted *", answer: '`${trusted(file_read(argv[1]), file_read(argv[2]), argv[3])}`' }
