@@ -62,6 +62,13 @@ async fn run(host: &Arc<dyn Target>, script: &str) -> Result<Exit, Fault> {
     host.exec(Command::shell(script), &quiet).await
 }
 
+/// What `serves` of the world says: the subject of the certificate that the server read, and all that can be seen of it.
+async fn serves(host: &Arc<dyn Target>) -> String {
+    let said = out(host, "serves").await;
+    let (seen, pem) = said.split_once("] ").unwrap();
+    format!("{} {seen}]", keybook_pki::Certificate::one_pem(pem.as_bytes()).unwrap().subject())
+}
+
 async fn out(host: &Arc<dyn Target>, script: &str) -> String {
     let exit = run(host, script).await.unwrap();
     assert_eq!((exit.status, exit.err().as_str()), (0, ""), "{script}: {}", exit.out());
@@ -125,7 +132,7 @@ commands:
   - { match: "peek *", answer: 'file_read(argv[1], argv[2])' }
   - { match: "files", answer: 'file_write("/srv/made", "x"); file_remove("/srv/leaf.pem"); `${file_exists("/srv/made")} ${file_exists("/no")} ${file_list("/manifests")}`' }
   - { match: "state *", answer: 'let d = daemon(argv[1], "server"); `${d.running} ${d.starts} ${if d.error == () { "" } else { d.error }}`' }
-  - { match: "serves", answer: 'let d = daemon("server"); `${certificate(d.loaded.certificate).subject} ${d.loaded.keys()}`' }
+  - { match: "serves", answer: 'let d = daemon("server"); `${d.loaded.keys()} ${d.loaded.certificate}`' }
   - { match: "slow", answer: 'let d = daemon("slow"); `${d.running} ${d.starts} ${d.port == ()}`' }
   - { match: "dial *", answer: 'let why = tls_dial(argv[1], 4001, argv[2], argv[3], argv[4]); if why == () { "ok" } else { why }' }
   - { match: "trusted *", answer: '`${trusted(file_read(argv[1]), file_read(argv[2]), argv[3])}`' }

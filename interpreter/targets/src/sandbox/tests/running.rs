@@ -9,20 +9,20 @@ async fn a_daemon_keeps_what_it_read_until_it_is_restarted() {
     let world = World::new(WORLD);
     let host = world.host("h1").await;
     assert_eq!(out(&host, "state h1").await, "true 1 ");
-    assert_eq!(out(&host, "serves").await, r#"CN=leaf ["certificate", "client_ca"]"#, "the key is not shown");
+    assert_eq!(serves(&host).await, r#"CN=leaf ["certificate", "client_ca"]"#, "the key is not shown");
     // The first start is of the scenario itself; new files change nothing until the file is away and back.
     for (from, to) in [("/srv/new.pem", "/srv/leaf.pem"), ("/srv/new-key.pem", "/srv/leaf-key.pem")] {
         let content = host.read(from, 1 << 20).await.unwrap();
         host.write(to, Write::keep(content)).await.unwrap();
     }
-    assert!(out(&host, "serves").await.starts_with("CN=leaf "));
+    assert!(serves(&host).await.starts_with("CN=leaf "));
     host.rename("/manifests/server", "/parked").await.unwrap();
     assert_eq!(out(&host, "state h1").await, "false 1 ");
     let world = world.again();
     let host = world.host("h1").await;
     host.rename("/parked", "/manifests/server").await.unwrap();
     assert_eq!(out(&host, "state h1").await, "true 2 ");
-    assert!(out(&host, "serves").await.starts_with("CN=other "));
+    assert!(serves(&host).await.starts_with("CN=other "));
     assert_eq!(out(&host, "state h2").await, "true 1 ", "the other host was left alone");
     // As a kubelet: another content of the file is another pod.
     put(&host, "/manifests/server", "v2").await;
