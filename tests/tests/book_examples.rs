@@ -119,7 +119,7 @@ fn book_example_with_a_wrong_way_back_is_taken_back_when_it_is_mended() {
         .replace("to: /etc/web/server.pem }", "to: /etc/web/server.pem }\n            register: put")
         .replace(
             "script: systemctl restart web",
-            "script: 'systemctl restart ${if put.size > 0 { \"web\" } else { \"\" }}'",
+            "script: 'systemctl restart ${if by_host[\"put\"][host.name].size > 0 { \"web\" } else { \"\" }}'",
         );
     assert_ne!(wrong, right);
     fs::write(&file, wrong).unwrap();

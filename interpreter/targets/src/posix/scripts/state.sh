@@ -1,7 +1,7 @@
 # kb_user: the number of the user who works here (proc(5), "Uid:", the second one), without a process for it. Result: $kb_user
 kb_user() {
-    while read -r kb_key kb_real_user kb_user kb_rest; do
-        [ "$kb_key" != Uid: ] || return 0
+    while read -r kb_status_key kb_status_first kb_user kb_status_rest; do
+        [ "$kb_status_key" != Uid: ] || return 0
     done <"/proc/$$/status"
     kb_user=$(id -u)
 }
@@ -19,21 +19,21 @@ kb_state() {
 
 # kb_private PLACE...: refuses folders of ours where somebody else could put receipts or read keys.
 kb_private() {
-    for kb_place; do
-        [ ! -L "$kb_place" ] ||
-            kb_die 1 "$kb_place is a symbolic link; Keybook keeps receipts, backups and keys in a directory of its own only"
-        [ -d "$kb_place" ] || kb_die 1 "$kb_place: Not a directory"
+    for kb_private_place; do
+        [ ! -L "$kb_private_place" ] ||
+            kb_die 1 "$kb_private_place is a symbolic link; Keybook keeps receipts, backups and keys in a directory of its own only"
+        [ -d "$kb_private_place" ] || kb_die 1 "$kb_private_place: Not a directory"
     done
-    kb_found=$(stat -c '%u %a' -- "$@") || exit 1
-    while read -r kb_owner kb_mode && [ $# -gt 0 ]; do
-        [ "$kb_owner" = "$kb_user" ] ||
-            kb_die 1 "$1 belongs to user $kb_owner, not to user $kb_user, as whom Keybook works here"
-        case $kb_mode in
-            *[2367]? | *[2367]) kb_die 1 "$1 can be written by others (mode $kb_mode)" ;;
+    kb_private_found=$(stat -c '%u %a' -- "$@") || exit 1
+    while read -r kb_private_owner kb_private_mode && [ $# -gt 0 ]; do
+        [ "$kb_private_owner" = "$kb_user" ] ||
+            kb_die 1 "$1 belongs to user $kb_private_owner, not to user $kb_user, as whom Keybook works here"
+        case $kb_private_mode in
+            *[2367]? | *[2367]) kb_die 1 "$1 can be written by others (mode $kb_private_mode)" ;;
         esac
         shift
     done <<KB_FOUND
-$kb_found
+$kb_private_found
 KB_FOUND
 }
 
@@ -46,11 +46,11 @@ kb_receipts() {
         umask 022
         mkdir -p -- "${kb_state%/*}" || exit 1
         umask 077
-        for kb_place in "$kb_state" "$kb_state/$1" "$kb_receipts"; do
+        for kb_receipts_part in "$kb_state" "$kb_state/$1" "$kb_receipts"; do
             # Someone else may make it at the same moment; then it is looked at like any other. What a folder that is
             # not ours leads to is not looked into.
-            [ -d "$kb_place" ] || mkdir -- "$kb_place" || [ -d "$kb_place" ] || exit 1
-            kb_private "$kb_place"
+            [ -d "$kb_receipts_part" ] || mkdir -- "$kb_receipts_part" || [ -d "$kb_receipts_part" ] || exit 1
+            kb_private "$kb_receipts_part"
         done
         umask "$kb_mask"
     fi

@@ -147,6 +147,8 @@ async fn a_state_folder_that_is_not_ours_alone_is_refused() {
     std::fs::remove_file(state.join("r1")).unwrap();
     lab.host.exec(touch(&lab, &receipt_id(1)), &quiet).await.unwrap();
     assert_eq!((mode(&state.join("r1")), mode(&state.join("r1/receipts"))), (0o700, 0o700));
+    lab.host.make_dir("/var/lib/keybook/r1/staging", 0o750).await.unwrap();
+    assert_eq!(mode(&state.join("r1/staging")), 0o750);
 }
 
 #[tokio::test]
