@@ -61,6 +61,20 @@ fn sandbox_guided_run_to_the_end_with_a_look_at_the_details() {
     );
 }
 
+/// Nobody can have meant it for a question that did not stand there yet.
+#[test]
+fn sandbox_guided_what_was_typed_ahead_answers_no_gate() {
+    let bench = Bench::new();
+    let mut terminal = bench.guided("quick-one", &[]);
+    terminal.answer("run");
+    assert!(terminal.prompted(GATE).contains("Replace the etcd certificates"));
+    terminal.answer("stop here");
+    let (code, screen) = terminal.end();
+    assert_eq!(code, 8, "{screen:#?}");
+    let answers: Vec<Answer> = answered(&bench).into_iter().map(|(_, answer, _)| answer).collect();
+    assert_eq!(answers, [Answer::Stop]);
+}
+
 #[test]
 fn sandbox_guided_stop_is_resumed() {
     let bench = Bench::new();

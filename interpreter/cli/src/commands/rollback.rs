@@ -7,6 +7,7 @@ use crate::{
     error::CliError,
     lang,
     output::Output,
+    people::prompt,
     runs::RunDir,
 };
 use keybook_api::{Fault, FaultKind, event::Answer};
@@ -67,10 +68,7 @@ fn confirm(run: &RunDir, records: &[keybook_api::Record], output: &Output) -> Re
         run.id
     ));
     for _ in 0..PATIENCE {
-        let typed = dialoguer::Input::<String>::new()
-            .with_prompt("Roll back? Type yes")
-            .allow_empty(true)
-            .interact_on(&console::Term::stderr());
+        let typed = prompt::ask("Roll back? Type yes");
         match typed.as_deref().map(str::trim) {
             Err(dialoguer::Error::IO(error)) if error.kind() == ErrorKind::Interrupted => {
                 let stopped =

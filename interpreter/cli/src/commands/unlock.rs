@@ -6,6 +6,7 @@ use crate::{
     error::CliError,
     inputs,
     output::Output,
+    people::prompt,
 };
 use keybook_api::{Fault, FaultKind};
 use keybook_core::run::lock::{lock_path, read};
@@ -26,13 +27,10 @@ pub async fn unlock(args: UnlockArgs, output: &Output) -> Result<i32, CliError> 
                 .into());
         }
         output.tell("Make sure that the run is lost and nothing of it is under way: the lock is what keeps two runs apart.");
-        let typed = dialoguer::Input::<String>::new()
-            .with_prompt(format!(
-                "Type the cluster's name ({}) to remove the lock of {}",
-                inventory.cluster, args.run
-            ))
-            .allow_empty(true)
-            .interact_on(&console::Term::stderr());
+        let typed = prompt::ask(&format!(
+            "Type the cluster's name ({}) to remove the lock of {}",
+            inventory.cluster, args.run
+        ));
         if !typed.is_ok_and(|typed| typed == inventory.cluster) {
             return Err(Fault::new(FaultKind::Waiting, "unlock the cluster", "it was not confirmed")
                 .now("nothing was changed")

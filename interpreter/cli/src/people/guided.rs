@@ -1,6 +1,6 @@
 //! A person at the terminal. Prompts run on a thread of their own, so that Ctrl-C is heard while one waits.
 
-use super::{conflict, inbox};
+use super::{conflict, inbox, prompt};
 use crate::{output::Output, watch::Screen};
 use async_trait::async_trait;
 use keybook_api::{
@@ -246,14 +246,8 @@ impl Guided {
             let (send, receive) = tokio::sync::oneshot::channel();
             let prompt = prompt.clone();
             std::thread::spawn(move || {
-                let term = console::Term::stderr();
-                let read = dialoguer::Input::<String>::new()
-                    .with_prompt(prompt)
-                    .allow_empty(true)
-                    .report(false)
-                    .interact_on(&term);
                 // The receiver is gone when Ctrl-C was faster.
-                let _ = send.send(read);
+                let _ = send.send(prompt::ask(&prompt));
             });
             let typed = tokio::select! {
                 () = cancel.cancelled() => return None,

@@ -3,4 +3,5 @@
 mod conflict;
 pub mod guided;
 pub mod inbox;
+pub mod prompt;
 pub mod unattended;

@@ -141,7 +141,7 @@ fn hosts(page: &mut Page, run: &RunSummary) {
             None => format!("{}, not reached", host.address),
         };
         page.hang(
-            &format!("  {:<11}", text::cut(&text::clean(&host.name), 30)),
+            &format!("  {:<10} ", text::cut(&text::clean(&host.name), 30)),
             &format!("{reached}  [{}]", host.groups.join(", ")),
             Tone::Plain,
         );

@@ -263,8 +263,8 @@ impl Session {
             return Ok(());
         }
         Err(Fault::failed("roll back wholly", format!("this is still owed: {}", owed.join(", ")))
-            .now("the files are as they were before the run, but not every host runs them")
-            .hint("do it by hand, or mend the settling step's condition and roll back again")
+            .now("the files are as they were before the run; the hosts that owe may still run what the run had put there")
+            .hint("roll back again and say yes to what settles it; or do it by hand, where it is needed")
             .into())
     }
 
