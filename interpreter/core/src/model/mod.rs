@@ -34,7 +34,7 @@ pub use values::{Args, Dynamic};
 
 use indexmap::IndexMap;
 pub use keybook_api::ids::canonical;
-use keybook_api::{Located, event::StepInfo};
+use keybook_api::{Located, event::StepInfo, ids::steps_to};
 
 pub use keybook_source::LANGUAGE;
 
@@ -104,6 +104,20 @@ impl Runbook {
         let outermost = plain.split('/').next()?;
         let at = self.steps.iter().position(|step| step.id.value == outermost)?;
         Some((at + 1, self.steps.len()))
+    }
+
+    /// The steps around the one at a path, the outermost first, and itself, each with its path.
+    pub fn steps_to<'r, 'p>(
+        &'r self,
+        path: &'p str,
+    ) -> impl DoubleEndedIterator<Item = (&'p str, &'r Step)> + use<'r, 'p> {
+        steps_to(path).filter_map(|path| Some((path, self.step_at(path)?)))
+    }
+
+    /// The innermost step around a path that uses a library: its path, and the library. Results are seen only inside it.
+    pub fn library_around<'r, 'p>(&'r self, path: &'p str) -> Option<(&'p str, &'r Library)> {
+        let mut around = self.steps_to(path).rev().filter(|(around, _)| *around != path);
+        around.find_map(|(path, step)| Some((path, step.library.as_ref()?)))
     }
 
     /// The step at a path of ids, as units name it (`finally-2/x` and `rollback/…/x` included).

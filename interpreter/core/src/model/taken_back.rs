@@ -4,36 +4,28 @@ use super::{Dynamic, Runbook, Step, Work};
 use crate::backup::inside;
 use keybook_api::{Diagnostic, Effect, Registry, Span, Value, WayBack};
 use keybook_script::NameUse;
-use std::collections::HashSet;
 
 /// The steps before `finally` in their order, those inside others after them, each with its path.
-struct Steps<'r> {
-    all: Vec<(String, &'r Step)>,
-    /// The paths of those that use a library.
-    libraries: HashSet<&'r str>,
-}
+type Steps<'r> = [(String, &'r Step)];
 
 /// A `reads-taken-back` for each use of a result, in what settles an obligation, of a step that is taken back before that is
 /// settled again: its files are then the old ones, and there is no such result any more.
 pub fn reads_taken_back(runbook: &Runbook, registry: &Registry) -> Vec<Diagnostic> {
-    let mut all = runbook.walk();
-    all.retain(|(path, _)| !path.starts_with("finally/"));
-    let libraries = all.iter().filter(|(_, step)| step.library.is_some()).map(|(path, _)| path.clone());
-    let libraries: HashSet<String> = libraries.collect();
-    let steps = Steps { all, libraries: libraries.iter().map(String::as_str).collect() };
+    let mut steps = runbook.walk();
+    steps.retain(|(path, _)| !path.starts_with("finally/"));
+    let library = |path| runbook.library_around(path).map(|(around, _)| around);
     let mut found = Vec::new();
-    for (at, (path, step)) in steps.all.iter().enumerate() {
+    for (at, (path, step)) in steps.iter().enumerate() {
         let Some(settles) = &step.settles else { continue };
         let owes = |(_, step): &(String, &Step)| {
             step.owes.as_ref().is_some_and(|owes| owes.what.value == settles.value)
         };
-        let Some(first) = steps.all.iter().position(owes).filter(|first| *first < at) else { continue };
-        for (reader, used) in steps.reads_in(path) {
-            let taken_back = steps.all.get(first..at).unwrap_or_default().iter().find(|(from, step)| {
-                let name = step.register.as_ref().map(|name| name.value.as_str());
-                name == result_of(used).map(|(name, _)| name)
-                    && name.is_some()
-                    && steps.library_around(from) == steps.library_around(reader)
+        let Some(first) = steps.iter().position(owes).filter(|first| *first < at) else { continue };
+        for (reader, used) in reads_in(&steps, path) {
+            let Some((name, _)) = result_of(used) else { continue };
+            let taken_back = steps.get(first..at).unwrap_or_default().iter().find(|(from, step)| {
+                step.register.as_ref().is_some_and(|register| register.value == name)
+                    && library(from) == library(reader)
                     && changes(step, registry)
             });
             found.extend(taken_back.map(|(_, from)| problem(used, from, &settles.value)));
@@ -42,27 +34,19 @@ pub fn reads_taken_back(runbook: &Runbook, registry: &Registry) -> Vec<Diagnosti
     found
 }
 
-impl<'r> Steps<'r> {
-    /// What is read when the step at a path is carried out: by it, by the steps inside, and by the steps around it that
-    /// use a library, for its inputs. Each with the path where it is read.
-    fn reads_in(&self, path: &str) -> Vec<(&str, &'r NameUse)> {
-        let mut reads = Vec::new();
-        for (at, step) in &self.all {
-            if inside(at, path) {
-                reads.extend(step.reads.iter().map(|used| (at.as_str(), used)));
-            } else if let Some(library) = step.library.as_ref().filter(|_| inside(path, at)) {
-                let given = library.with.0.values().flat_map(Dynamic::names_used);
-                reads.extend(given.map(|used| (at.as_str(), used)));
-            }
+/// What is read when the step at a path is carried out: by it, by the steps inside, and by the steps around it that use a
+/// library, for its inputs. Each with the path where it is read.
+fn reads_in<'s, 'r>(steps: &'s Steps<'r>, path: &str) -> Vec<(&'s str, &'r NameUse)> {
+    let mut reads = Vec::new();
+    for (at, step) in steps {
+        if inside(at, path) {
+            reads.extend(step.reads.iter().map(|used| (at.as_str(), used)));
+        } else if let Some(library) = step.library.as_ref().filter(|_| inside(path, at)) {
+            let given = library.with.0.values().flat_map(Dynamic::names_used);
+            reads.extend(given.map(|used| (at.as_str(), used)));
         }
-        reads
     }
-
-    /// The innermost step around a path that uses a library: results are seen only inside it.
-    fn library_around(&self, path: &str) -> Option<&str> {
-        let around = path.match_indices('/').rev().filter_map(|(end, _)| path.get(..end));
-        around.into_iter().find_map(|path| self.libraries.get(path).copied())
-    }
+    reads
 }
 
 /// The result that a use of a name reads, and where.

@@ -4,12 +4,12 @@
 use super::{
     hosts::LOCAL,
     loops::Loop,
-    scope::{kept, library_around},
+    scope::kept,
     session::Session,
-    walk::item_name,
+    walk::{Place, item_name},
 };
 use crate::model::{Dynamic, Step, canonical};
-use keybook_api::{Event, Fault, UnitId, ids::steps_to};
+use keybook_api::{Event, Fault, UnitId};
 use keybook_script::{Expr, NameUse};
 use serde_json::Value as Json;
 
@@ -58,15 +58,12 @@ impl Session {
     }
 
     fn weigh_hosts(&self, path: &str, step: &Step, began_with: &[String], compared: &mut Compared) {
-        let mut around = steps_to(path).filter(|around| *around != path);
-        if around.any(|path| self.runbook.step_at(path).is_some_and(|step| step.hosts.is_some())) {
+        let mut around = self.runbook.steps_to(path).filter(|(around, _)| *around != path);
+        if around.any(|(_, step)| step.hosts.is_some()) {
             // It has the hosts of that step, which is weighed itself.
             return;
         }
-        let now = match &step.hosts {
-            None => vec![LOCAL.to_owned()],
-            Some(choice) => choice.resolve(&self.hosts.groups()).unwrap_or_default(),
-        };
+        let now = self.choose_hosts(step, &Place::default()).unwrap_or_default();
         let found = self.difference(began_with, &now);
         if !found.added.is_empty() {
             compared.left_out.push(format!("`{path}` began without {}", named("host", &found.added)));
@@ -125,7 +122,7 @@ impl Session {
             used_inputs |= used.name == "inputs";
             given.contains(&used.name.as_str())
         });
-        let library = library_around(&self.runbook, path).filter(|_| used_inputs);
+        let library = self.runbook.library_around(path).filter(|_| used_inputs);
         all && library.is_none_or(|(around, library)| {
             self.is_given(around, library.with.0.values().flat_map(Dynamic::names_used).collect::<Vec<_>>())
         })

@@ -14,9 +14,7 @@ use super::{
 use crate::model::{Call, SCRIPT, Step, Work};
 use futures::future::BoxFuture;
 use indexmap::IndexMap;
-use keybook_api::{
-    Args, Cancel, Change, Effect, Event, Fault, Plan, UnitId, Value, event::StepInfo, ids::steps_to,
-};
+use keybook_api::{Args, Cancel, Change, Effect, Event, Fault, Plan, UnitId, Value, event::StepInfo};
 use keybook_script::Script;
 use std::sync::Arc;
 
@@ -117,10 +115,10 @@ impl Attempt<'_> {
     /// The plans of all the steps inside, together, as far as they can be known now.
     pub(super) async fn plan_inside(&self) -> Plan {
         let mut inside = Inside { plan: Plan::will(Vec::new()), changes: false, to_come: ToCome::new() };
-        let mut around = steps_to(&self.unit.step).filter_map(|path| self.session.runbook.step_at(path));
+        let mut around = self.session.runbook.steps_to(&self.unit.step);
         let place = Place {
             prefix: self.unit.step.clone(),
-            host: around.any(|step| step.hosts.is_some()).then(|| self.unit.host.clone()),
+            host: around.any(|(_, step)| step.hosts.is_some()).then(|| self.unit.host.clone()),
             item: self.scope.get("item").cloned().unwrap_or_default(),
             item_name: self.unit.item.clone(),
             ..Place::default()

@@ -24,6 +24,11 @@ pub fn key(path: &str, host: &str, outer: &str) -> String {
     format!("{}@{host}#{outer}", canonical(path))
 }
 
+/// What the names of a loop's items begin with, inside this item of another loop.
+pub fn outer(item: Option<&str>) -> String {
+    item.map_or_else(String::new, |name| format!("{name}{NESTED}"))
+}
+
 impl<'s> Loop<'s> {
     /// Reads the key of pinned items.
     pub fn read(key: &'s str, items: &'s [Json]) -> Option<Self> {
@@ -36,11 +41,6 @@ impl<'s> Loop<'s> {
     /// step inside it may be on another one.
     pub fn is_around(&self, path: &str, host: &str) -> bool {
         (self.host == host || self.host == LOCAL) && inside(path, &self.path)
-    }
-
-    /// Is it the loop of this very step, there?
-    pub fn is(&self, path: &str, host: &str, outer: &str) -> bool {
-        self.path == path && self.host == host && self.outer == outer
     }
 
     /// The host that it is on.

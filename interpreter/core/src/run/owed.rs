@@ -2,13 +2,14 @@
 
 use super::{
     hosts::LOCAL,
+    loops::{self, Loop},
     machine::UnitState,
     session::Session,
     state::State,
-    walk::{NESTED, related},
+    walk::related,
 };
 use crate::model::{Step, canonical};
-use keybook_api::{Event, Fault, UnitId, event::SkipReason, ids::steps_to};
+use keybook_api::{Event, Fault, UnitId, event::SkipReason};
 
 /// A unit that settles, or units of which nothing is known yet, on one host.
 struct Settling {
@@ -65,8 +66,7 @@ impl Session {
     fn settling(&self, state: &State, what: &str, host: &str) -> Vec<Settling> {
         let mut walk = Walk { state, host, found: Vec::new() };
         for at in self.steps_that_settle(what) {
-            let around: Vec<(&str, &Step)> =
-                steps_to(&at).filter_map(|path| Some((path, self.runbook.step_at(path)?))).collect();
+            let around: Vec<(&str, &Step)> = self.runbook.steps_to(&at).collect();
             self.walk_settling(&mut walk, &around, None, None);
         }
         walk.found
@@ -127,21 +127,17 @@ impl Session {
 impl Walk<'_> {
     /// The names of the items of a loop; `None` while it did not begin.
     fn items(&self, path: &str, on: &str, outer: Option<&str>) -> Option<Vec<Option<String>>> {
-        let outer = outer.map_or_else(String::new, |name| format!("{name}{NESTED}"));
-        let loops = self.state.loops().find(|one| one.is(path, on, &outer))?;
-        Some(loops.named().map(|(_, name)| Some(name)).collect())
+        let key = loops::key(path, on, &loops::outer(outer));
+        let (_, items) = self.state.pins.get(&key)?;
+        Some(Loop::read(&key, items.as_ref()?)?.named().map(|(_, name)| Some(name)).collect())
     }
 
     /// `own`: it is the settling step's, and not that of a step around it, whose check says nothing about what is inside.
     fn standing(&self, unit: &UnitId, own: bool) -> Standing {
         let Some(known) = self.state.unit(unit) else { return Standing::Open };
         match known.state {
-            UnitState::Done => Standing::Done(known.seq),
-            UnitState::Skipped if known.skipped_for(SkipReason::Operator) => Standing::Open,
-            UnitState::Skipped if own && known.skipped_for(SkipReason::AlreadyDone) => {
-                Standing::Done(known.seq)
-            }
-            UnitState::Skipped => Standing::LeftOut,
+            _ if own && known.is_so() => Standing::Done(known.seq),
+            UnitState::Skipped if !known.skipped_for(SkipReason::Operator) => Standing::LeftOut,
             _ => Standing::Open,
         }
     }

@@ -173,6 +173,11 @@ impl UnitRecord {
         !self.intents.is_empty() && self.state != UnitState::TakenBack
     }
 
+    /// Is what it is for so: done by it, or found to be so already?
+    pub fn is_so(&self) -> bool {
+        self.state == UnitState::Done || self.skipped_for(SkipReason::AlreadyDone)
+    }
+
     /// Is it left out, for this reason?
     pub fn skipped_for(&self, reason: SkipReason) -> bool {
         self.state == UnitState::Skipped && self.left_out == Some(reason)

@@ -10,11 +10,10 @@ use super::{
 };
 use crate::{
     backup::inside,
-    model::{Library, Runbook, canonical},
+    model::{Library, canonical},
 };
 use keybook_api::{
     Map, UnitId, Value,
-    ids::steps_to,
     value::{REDACTED, map},
 };
 use serde_json::Value as Json;
@@ -34,7 +33,7 @@ impl Session {
         let mut scope = self.base_scope(&self.hosts);
         scope.insert("host".to_owned(), self.hosts.as_value(&unit.host));
         scope.insert("item".to_owned(), item.clone());
-        let library = library_around(&self.runbook, &unit.step);
+        let library = self.runbook.library_around(&unit.step);
         if let Some((path, library)) = library {
             scope.insert("inputs".to_owned(), Value::Map(self.library_inputs(to_come, unit, path, library)));
         }
@@ -191,12 +190,6 @@ fn kept_within(journaled: &Json) -> Value {
         }
         other => Value::from_json(other),
     }
-}
-
-/// The innermost step around a path that uses a library: its path, and the library.
-pub(super) fn library_around<'r, 'p>(runbook: &'r Runbook, path: &'p str) -> Option<(&'p str, &'r Library)> {
-    let around = steps_to(path).rev().filter(|around| *around != path);
-    around.into_iter().find_map(|path| Some((path, runbook.step_at(path)?.library.as_ref()?)))
 }
 
 /// The value for this host and item; else that of the only host.

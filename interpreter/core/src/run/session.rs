@@ -1,6 +1,6 @@
 //! Everything one run shares: runbook, inputs, hosts, log, person.
 
-use super::{drift::keyed_digest, hosts::Hosts, log::Log, person::Person, scope::library_around};
+use super::{drift::keyed_digest, hosts::Hosts, log::Log, person::Person};
 use crate::model::{Answers, Call, Runbook};
 use keybook_api::{
     ActionSpec, Args, Cancel, Ctx, Fault, HostAccess, KeyLines, Map, Redactor, Registry, RunId, Sink,
@@ -143,7 +143,7 @@ impl Session {
     /// Registered names with the paths of their steps.
     pub fn registers_of(runbook: &Runbook) -> Vec<Register> {
         let named = |(path, step): (String, &crate::model::Step)| {
-            let library = library_around(runbook, &path).map_or("", |(around, _)| around).to_owned();
+            let library = runbook.library_around(&path).map_or("", |(around, _)| around).to_owned();
             Some(Register { name: step.register.as_ref()?.value.clone(), library, path })
         };
         runbook.walk().into_iter().filter_map(named).collect()

@@ -229,7 +229,7 @@ impl Session {
         to_come: &ToCome,
     ) -> Result<Option<Items>, Stop> {
         let Some(for_each) = &step.for_each else { return Ok(None) };
-        let outer = place.item_name.as_deref().map_or_else(String::new, |name| format!("{name}{NESTED}"));
+        let outer = loops::outer(place.item_name.as_deref());
         let key = format!("{path}@{host}#{outer}");
         let in_run = loops::key(path, host, &outer);
         let before = path.starts_with("rollback/").then_some(&in_run);

@@ -5,7 +5,6 @@ use crate::{
     model::{HostChoice, Step, canonical},
     run::{
         hosts::LOCAL,
-        machine::UnitState,
         session::Session,
         state::{Intent, State},
         stop::Stop,
@@ -14,7 +13,7 @@ use crate::{
     },
 };
 use futures::future::BoxFuture;
-use keybook_api::{Cancel, Event, Fault, UnitId, Value, event::SkipReason, ids::steps_to};
+use keybook_api::{Cancel, Event, Fault, UnitId, Value, event::SkipReason};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -99,7 +98,7 @@ impl Session {
         let number = self.log.state(|state| state.last);
         let prefix = format!("rollback/{}.{number}", debt.step.replace('/', "."));
         for at in settling {
-            let steps = self.steps_around(at);
+            let steps: Vec<&Step> = self.runbook.steps_to(at).map(|(_, step)| step).collect();
             let there = Settling { what: &debt.what, host };
             self.settle_inside(&steps, &there, Place { prefix: prefix.clone(), ..Place::default() }).await?;
         }
@@ -123,23 +122,16 @@ impl Session {
             let around = |path: &str| settling.iter().any(|at| inside(at, path));
             let refused =
                 units.iter().any(|(path, _, known)| around(path) && known.skipped_for(SkipReason::Operator));
-            let done = units.iter().any(|(path, id, known)| {
-                id.host == host
-                    && settling.contains(path)
-                    && (known.state == UnitState::Done || known.skipped_for(SkipReason::AlreadyDone))
-            });
+            let done = units
+                .iter()
+                .any(|(path, id, known)| id.host == host && settling.contains(path) && known.is_so());
             done && !refused
         })
     }
 
-    /// The steps around the one at a path, the outermost first, and itself.
-    fn steps_around(&self, path: &str) -> Vec<&Step> {
-        steps_to(path).filter_map(|path| self.runbook.step_at(path)).collect()
-    }
-
     /// Of the hosts that owe those for which a settling step is: the hosts of the step, or of the one around it.
     fn settling_hosts(&self, at: &str, owing: &BTreeSet<String>) -> Vec<String> {
-        let mut hosts = match self.steps_around(at).iter().find_map(|step| step.hosts.as_ref()) {
+        let mut hosts = match self.runbook.steps_to(at).find_map(|(_, step)| step.hosts.as_ref()) {
             Some(choice) => choice.resolve(&self.hosts.groups()).unwrap_or_default(),
             None => vec![LOCAL.to_owned()],
         };
@@ -285,6 +277,6 @@ impl Session {
 
     /// Does the step at a path, or one around it, settle an obligation?
     pub(super) fn settles(&self, path: &str) -> bool {
-        steps_to(path).filter_map(|path| self.runbook.step_at(path)).any(|step| step.settles.is_some())
+        self.runbook.steps_to(path).any(|(_, step)| step.settles.is_some())
     }
 }
