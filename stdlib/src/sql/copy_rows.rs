@@ -1,6 +1,6 @@
 use super::{
     CLIENT, Client, DATABASE, HOST, PASSWORD, PORT, SOCKET, TIMEOUT, USER,
-    rows::{Change, KEY, Rows, TABLE, VALUE, memo, quoted, result},
+    rows::{KEY, Rows, TABLE, Update, VALUE},
     statement::identifier,
 };
 use crate::support::tell;
@@ -8,7 +8,6 @@ use async_trait::async_trait;
 use keybook_api::{
     Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Value, WayBack,
 };
-use std::collections::BTreeMap;
 
 /// Makes rows as another table has them.
 pub struct CopyRows;
@@ -55,84 +54,34 @@ impl Action for CopyRows {
     }
 
     async fn describe(&self, ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
-        tell::planned(ctx, self, args, Job::look(ctx, args).await.map(|job| job.plan()))
+        let plan = look(ctx, args).await.map(|(update, from)| {
+            let so = format!("the rows of {} are those of {}", update.rows.table, from.table);
+            update.plan(|_| format!("that of {}", from.table), so)
+        });
+        tell::planned(ctx, self, args, plan)
     }
 
     async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
-        let job = Job::look(ctx, args).await?;
-        let changes = job.changes();
-        if changes.is_empty() {
-            return Ok(Applied::unchanged(result(&job.now)));
-        }
-        let doing = format!("copy {} rows of {} to {}", changes.len(), job.from.table, job.rows.table);
-        job.rows.change(&job.client, ctx, &doing, &changes).await?;
-        Ok(Applied::changed(result(&job.wanted)))
+        let (update, from) = look(ctx, args).await?;
+        let doing = |count| format!("copy {count} rows of {} to {}", from.table, update.rows.table);
+        update.apply(ctx, doing, |row| from.value_of(row)).await
     }
 
     async fn reconcile(&self, ctx: &Ctx, args: &Args, memo: &Value) -> Result<Reconcile, Fault> {
-        let job = Job::look(ctx, args).await?;
-        Ok(Rows::became(&job.now, memo, &job.wanted))
+        Ok(look(ctx, args).await?.0.reconcile(memo))
     }
 }
 
-struct Job {
-    client: Client,
-    rows: Rows,
-    from: Rows,
-    /// The digests of the rows as they are, and as the other table has them.
-    now: BTreeMap<String, String>,
-    wanted: BTreeMap<String, String>,
-}
-
-impl Job {
-    async fn look(ctx: &Ctx, args: &Args) -> Result<Self, Fault> {
-        let (client, rows) = (Client::from_args(args)?, Rows::from_args(args)?);
-        let from = identifier(args.text("from")?);
-        let from = rows.of(from.map_err(|why| Fault::usage("read the argument `from`", why))?);
-        let keys = args.texts("rows")?;
-        if keys.is_empty() || from.table == rows.table {
-            return Err(Fault::usage("read the arguments", "`rows` is empty, or `from` is the table itself"));
-        }
-        let now = rows.digests(&client, ctx, &keys).await?;
-        let wanted = from.digests(&client, ctx, &keys).await?;
-        Ok(Self { client, rows, from, now, wanted })
+/// The rows, and those of the other table.
+async fn look(ctx: &Ctx, args: &Args) -> Result<(Update, Rows), Fault> {
+    let (client, rows) = (Client::from_args(args)?, Rows::from_args(args)?);
+    let from = identifier(args.text("from")?);
+    let from = rows.of(from.map_err(|why| Fault::usage("read the argument `from`", why))?);
+    let keys = args.texts("rows")?;
+    if keys.is_empty() || from.table == rows.table {
+        return Err(Fault::usage("read the arguments", "`rows` is empty, or `from` is the table itself"));
     }
-
-    fn changes(&self) -> Vec<Change> {
-        let differs = |(row, wanted): &(&String, &String)| self.now.get(*row) != Some(*wanted);
-        let (from, key, value) = (&self.from.table, &self.rows.key, &self.rows.value);
-        let change = |(row, wanted): (&String, &String)| Change {
-            row: row.clone(),
-            before: self.now.get(row).cloned().unwrap_or_default(),
-            after: wanted.clone(),
-            sql: format!(
-                "(SELECT kb_from.{value} FROM {from} AS kb_from WHERE kb_from.{key} = {})",
-                quoted(row)
-            ),
-        };
-        self.wanted.iter().filter(differs).map(change).collect()
-    }
-
-    fn plan(&self) -> Plan {
-        let changes = self.changes();
-        let line = |change: &Change| {
-            format!(
-                "UPDATE {} SET {} = that of {} WHERE {} = '{}'; (sha256 {:.8} → {:.8})",
-                self.rows.table,
-                self.rows.value,
-                self.from.table,
-                self.rows.key,
-                change.row,
-                change.before,
-                change.after
-            )
-        };
-        let mut plan = match changes.is_empty() {
-            true => Plan::wont(format!("the rows of {} are those of {}", self.rows.table, self.from.table)),
-            false => Plan::will([self.client.line()].into_iter().chain(changes.iter().map(line))),
-        };
-        plan.basis = format!("{}; {}", memo(&self.now), memo(&self.wanted));
-        plan.memo = memo(&self.now);
-        plan
-    }
+    let now = rows.digests(&client, ctx, &keys).await?;
+    let wanted = from.digests(&client, ctx, &keys).await?;
+    Ok((Update { client, rows, now, wanted }, from))
 }

@@ -1,6 +1,7 @@
 //! `sql`: MySQL and MariaDB, by the client on the node.
 
 mod backup_table;
+mod commit;
 mod copy_rows;
 mod put_files;
 mod query;

@@ -1,6 +1,6 @@
 use super::{
     CLIENT, Client, DATABASE, HOST, PASSWORD, PORT, SOCKET, TIMEOUT, USER,
-    rows::{Change, KEY, Rows, TABLE, VALUE, literal, memo, result},
+    rows::{KEY, Rows, TABLE, Update, VALUE, literal},
 };
 use crate::support::{
     files::{self, sha256},
@@ -60,23 +60,23 @@ impl Action for PutFiles {
     }
 
     async fn describe(&self, ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
-        tell::planned(ctx, self, args, Job::look(ctx, args).await.map(|job| job.plan()))
+        let plan = look(ctx, args).await.map(|(update, files)| {
+            let so = format!("the rows of {} hold these files already", update.rows.table);
+            let path = |row: &str| files.get(row).map_or("", |content| content.path.as_str());
+            update.plan(|row| format!("the content of {}", path(row)), so)
+        });
+        tell::planned(ctx, self, args, plan)
     }
 
     async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
-        let job = Job::look(ctx, args).await?;
-        let changes = job.changes();
-        if changes.is_empty() {
-            return Ok(Applied::unchanged(result(&job.now)));
-        }
-        let doing = format!("write {} rows of {}", changes.len(), job.rows.table);
-        job.rows.change(&job.client, ctx, &doing, &changes).await?;
-        Ok(Applied::changed(result(&job.digests())))
+        let (update, files) = look(ctx, args).await?;
+        let doing = |count| format!("write {count} rows of {}", update.rows.table);
+        let bytes = |row: &str| files.get(row).map_or(&[][..], |content| content.bytes.expose());
+        update.apply(ctx, doing, |row| literal(bytes(row))).await
     }
 
     async fn reconcile(&self, ctx: &Ctx, args: &Args, memo: &Value) -> Result<Reconcile, Fault> {
-        let job = Job::look(ctx, args).await?;
-        Ok(Rows::became(&job.now, memo, &job.digests()))
+        Ok(look(ctx, args).await?.0.reconcile(memo))
     }
 }
 
@@ -84,58 +84,17 @@ impl Action for PutFiles {
 struct Content {
     path: String,
     bytes: Secret,
-    sha256: String,
 }
 
-struct Job {
-    client: Client,
-    rows: Rows,
-    wanted: BTreeMap<String, Content>,
-    /// The digests of the rows as they are.
-    now: BTreeMap<String, String>,
-}
-
-impl Job {
-    async fn look(ctx: &Ctx, args: &Args) -> Result<Self, Fault> {
-        let (client, rows) = (Client::from_args(args)?, Rows::from_args(args)?);
-        let wanted = contents(ctx, args).await?;
-        let keys: Vec<String> = wanted.keys().cloned().collect();
-        let now = rows.digests(&client, ctx, &keys).await?;
-        Ok(Self { client, rows, wanted, now })
-    }
-
-    fn digests(&self) -> BTreeMap<String, String> {
-        self.wanted.iter().map(|(row, content)| (row.clone(), content.sha256.clone())).collect()
-    }
-
-    fn changes(&self) -> Vec<Change> {
-        let differs = |(row, content): &(&String, &Content)| self.now.get(*row) != Some(&content.sha256);
-        let change = |(row, content): (&String, &Content)| Change {
-            row: row.clone(),
-            before: self.now.get(row).cloned().unwrap_or_default(),
-            after: content.sha256.clone(),
-            sql: literal(content.bytes.expose()),
-        };
-        self.wanted.iter().filter(differs).map(change).collect()
-    }
-
-    fn plan(&self) -> Plan {
-        let changes = self.changes();
-        let line = |change: &Change| {
-            let path = self.wanted.get(&change.row).map_or("", |content| content.path.as_str());
-            format!(
-                "UPDATE {} SET {} = the content of {path} WHERE {} = '{}'; (sha256 {:.8} → {:.8})",
-                self.rows.table, self.rows.value, self.rows.key, change.row, change.before, change.after
-            )
-        };
-        let mut plan = match changes.is_empty() {
-            true => Plan::wont(format!("the rows of {} hold these files already", self.rows.table)),
-            false => Plan::will([self.client.line()].into_iter().chain(changes.iter().map(line))),
-        };
-        plan.basis = format!("{}; {}", memo(&self.now), memo(&self.digests()));
-        plan.memo = memo(&self.now);
-        plan
-    }
+/// The rows, and the files for them.
+async fn look(ctx: &Ctx, args: &Args) -> Result<(Update, BTreeMap<String, Content>), Fault> {
+    let (client, rows) = (Client::from_args(args)?, Rows::from_args(args)?);
+    let files = contents(ctx, args).await?;
+    let keys: Vec<String> = files.keys().cloned().collect();
+    let now = rows.digests(&client, ctx, &keys).await?;
+    let digest = |(row, content): (&String, &Content)| (row.clone(), sha256(content.bytes.expose()));
+    let wanted = files.iter().map(digest).collect();
+    Ok((Update { client, rows, now, wanted }, files))
 }
 
 /// The contents of the files, as they are to stand in the rows.
@@ -153,7 +112,7 @@ async fn contents(ctx: &Ctx, args: &Args) -> Result<BTreeMap<String, Content>, F
         if std::str::from_utf8(bytes).is_err() {
             return Err(tell::failed(ctx, format!("read {path}"), "it is not UTF-8"));
         }
-        let content = Content { path: path.to_owned(), bytes: Secret::new(bytes), sha256: sha256(bytes) };
+        let content = Content { path: path.to_owned(), bytes: Secret::new(bytes) };
         wanted.insert(row.clone(), content);
     }
     Ok(wanted)

@@ -1,8 +1,15 @@
 //! Rows of a table that are named by a key and hold one value each, as a table of settings does.
 
-use super::{Client, statement::identifier, trouble, xml};
+use super::{
+    Client,
+    commit::{commit, committed, refusal},
+    statement::identifier,
+    trouble,
+};
 use crate::support::tell::failed;
-use keybook_api::{ArgKind, ArgSpec, Args, Ctx, Fault, FaultKind, Reconcile, Value, value::map};
+use keybook_api::{
+    Applied, ArgKind, ArgSpec, Args, Ctx, Fault, FaultKind, Plan, Reconcile, Value, value::map,
+};
 use std::collections::BTreeMap;
 
 pub const TABLE: ArgSpec = ArgSpec::required(
@@ -13,9 +20,6 @@ pub const TABLE: ArgSpec = ArgSpec::required(
 pub const KEY: ArgSpec = ArgSpec::required("key", ArgKind::Text, "The column that names a row.");
 pub const VALUE: ArgSpec = ArgSpec::required("value", ArgKind::Text, "The column to write.");
 
-/// What the client prints after the commit.
-const COMMITTED: &str = "keybook_committed";
-
 /// The columns.
 pub struct Rows {
     pub table: String,
@@ -24,15 +28,86 @@ pub struct Rows {
 }
 
 /// A row that is to get another value.
-pub struct Change {
+struct Change {
     /// Its key.
-    pub row: String,
+    row: String,
     /// The digest of its value now.
-    pub before: String,
+    before: String,
     /// The digest that its value must have then.
-    pub after: String,
+    after: String,
     /// SQL that gives the new value.
-    pub sql: String,
+    sql: String,
+}
+
+/// What both actions that write rows do: bring them to wanted values.
+pub struct Update {
+    pub client: Client,
+    pub rows: Rows,
+    /// The digests of the rows as they are.
+    pub now: BTreeMap<String, String>,
+    /// Those that they shall have.
+    pub wanted: BTreeMap<String, String>,
+}
+
+impl Update {
+    /// The rows that are not so yet; `sql` gives a row's new value.
+    fn changes(&self, sql: impl Fn(&str) -> String) -> Vec<Change> {
+        let differs = |(row, wanted): &(&String, &String)| self.now.get(*row) != Some(*wanted);
+        let change = |(row, wanted): (&String, &String)| Change {
+            row: row.clone(),
+            before: self.now.get(row).cloned().unwrap_or_default(),
+            after: wanted.clone(),
+            sql: sql(row),
+        };
+        self.wanted.iter().filter(differs).map(change).collect()
+    }
+
+    /// `from` says what a row gets; `so` is said when there is nothing to change.
+    pub fn plan(&self, from: impl Fn(&str) -> String, so: String) -> Plan {
+        let Rows { table, key, value } = &self.rows;
+        let changes = self.changes(|_| String::new());
+        let line = |change: &Change| {
+            let Change { row, before, after, .. } = change;
+            let from = from(row);
+            format!(
+                "UPDATE {table} SET {value} = {from} WHERE {key} = '{row}'; (sha256 {before:.8} → {after:.8})"
+            )
+        };
+        let mut plan = match changes.is_empty() {
+            true => Plan::wont(so),
+            false => Plan::will([self.client.line()].into_iter().chain(changes.iter().map(line))),
+        };
+        plan.basis = format!("{}; {}", memo(&self.now), memo(&self.wanted));
+        plan.memo = memo(&self.now);
+        plan
+    }
+
+    /// Changes what is not so yet; `doing` says what that is, of so many rows.
+    pub async fn apply(
+        &self,
+        ctx: &Ctx,
+        doing: impl Fn(usize) -> String,
+        sql: impl Fn(&str) -> String,
+    ) -> Result<Applied, Fault> {
+        let changes = self.changes(sql);
+        if changes.is_empty() {
+            return Ok(Applied::unchanged(result(&self.now)));
+        }
+        self.rows.change(&self.client, ctx, &doing(changes.len()), &changes).await?;
+        Ok(Applied::changed(result(&self.wanted)))
+    }
+
+    /// What an interrupted change did.
+    pub fn reconcile(&self, before: &Value) -> Reconcile {
+        let was = |(row, digest): (&String, &String)| before.get(row).and_then(Value::as_str) == Some(digest);
+        if self.now == self.wanted {
+            Reconcile::Done(result(&self.now))
+        } else if self.now.iter().all(was) {
+            Reconcile::NotDone
+        } else {
+            Reconcile::Unknown("the rows are neither what they were nor what they should be".to_owned())
+        }
+    }
 }
 
 impl Rows {
@@ -81,6 +156,12 @@ impl Rows {
         }
     }
 
+    /// SQL that gives the value of a row.
+    pub fn value_of(&self, row: &str) -> String {
+        let Self { table, key, value } = self;
+        format!("(SELECT kb_from.{value} FROM {table} AS kb_from WHERE kb_from.{key} = {})", quoted(row))
+    }
+
     /// The SQL of a value's digest; `null` for NULL, so that it can be compared.
     fn digest(&self) -> String {
         format!("IFNULL(SHA2({}, 256), 'null')", self.value)
@@ -88,17 +169,9 @@ impl Rows {
 
     /// Changes rows in one transaction: each must be as it was looked at, and hold afterwards what it should. Values
     /// that a column is too narrow for are found so, whatever the server's mode.
-    pub async fn change(
-        &self,
-        client: &Client,
-        ctx: &Ctx,
-        doing: &str,
-        changes: &[Change],
-    ) -> Result<(), Fault> {
+    async fn change(&self, client: &Client, ctx: &Ctx, doing: &str, changes: &[Change]) -> Result<(), Fault> {
         let exit = client.run(ctx, self.script(changes).as_bytes(), ctx.next_receipt()).await?;
-        let committed = xml::rows(&exit.out())
-            .is_ok_and(|rows| rows.iter().any(|row| row.get(COMMITTED) == Some(&"1".into())));
-        if exit.ok() && committed {
+        if committed(&exit) {
             return Ok(());
         }
         let told = trouble(&exit);
@@ -114,21 +187,17 @@ impl Rows {
             return Err(failed(ctx, doing, why).now("the transaction was rolled back: no row is changed"));
         }
         // A refusal of the server may repeat a part of the statement: only its number is told.
-        let number = told.split_once("ERROR ").and_then(|(_, rest)| rest.split(' ').next());
-        match number {
-            Some(number) if !["2006", "2013", "2055"].contains(&number) => {
-                Err(failed(ctx, doing, format!("the server refused: error {number}"))
-                    .now("the transaction was rolled back: no row is changed"))
-            }
-            _ => Err(Fault::new(FaultKind::Unknown, doing, "the connection to the server was lost")
+        match refusal(&told) {
+            Some(number) => Err(failed(ctx, doing, format!("the server refused: error {number}"))
+                .now("the transaction was rolled back: no row is changed")),
+            None => Err(Fault::new(FaultKind::Unknown, doing, "the connection to the server was lost")
                 .on(ctx.target.name())
                 .now("whether the server committed is not known")
                 .hint("When you resume, the rows are looked at.")),
         }
     }
 
-    /// There is no branch in SQL outside of stored programs; a PREPARE of text that is no SQL is an error that ends
-    /// the client before the COMMIT, and its message says which row it was.
+    /// The whole session. The text that is no SQL says which row it was ([`commit`]).
     fn script(&self, changes: &[Change]) -> String {
         let mut sql = "START TRANSACTION;\n".to_owned();
         let (table, value, digest) = (&self.table, &self.value, self.digest());
@@ -142,34 +211,17 @@ impl Rows {
                 change.sql, change.before, change.after
             ));
         }
-        sql.push_str(&format!("COMMIT;\nSELECT 1 AS {COMMITTED};\n"));
-        sql
-    }
-
-    /// What an interrupted change did.
-    pub fn became(
-        now: &BTreeMap<String, String>,
-        before: &Value,
-        after: &BTreeMap<String, String>,
-    ) -> Reconcile {
-        let was = |(row, digest): (&String, &String)| before.get(row).and_then(Value::as_str) == Some(digest);
-        if now == after {
-            Reconcile::Done(result(now))
-        } else if now.iter().all(was) {
-            Reconcile::NotDone
-        } else {
-            Reconcile::Unknown("the rows are neither what they were nor what they should be".to_owned())
-        }
+        sql + commit().as_str()
     }
 }
 
 /// Digests by row, for memos.
-pub fn memo(digests: &BTreeMap<String, String>) -> Value {
+fn memo(digests: &BTreeMap<String, String>) -> Value {
     Value::Map(digests.iter().map(|(row, digest)| (row.clone(), digest.as_str().into())).collect())
 }
 
 /// What the actions give.
-pub fn result(digests: &BTreeMap<String, String>) -> Value {
+fn result(digests: &BTreeMap<String, String>) -> Value {
     Value::Map(map([("rows", memo(digests))]))
 }
 

@@ -1,5 +1,8 @@
 use super::{
-    CLIENT, Client, DATABASE, HOST, PASSWORD, PORT, SOCKET, TIMEOUT, USER, statement::Statement, trouble, xml,
+    CLIENT, Client, DATABASE, HOST, PASSWORD, PORT, SOCKET, TIMEOUT, USER,
+    commit::{commit, committed, refusal},
+    statement::Statement,
+    trouble,
 };
 use crate::{sh::last_receipt, support::tell::failed};
 use async_trait::async_trait;
@@ -44,9 +47,6 @@ Errors: see above; no statements; a connection that is lost (then the outcome is
 WHERE `key` = 'etcd-ca.pem'\", rows: 1 }\n",
 };
 
-/// What the client prints after the commit.
-const COMMITTED: &str = "keybook_committed";
-
 #[async_trait]
 impl Action for Transaction {
     fn spec(&self) -> &'static ActionSpec {
@@ -66,9 +66,7 @@ impl Action for Transaction {
     async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
         let (client, parts) = (Client::from_args(args)?, parts(args)?);
         let exit = client.run(ctx, script(&parts).as_bytes(), ctx.next_receipt()).await?;
-        let committed = xml::rows(&exit.out())
-            .is_ok_and(|rows| rows.iter().any(|row| row.get(COMMITTED) == Some(&"1".into())));
-        if exit.ok() && committed {
+        if committed(&exit) {
             let rows: Vec<i64> = parts.iter().map(|part| part.rows).collect();
             return Ok(Applied::changed(result(parts.len(), Some(rows))));
         }
@@ -130,8 +128,7 @@ fn part(item: &Value) -> Result<Part, String> {
     }
 }
 
-/// The whole session. There is no branch in SQL outside of stored programs; a PREPARE of text that is no SQL is an
-/// error that ends the client before the COMMIT, and its message carries what was counted.
+/// The whole session. The text that is no SQL carries what was counted ([`commit`]).
 fn script(parts: &[Part]) -> String {
     let mut sql = "START TRANSACTION;\n".to_owned();
     for (at, part) in parts.iter().enumerate() {
@@ -143,8 +140,7 @@ fn script(parts: &[Part]) -> String {
             part.statement.text
         ));
     }
-    sql.push_str(&format!("COMMIT;\nSELECT 1 AS {COMMITTED};\n"));
-    sql
+    sql + commit().as_str()
 }
 
 /// Which statement was it, and is it rolled back?
@@ -161,19 +157,14 @@ fn fault(ctx: &Ctx, trouble: &str, parts: &[Part]) -> Fault {
         return failed(ctx, attempted, cause)
             .now("the transaction was rolled back: no row of a transactional table is changed");
     }
-    // 2006, 2013, 2055: the connection was lost, perhaps while the server was committing.
-    if !trouble.contains("ERROR ")
-        || ["ERROR 2006", "ERROR 2013", "ERROR 2055"].iter().any(|lost| trouble.contains(lost))
-    {
+    let Some(number) = refusal(trouble) else {
         return Fault::new(FaultKind::Unknown, attempted, trouble)
             .on(ctx.target.name())
             .now("whether the server committed is not known")
             .hint("Compare the rows with what the step sets.");
-    }
+    };
     // The server's message repeats part of a statement.
     let cause = if parts.iter().any(|part| part.secret) {
-        let number =
-            trouble.split_once("ERROR ").map_or("", |(_, rest)| rest.split(' ').next().unwrap_or(""));
         format!(
             "the server refused a statement: error {number}; its text may repeat a secret and is not shown"
         )
