@@ -27,17 +27,16 @@ pub(crate) fn span_of(text: &SourceText, position: Position) -> Span {
     let (Some(line), Some(column)) = (position.line(), position.position()) else {
         return text.whole();
     };
-    let mut offset = 0;
-    for (number, content) in text.as_str().split('\n').enumerate() {
-        if number + 1 == line {
-            offset += column.saturating_sub(1).min(content.chars().count());
-            break;
-        }
-        offset += content.chars().count() + 1;
-    }
-    let rest = || text.as_str().chars().skip(offset);
-    let word = rest().take_while(|letter| letter.is_alphanumeric() || *letter == '_').count();
-    let operator = rest().take_while(|letter| "=!<>&|+-*/%".contains(*letter)).count();
+    // Every use of a variable asks for its place, so this walks over bytes where it can.
+    let whole = text.as_str();
+    let above = whole.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum::<usize>();
+    let (head, below) = whole.split_at(above);
+    let content = below.split('\n').next().unwrap_or_default();
+    let before = content.char_indices().nth(column.saturating_sub(1)).map_or(content.len(), |(at, _)| at);
+    let (left, rest) = below.split_at(before);
+    let offset = head.chars().count() + left.chars().count();
+    let word = rest.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').count();
+    let operator = rest.chars().take_while(|letter| "=!<>&|+-*/%".contains(*letter)).count();
     text.span(offset, word.max(operator).max(1))
 }
 
