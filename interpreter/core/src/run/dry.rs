@@ -14,7 +14,7 @@ use super::{
 use crate::model::{Call, SCRIPT, Step, Work};
 use futures::future::BoxFuture;
 use indexmap::IndexMap;
-use keybook_api::{Args, Cancel, Change, Effect, Event, Fault, Plan, UnitId, Value, event::StepInfo};
+use keybook_api::{Args, Cancel, Change, Effect, Event, Fault, Plan, Target, UnitId, Value, event::StepInfo};
 use keybook_script::Script;
 use std::sync::Arc;
 
@@ -134,7 +134,7 @@ impl Attempt<'_> {
         inside: &'a mut Inside,
     ) -> BoxFuture<'a, ()> {
         Box::pin(async move {
-            for step in steps {
+            for step in steps.iter().filter(|step| self.is_part(step, &place.path(step))) {
                 match self.session.choose_hosts(step, &place) {
                     Ok(hosts) => {
                         for host in hosts {
@@ -148,6 +148,14 @@ impl Attempt<'_> {
                 }
             }
         })
+    }
+
+    /// A rollback carries out of a step with steps only what settles something.
+    fn is_part(&self, step: &Step, path: &str) -> bool {
+        fn settles(step: &Step) -> bool {
+            step.settles.is_some() || step.children().iter().any(settles)
+        }
+        !path.starts_with("rollback/") || self.session.settles(path) || settles(step)
     }
 
     async fn plan_on(&self, step: &Step, host: &str, place: Place, inside: &mut Inside) {
@@ -183,6 +191,15 @@ impl Attempt<'_> {
             Some(Err(stop)) => inside.unsure(&title, &stop.reason()),
             Some(Ok(true)) | None => {}
         }
+        match attempt.is_so_already().await {
+            // What is so now may not be so any more when the steps before it are through.
+            Ok(true) if inside.changes => {
+                inside.unsure(&title, "its check says that it is so already, before the steps above")
+            }
+            Ok(true) => return,
+            Ok(false) => {}
+            Err(why) => inside.unsure(&title, &why),
+        }
         if let Work::Steps(children) = &step.work {
             let there = Place { prefix: path.to_owned(), ..place.clone() };
             return self.plan_steps(children, there, inside).await;
@@ -201,11 +218,26 @@ impl Attempt<'_> {
         self.session.comes(path, &mut inside.to_come);
     }
 
-    /// A plan without any record; the error says why it cannot be known.
-    async fn plan_quietly(&mut self) -> Result<Plan, String> {
+    /// What its check says now; false without one.
+    async fn is_so_already(&mut self) -> Result<bool, String> {
+        let Some(check) = self.step.check.as_ref().filter(|_| !self.settles_again()) else {
+            return Ok(false);
+        };
+        self.look_quietly().await?;
+        self.truth(check, "check").map_err(|stop| stop.reason())
+    }
+
+    /// Reads the facts without any record.
+    async fn look_quietly(&mut self) -> Result<Arc<dyn Target>, String> {
         let target = self.session.hosts.get(&self.unit.host).await.map_err(|fault| fault.to_string())?;
         let facts = self.read_facts(&target).await.map_err(|stop| stop.reason())?;
         self.scope.insert("facts".to_owned(), Value::Map(facts));
+        Ok(target)
+    }
+
+    /// A plan without any record; the error says why it cannot be known.
+    async fn plan_quietly(&mut self) -> Result<Plan, String> {
+        let target = self.look_quietly().await?;
         let args = match &self.step.work {
             Work::Action(call) => self.args(call).map_err(|stop| stop.reason())?,
             Work::Steps(_) | Work::Script(_) => Args::default(),

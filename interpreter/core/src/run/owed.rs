@@ -13,6 +13,8 @@ use keybook_api::{Event, Fault, UnitId, event::SkipReason};
 
 /// A unit that settles, or units of which nothing is known yet, on one host.
 struct Settling {
+    /// The path of its step.
+    step: String,
     /// Its item; of units that are not known yet, the item around them.
     item: Option<String>,
     standing: Standing,
@@ -32,6 +34,8 @@ enum Standing {
 /// The steps from the outermost to a settling one, and what binds them so far.
 struct Walk<'s> {
     state: &'s State,
+    /// The path of the settling step.
+    at: &'s str,
     host: &'s str,
     found: Vec<Settling>,
 }
@@ -64,12 +68,28 @@ impl Session {
 
     /// Every unit that settles something on a host, as far as they are known.
     fn settling(&self, state: &State, what: &str, host: &str) -> Vec<Settling> {
-        let mut walk = Walk { state, host, found: Vec::new() };
+        let mut found = Vec::new();
         for at in self.steps_that_settle(what) {
             let around: Vec<(&str, &Step)> = self.runbook.steps_to(&at).collect();
+            let mut walk = Walk { state, at: &at, host, found };
             self.walk_settling(&mut walk, &around, None, None);
+            found = walk.found;
         }
-        walk.found
+        found
+    }
+
+    /// The items for which the settling step at a path has to be carried out again, that its host owes nothing any more.
+    pub(super) fn items_to_settle(&self, at: &str, what: &str, host: &str) -> Vec<Option<String>> {
+        self.log.state(|state| {
+            let owed = state.owed.get(&(what.to_owned(), host.to_owned()));
+            let items: Vec<Option<&str>> = match owed {
+                Some(items) => items.keys().map(Option::as_deref).collect(),
+                None => vec![None],
+            };
+            let settling = self.settling(state, what, host);
+            let paying = items.iter().flat_map(|owing| paying(&settling, *owing));
+            paying.filter(|one| one.step == at).map(|one| one.item.clone()).collect()
+        })
     }
 
     /// The paths of the steps that settle something, in their order. `finally` settles nothing.
@@ -89,7 +109,8 @@ impl Session {
         outer: Option<&str>,
     ) {
         let Some(((path, step), inside)) = around.split_first() else { return };
-        let unknown = || Settling { item: outer.map(str::to_owned), standing: Standing::Open };
+        let (at, item) = (walk.at.to_owned(), outer.map(str::to_owned));
+        let unknown = || Settling { step: at, item, standing: Standing::Open };
         let bound = match (bound, &step.hosts) {
             (None, Some(choice)) => {
                 let pinned = walk.state.pins.get(*path).map(|(hosts, _)| hosts.clone());
@@ -116,7 +137,7 @@ impl Session {
             let unit = UnitId { step: (*path).to_owned(), host: on.to_owned(), item };
             if inside.is_empty() || walk.skipped(&unit) {
                 let standing = walk.standing(&unit, inside.is_empty());
-                walk.found.push(Settling { item: unit.item, standing });
+                walk.found.push(Settling { step: walk.at.to_owned(), item: unit.item, standing });
             } else {
                 self.walk_settling(walk, inside, bound, unit.item.as_deref());
             }
@@ -148,14 +169,21 @@ impl Walk<'_> {
     }
 }
 
-/// Do these units pay what an item (or no loop) owes? Units of another loop than the one that owes pay together.
+/// The units that pay what an item (or no loop) owes: of each settling step those of that item, and all of a step whose loops
+/// do not have it.
+fn paying<'s>(settling: &'s [Settling], owing: Option<&str>) -> Vec<&'s Settling> {
+    let own = |one: &Settling| matches!((one.item.as_deref(), owing), (Some(item), Some(owing)) if related(item, owing));
+    let has = |step: &str| settling.iter().any(|one| one.step == step && own(one));
+    settling.iter().filter(|one| own(one) || !has(&one.step)).collect()
+}
+
+/// Is it paid? None of the units that pay it is still to come, or was done only before it was raised.
 fn covers(settling: &[Settling], owing: Option<&str>, raised: u64) -> bool {
-    let fits = |one: &&Settling| match (one.item.as_deref(), owing) {
-        (Some(item), Some(owing)) => related(item, owing),
-        _ => true,
+    let paying = paying(settling, owing);
+    let through = |one: &&Settling| match one.standing {
+        Standing::Done(done) => done > raised,
+        Standing::LeftOut => true,
+        Standing::Open => false,
     };
-    let same_loop = settling.iter().any(|one| one.item.is_some() && fits(&one));
-    let own: Vec<&Settling> = settling.iter().filter(|one| !same_loop || fits(one)).collect();
-    let since = |one: &&Settling| matches!(one.standing, Standing::Done(done) if done > raised);
-    own.iter().all(|one| one.standing != Standing::Open) && own.iter().any(since)
+    paying.iter().all(through) && paying.iter().any(|one| one.standing != Standing::LeftOut)
 }

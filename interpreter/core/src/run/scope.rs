@@ -177,7 +177,7 @@ pub(super) fn kept(journaled: &Json) -> Option<Value> {
     Some(kept_within(journaled)).filter(|value| !matches!(value, Value::Unknown(_)))
 }
 
-fn kept_within(journaled: &Json) -> Value {
+pub(super) fn kept_within(journaled: &Json) -> Value {
     match journaled {
         Json::String(text) if text.contains(REDACTED) => Value::Unknown(NOT_KEPT.to_owned()),
         Json::Array(items) => Value::List(items.iter().map(kept_within).collect()),

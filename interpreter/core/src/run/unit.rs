@@ -1,7 +1,13 @@
 //! One attempt of one unit, in its order: when, facts, check, plan, gate, re-read, intent, backup, apply,
 //! expect, outcome.
 
-use super::{first, machine::UnitState, scope::ToCome, session::Session, stop::Stop};
+use super::{
+    first,
+    machine::UnitState,
+    scope::{ToCome, kept_within},
+    session::Session,
+    stop::Stop,
+};
 use crate::{
     journal::format::sha256_hex,
     model::{Call, Step, Work},
@@ -83,8 +89,9 @@ impl<'s> Attempt<'s> {
     ) -> Self {
         let mut attempt = Self::new(session, step, unit, item, cancel);
         attempt.number -= 1;
-        let facts = session.log.state(|state| state.unit(&attempt.unit).map(|known| known.facts.clone()));
-        attempt.scope.insert("facts".to_owned(), facts.map_or(Value::Null, |facts| Value::from_json(&facts)));
+        let facts =
+            session.log.state(|state| state.unit(&attempt.unit).map(|known| kept_within(&known.facts)));
+        attempt.scope.insert("facts".to_owned(), facts.unwrap_or_default());
         attempt
     }
 
@@ -175,6 +182,7 @@ impl<'s> Attempt<'s> {
         let facts = self.facts(&target).await?;
         self.scope.insert("facts".to_owned(), Value::Map(facts));
         if let Some(check) = &self.step.check
+            && !self.settles_again()
             && self.truth(check, "check")?
         {
             return self.leave_out(SkipReason::AlreadyDone, "its check says that it is so already").await;
@@ -185,6 +193,12 @@ impl<'s> Attempt<'s> {
             Work::Script(_) => Args::default(),
         };
         self.settle_plan(target, args).await
+    }
+
+    /// A rollback has put back what was there before the daemon read it: a check that was written for the way forward says
+    /// nothing about that.
+    pub(super) fn settles_again(&self) -> bool {
+        self.step.settles.is_some() && self.unit.step.starts_with("rollback/")
     }
 
     /// A step with steps: its gate shows what the steps inside would do now.

@@ -203,3 +203,77 @@ async fn nested_loops_killed_at_any_instant_are_gone_on_with() {
     }
     assert!(unknown * 5 < shots.len(), "{unknown} of {}", shots.len());
 }
+
+/// A debt that no item of the settling loop stands for is paid by all of them, whatever else is owed.
+#[tokio::test(start_paused = true)]
+async fn a_debt_of_another_loop_is_paid_by_all_items_whatever_else_is_owed() {
+    let bounce = "  - { id: bounce, hosts: master, for_each: '[\"smtp\", \"imap\"]', settles: restart, t.run: { script: \"effect ${item}\" } }\n";
+    let of_a_loop = "  - { id: certs, hosts: master, for_each: '[\"imap\", \"ca\"]', owes: { what: restart }, t.put: { path: \"/etc/${item}\", content: new } }\n";
+    let of_two_steps = "  - { id: certs, hosts: master, for_each: '[\"imap\"]', owes: { what: restart }, t.put: { path: \"/etc/${item}\", content: new } }
+  - { id: shared, hosts: master, owes: { what: restart }, t.put: { path: /etc/ca, content: new } }\n";
+    for owing in [of_a_loop, of_two_steps] {
+        let bench = one_master(&format!("{owing}{bounce}"));
+        let outcome = bench.start().await;
+        assert_eq!((outcome.exit, effects(&bench, ["smtp", "imap"])), (0, [1, 1]), "{}", outcome.reason);
+        let outcome = bench.roll_back().await;
+        assert_eq!(outcome.exit, 5, "{}", outcome.reason);
+        assert!(effects(&bench, ["smtp", "imap"]).iter().all(|count| *count >= 2), "{owing}");
+    }
+}
+
+/// Two settling steps, one for a loop that has the item and one for another: each pays its part.
+#[tokio::test(start_paused = true)]
+async fn each_settling_step_pays_for_itself() {
+    let bench = one_master(
+        "  - { id: certs, hosts: master, for_each: '[\"imap\"]', owes: { what: restart }, t.put: { path: \"/etc/${item}\", content: new } }
+  - { id: one, hosts: master, for_each: '[\"imap\", \"smtp\"]', settles: restart, t.run: { script: \"effect ${item}\" } }
+  - { id: two, hosts: master, for_each: '[\"proxy\"]', settles: restart, gate: { ask: ok }, t.run: { script: \"effect ${item}\" } }
+",
+    );
+    bench.person.will_answer([Some(Skip)]);
+    let outcome = bench.start().await;
+    assert_eq!((outcome.exit, outcome.owed), (1, vec!["restart@a#imap".to_owned()]), "{}", outcome.reason);
+    let outcome = bench.roll_back().await;
+    assert_eq!(outcome.exit, 5, "{}", outcome.reason);
+    assert_eq!(effects(&bench, ["imap", "smtp", "proxy"]), [2, 1, 1]);
+}
+
+/// What the check of a restart was written for is the way forward.
+#[tokio::test(start_paused = true)]
+async fn the_check_of_a_settling_step_is_not_believed_in_a_rollback() {
+    let bench = one_master(
+        "  - { id: install, hosts: master, owes: { what: restart }, t.put: { path: /etc/f, content: new } }
+  - { id: first, hosts: master, t.put: { path: /etc/log, content: restarted } }
+  - { id: bounce, hosts: master, settles: restart, facts: { log: { t.read: { path: /etc/old } } }, check: 'facts.log == \"restarted\"', t.run: { script: effect bounce } }
+",
+    );
+    bench.world.put("a", "/etc/old", "");
+    let outcome = bench.start().await;
+    assert_eq!((outcome.exit, effects(&bench, ["bounce"])), (0, [1]), "{}", outcome.reason);
+    bench.world.put("a", "/etc/old", "restarted");
+    let outcome = bench.roll_back().await;
+    assert_eq!((outcome.exit, effects(&bench, ["bounce"])), (5, [2]), "{}", outcome.reason);
+}
+
+/// The gate of a step around a settling one shows in a rollback what the rollback will do.
+#[tokio::test(start_paused = true)]
+async fn a_gate_in_a_rollback_shows_only_what_is_settled() {
+    let bench = one_master(
+        "  - { id: install, hosts: master, owes: { what: restart }, t.put: { path: /etc/f, content: new } }
+  - id: hard
+    hosts: master
+    gate: { ask: \"Reboot?\" }
+    steps:
+      - { id: before, t.put: { path: /etc/before, content: new } }
+      - { id: reboot, settles: restart, t.run: { script: effect reboot } }
+      - { id: after, t.put: { path: /etc/after, content: new } }
+",
+    );
+    assert_eq!(bench.start().await.exit, 0);
+    let outcome = bench.roll_back().await;
+    assert_eq!(outcome.exit, 5, "{}", outcome.reason);
+    assert_eq!(effects(&bench, ["reboot"]), [2]);
+    let cards = bench.person.cards.lock().unwrap();
+    let lines = &cards.last().unwrap().plan.lines;
+    assert!(lines.len() == 1 && lines[0].contains("effect reboot"), "{lines:?}");
+}

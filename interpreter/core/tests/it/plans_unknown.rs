@@ -152,3 +152,28 @@ async fn lines_that_cannot_be_known_say_where() {
         assert!(shown[at + 2].starts_with(begins), "{begins}: {shown:#?}");
     }
 }
+
+/// A gate believes a check as the run will.
+#[tokio::test(start_paused = true)]
+async fn a_gate_around_shows_no_change_that_a_check_leaves_out() {
+    let bench = Bench::new(
+        "steps:
+  - id: all
+    hosts: \"master[0]\"
+    gate: { ask: ok }
+    steps:
+      - { id: put, title: Put it, facts: { now: { t.read: { path: /etc/g } } }, check: 'facts.now == \"so\"', t.put: { path: /etc/f, content: new } }
+      - { id: inner, title: Inner, facts: { now: { t.read: { path: /etc/g } } }, check: 'facts.now == \"so\"', steps: [ { id: put, t.put: { path: /etc/f, content: new } } ] }
+      - { id: other, title: Other, t.put: { path: /etc/h, content: new } }
+      - { id: late, title: Late, facts: { now: { t.read: { path: /etc/g } } }, check: 'facts.now == \"so\"', t.put: { path: /etc/i, content: new } }
+",
+    );
+    bench.world.put("a", "/etc/g", "so");
+    assert_eq!(bench.start().await.exit, 0);
+    let shown = lines(&bench).remove(0);
+    assert!(!shown.iter().any(|line| line.contains("/etc/f")), "{shown:#?}");
+    assert!(
+        shown.iter().any(|line| line.starts_with("Late (whether it is carried out cannot be known yet")),
+        "{shown:#?}"
+    );
+}

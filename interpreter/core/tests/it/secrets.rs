@@ -249,3 +249,28 @@ async fn a_yes_counts_for_the_same_secret_only() {
     let basis: Vec<&str> = cards.iter().map(|card| card.plan.basis.as_str()).collect();
     assert_eq!((basis.len(), basis[0] == basis[1], basis[1] == basis[2]), (3, true, false));
 }
+
+/// Two secrets are not equal because the journal has the same word for both.
+#[tokio::test(start_paused = true)]
+async fn an_expectation_of_secret_facts_is_not_judged_by_what_stands_for_them() {
+    let mut bench = Bench::new(
+        "steps:
+  - id: s
+    hosts: \"master[0]\"
+    facts: { f: { t.secret: { path: /etc/one } }, g: { t.secret: { path: /etc/two } } }
+    expect: 'facts.f == facts.g'
+    t.put: { path: /etc/f, content: new }
+",
+    )
+    .masters(&["a"]);
+    bench.world.put("a", "/etc/one", "hunter1-very-secret");
+    bench.world.put("a", "/etc/two", "hunter2-very-secret");
+    let tape = bench.tape();
+    assert_eq!(bench.start().await.exit, 1);
+    let shots = tape.shots();
+    for shot in &shots[..shots.len() - 1] {
+        let again = bench.killed_at(shot);
+        let outcome = again.resume().await;
+        assert!([1, 9].contains(&outcome.exit), "after {}: {} {}", shot.after, outcome.exit, outcome.reason);
+    }
+}

@@ -38,10 +38,25 @@ pub(super) struct Debts {
     tried: BTreeSet<(String, String)>,
 }
 
-/// What is settled on which host.
+/// What a settling step is carried out for.
 struct Settling<'s> {
-    what: &'s str,
     host: &'s str,
+    /// The items that are to be settled; `None`: all of them.
+    items: Vec<Option<String>>,
+}
+
+impl Settling<'_> {
+    /// Of the items of a step's loop those that are to be settled, or have something inside that is.
+    fn of(&self, step: &Step, mut items: Vec<Place>) -> Vec<Place> {
+        let named = |place: &Place, item: &Option<String>| match (item, &place.item_name) {
+            (Some(item), Some(name)) => related(item, name),
+            _ => true,
+        };
+        if step.for_each.is_some() {
+            items.retain(|place| self.items.iter().any(|item| named(place, item)));
+        }
+        items
+    }
 }
 
 impl Session {
@@ -99,7 +114,8 @@ impl Session {
         let prefix = format!("rollback/{}.{number}", debt.step.replace('/', "."));
         for at in settling {
             let steps: Vec<&Step> = self.runbook.steps_to(at).map(|(_, step)| step).collect();
-            let there = Settling { what: &debt.what, host };
+            let items = self.items_to_settle(at, &debt.what, host);
+            let there = Settling { host, items };
             self.settle_inside(&steps, &there, Place { prefix: prefix.clone(), ..Place::default() }).await?;
         }
         if !self.was_settled(settling, host, &format!("{prefix}/")) {
@@ -165,7 +181,7 @@ impl Session {
                 return Ok(());
             }
             let places = self.items(step, &path, &on, &place)?;
-            for there in self.owing(step, settling, places).into_iter().rev() {
+            for there in settling.of(step, places).into_iter().rev() {
                 if inner.is_empty() {
                     self.unit(step, &path, &on, &there).await?;
                 } else {
@@ -217,23 +233,6 @@ impl Session {
         skipped || step.when.as_ref().is_some_and(says_no)
     }
 
-    /// Of the items of a step's loop those in which the host (or any host, for a loop around them) owes something. All of
-    /// them when that cannot be told: when what owes is in no loop, or in another one.
-    fn owing(&self, step: &Step, settling: &Settling<'_>, items: Vec<Place>) -> Vec<Place> {
-        if step.for_each.is_none() {
-            return items;
-        }
-        let key = (settling.what.to_owned(), settling.host.to_owned());
-        let owed: Vec<String> = self.log.state(|state| {
-            state.owed.get(&key).into_iter().flat_map(|items| items.keys().flatten().cloned()).collect()
-        });
-        let owing = |place: &Place| {
-            place.item_name.as_ref().is_some_and(|name| owed.iter().any(|item| related(item, name)))
-        };
-        let told = items.iter().any(owing);
-        items.into_iter().filter(|place| !told || owing(place)).collect()
-    }
-
     /// Hosts in the reverse of the order in which a settling step last had an effect on them, those without any at
     /// the end. Where the new files broke a daemon when it was restarted, the run went no further: that host comes
     /// first, before the checks on any other could miss it.
@@ -276,7 +275,7 @@ impl Session {
     }
 
     /// Does the step at a path, or one around it, settle an obligation?
-    pub(super) fn settles(&self, path: &str) -> bool {
+    pub(in crate::run) fn settles(&self, path: &str) -> bool {
         self.runbook.steps_to(path).any(|(_, step)| step.settles.is_some())
     }
 }
