@@ -522,6 +522,9 @@ pub enum Event {
         /// The item in which it owed it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         item: Option<String>,
+        /// Who says that it was done by hand (`--settled`); absent when a step did it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
     },
     /// Trust was judged: with a unit, the edges of its host after its effect; without one, every edge, before the
     /// first step, at the end and after a rollback, and those of a host that was added.

@@ -245,6 +245,9 @@ pub struct ResumeArgs {
     /// Go on although runbook, inputs or inventory changed; the differences are journaled
     #[arg(long)]
     pub accept_changes: bool,
+    /// What is still owed was done by hand, such as `restart@etcd-1` (repeatable); journaled with your name
+    #[arg(long, value_name = "WHAT@HOST")]
+    pub settled: Vec<String>,
     #[command(flatten)]
     pub language: OtherLanguage,
 }
@@ -261,6 +264,9 @@ pub struct RollbackArgs {
     /// Go back with the runbook as it is in its folder now, which was mended since; the differences are journaled
     #[arg(long)]
     pub accept_changes: bool,
+    /// What is still owed was done by hand, such as `restart@etcd-1` (repeatable); journaled with your name
+    #[arg(long, value_name = "WHAT@HOST")]
+    pub settled: Vec<String>,
     /// Why, for the journal
     #[arg(long, default_value = "asked for on the command line")]
     pub reason: String,

@@ -365,6 +365,7 @@ pub fn setup(
             until: answering.until.clone(),
             parallel: answering.parallel,
             sandbox,
+            settled: Vec::new(),
         },
         limit,
         watchers: company.watchers.clone(),

@@ -331,9 +331,14 @@ fn host_entry(event: &Event) -> Entry {
         Event::ObligationRaised { what, host, item } => {
             (VERBOSE, Tone::Plain, format!("{host} owes {what}{}", of_item(item)))
         }
-        Event::ObligationSettled { what, host, item } => {
+        Event::ObligationSettled { what, host, item, by: None } => {
             (VERBOSE, Tone::Plain, format!("{host} paid {what}{}", of_item(item)))
         }
+        Event::ObligationSettled { what, host, item, by: Some(by) } => (
+            NORMAL,
+            Tone::Warn,
+            format!("{by} says that {what}{} was settled by hand on {host}", of_item(item)),
+        ),
         Event::TrustChecked { edges, .. } => {
             let holds = words::telling(edges).next().is_none();
             let (level, tone) = if holds { (NORMAL, Tone::Plain) } else { (QUIET, Tone::Bad) };

@@ -42,7 +42,8 @@ pub async fn rollback(args: RollbackArgs, output: &Output) -> Result<i32, CliErr
     }
     let (limit, salt) = (opened.limit, opened.salt);
     let parts = Parts { run: run.clone(), loaded, hosts, inputs, limit, salt };
-    let (setup, company) = resume::go_on(parts, &journal, &args.answering, output)?;
+    let (mut setup, company) = resume::go_on(parts, &journal, &args.answering, output)?;
+    setup.options.settled = args.settled;
     let allowed = if guided { confirm(&run, &journal.records, output)? } else { given(&setup.answers) };
     if !allowed {
         company.screen.finish();

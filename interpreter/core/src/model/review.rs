@@ -1,7 +1,11 @@
 //! What can be said only of a whole runbook: obligations that nobody pays, or that nobody owes; changes that nobody
 //! can take back.
 
-use super::{Runbook, Step, taken_back::reads_taken_back, way_back::no_way_back};
+use super::{
+    Runbook, Step,
+    taken_back::{changes, reads_taken_back},
+    way_back::no_way_back,
+};
 use keybook_api::{Diagnostic, Registry, Span};
 use keybook_source::suggest;
 
@@ -17,6 +21,7 @@ pub fn review(runbook: &Runbook, registry: &Registry) -> Vec<Diagnostic> {
     let mut found = no_way_back(runbook, registry);
     found.extend(reads_taken_back(runbook, registry));
     found.extend(in_finally(runbook));
+    found.extend(changed_after_settling(runbook, registry));
     for (at, owing) in steps.iter().enumerate() {
         if let Some(owes) = &owing.step.owes {
             found.extend(owed_nowhere(&owes.what.span, owing));
@@ -104,12 +109,63 @@ fn unpaid(
         );
         return Some(problem.help("move the step that settles it behind this one"));
     }
+    if let Some(problem) = settled_around(what, at, groups, (&all, &later)) {
+        return Some(problem);
+    }
     let missing = groups.iter().find(|group| !later.iter().any(|placed| placed.groups.contains(group)))?;
     let message = format!("no step settles `{what}` on the hosts of `{missing}`");
     Some(
         Diagnostic::error("settled-elsewhere", message, at.clone())
             .help("give the settling step these hosts as well, or say `on: GROUP` here"),
     )
+}
+
+/// All steps that settle the same pay together: one that comes before the change cannot be a part of it.
+fn settled_around(
+    what: &str,
+    at: &Span,
+    groups: &[String],
+    (all, later): (&[&Placed<'_>], &[&Placed<'_>]),
+) -> Option<Diagnostic> {
+    let earlier = all.get(..all.len().checked_sub(later.len())?)?;
+    let same_hosts = |placed: &&&Placed<'_>| {
+        let local = groups.is_empty() && placed.groups.is_empty();
+        local || placed.groups.iter().any(|group| groups.contains(group))
+    };
+    let settling = &earlier.iter().find(same_hosts)?.step.id.value;
+    let message = format!("`{what}` is settled by `{settling}` as well, before this step owes it");
+    Some(
+        Diagnostic::error("settled-before-and-after", message, at.clone())
+            .label("all steps that settle it have to be carried out after this one")
+            .help("give what this step owes a name of its own, and let the steps behind it settle that"),
+    )
+}
+
+/// A step with steps owes from its beginning on: what changes inside it after the settling would never be read.
+fn changed_after_settling(runbook: &Runbook, registry: &Registry) -> Vec<Diagnostic> {
+    let all = runbook.walk();
+    let inside =
+        |path: &str, around: &str| path.strip_prefix(around).is_some_and(|rest| rest.starts_with('/'));
+    let mut found = Vec::new();
+    for (around, owes) in all.iter().filter_map(|(path, step)| Some((path, step.owes.as_ref()?))) {
+        let what = &owes.what.value;
+        let settles = |step: &Step| step.settles.as_ref().is_some_and(|settles| settles.value == *what);
+        let mut within = all.iter().filter(|(path, _)| inside(path, around));
+        let Some((settling, _)) = within.find(|(_, step)| settles(step)) else { continue };
+        let later = within.filter(|(path, _)| !inside(path, settling));
+        let changing = later.filter(|(_, step)| changes(step, registry)).find(|(path, step)| {
+            let paid = all.iter().any(|(at, step)| settles(step) && (at == path || inside(path, at)));
+            !paid && step.owes.is_none()
+        });
+        let Some((_, step)) = changing else { continue };
+        let message = format!("`{}` changes something after `{what}` was settled", step.id.value);
+        found.push(
+            Diagnostic::error("changed-after-settling", message, step.id.span.clone())
+                .label(format!("the step around it owes `{what}`, which was paid before this"))
+                .help("move the step that settles it behind this one, or let this step owe something of its own"),
+        );
+    }
+    found
 }
 
 fn not_owed(what: &str, at: &Span, steps: &[Placed<'_>]) -> Option<Diagnostic> {

@@ -58,7 +58,7 @@ fn result_of(used: &NameUse) -> Option<(&str, &Span)> {
 }
 
 /// Has it, or may it have, an effect that a rollback takes back?
-fn changes(step: &Step, registry: &Registry) -> bool {
+pub(super) fn changes(step: &Step, registry: &Registry) -> bool {
     match &step.work {
         Work::Action(call) => registry.get(&call.action).is_some_and(|action| {
             let spec = action.spec();

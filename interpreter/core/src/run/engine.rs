@@ -111,9 +111,11 @@ pub async fn resume(
     let pinned = (!accepted.is_empty()).then(|| Box::new(pinned(&setup)));
     let session = session(setup, writer, state)?;
     let notes = if accepted.is_empty() { Vec::new() } else { session.weigh_changes()? };
+    let settled = session.settled_by_hand()?;
     session.log.run(Event::RunResumed { operator: holder.clone(), unattended, accepted, pinned })?;
-    for text in notes {
-        session.log.run(Event::RunNote { text })?;
+    let notes = notes.into_iter().map(|text| Event::RunNote { text });
+    for event in notes.chain(settled) {
+        session.log.run(event)?;
     }
     let back = come_back(&session, &cluster, &holder, interrupted).await;
     let back = both_in_turn(back, session.before_run()).await;
@@ -143,7 +145,9 @@ pub async fn roll_back(
     let session = session(setup, writer, state)?;
     let started =
         Event::RollbackStarted { by: session.person.name(), reason: reason.to_owned(), accepted, pinned };
-    let outcome = backward(&session, &cluster, started, interrupted).await;
+    let mut begin = vec![started];
+    begin.extend(session.settled_by_hand()?);
+    let outcome = backward(&session, &cluster, begin, interrupted).await;
     close(session, outcome).await
 }
 
@@ -228,7 +232,7 @@ async fn come_back(
 async fn forward(session: &Arc<Session>, cluster: &str) -> (RunStatus, Option<Stop>) {
     let walked = session.walk(&session.runbook.steps, &Place::default()).await;
     if let Err(Stop::RollBack(by)) = &walked {
-        return backward(session, cluster, at_a_gate(by), false).await;
+        return backward(session, cluster, vec![at_a_gate(by)], false).await;
     }
     let ended = finally(session).await;
     let mut outcome = both(walked, ended).and_then(|()| check_owed(session));
@@ -240,7 +244,7 @@ async fn forward(session: &Arc<Session>, cluster: &str) -> (RunStatus, Option<St
     }
     match outcome {
         Ok(()) => (RunStatus::Done, None),
-        Err(Stop::RollBack(by)) => backward(session, cluster, at_a_gate(&by), false).await,
+        Err(Stop::RollBack(by)) => backward(session, cluster, vec![at_a_gate(&by)], false).await,
         Err(stop) => at_rest(stop),
     }
 }
@@ -254,10 +258,10 @@ fn at_a_gate(by: &str) -> Event {
 async fn backward(
     session: &Arc<Session>,
     cluster: &str,
-    started: Event,
+    begin: Vec<Event>,
     interrupted: bool,
 ) -> (RunStatus, Option<Stop>) {
-    let outcome = take_back(session, cluster, started, interrupted).await;
+    let outcome = take_back(session, cluster, begin, interrupted).await;
     match outcome {
         Ok(()) => (RunStatus::RolledBack, None),
         Err(stop @ Stop::Fault(_)) if stop.status() == RunStatus::Unknown => (RunStatus::Unknown, Some(stop)),
@@ -268,10 +272,12 @@ async fn backward(
 async fn take_back(
     session: &Arc<Session>,
     cluster: &str,
-    started: Event,
+    begin: Vec<Event>,
     interrupted: bool,
 ) -> Result<(), Stop> {
-    session.log.run(started)?;
+    for event in begin {
+        session.log.run(event)?;
+    }
     if session.log.state(|state| state.units.is_empty()) {
         // No step was begun. A process that was killed before it recorded the locks may have left some.
         let unrecorded = interrupted && !session.log.state(|state| state.started);
@@ -334,7 +340,9 @@ fn check_owed(session: &Arc<Session>) -> Result<(), Stop> {
     }
     Err(Fault::failed("end the run", format!("this is still owed: {}", owed.join(", ")))
         .now("every step is done, but not every host was restarted")
-        .hint("the runbook has to settle it: see `settles` in the book")
+        .hint(
+            "resume and say yes to what settles it; or do it by hand, and resume with `--settled WHAT@HOST`",
+        )
         .into())
 }
 

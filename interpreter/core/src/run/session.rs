@@ -36,6 +36,8 @@ pub struct Options {
     pub parallel: usize,
     /// The hosts are folders.
     pub sandbox: bool,
+    /// Obligations that were settled by hand, `what@host` or `what@host#item`.
+    pub settled: Vec<String>,
 }
 
 /// A registered name.

@@ -206,7 +206,7 @@ impl State {
                 let items = self.owed.entry((what.clone(), host.clone())).or_default();
                 items.insert(item.clone(), record.seq);
             }
-            Event::ObligationSettled { what, host, item } => {
+            Event::ObligationSettled { what, host, item, .. } => {
                 let debt = (what.clone(), host.clone());
                 let left = self.owed.get_mut(&debt).is_some_and(|items| {
                     items.remove(item);

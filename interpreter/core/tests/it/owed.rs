@@ -2,7 +2,10 @@
 //! loops around, unless its condition leaves it out.
 
 use crate::support::{Bench, How};
-use keybook_api::event::Answer::{Run, Skip};
+use keybook_api::{
+    Event,
+    event::Answer::{Run, Skip},
+};
 
 /// A bench whose only master is `a`.
 fn one_master(steps: &str) -> Bench {
@@ -276,4 +279,41 @@ async fn a_gate_in_a_rollback_shows_only_what_is_settled() {
     let cards = bench.person.cards.lock().unwrap();
     let lines = &cards.last().unwrap().plan.lines;
     assert!(lines.len() == 1 && lines[0].contains("effect reboot"), "{lines:?}");
+}
+
+/// What no step will settle is settled by a person, who says so.
+#[tokio::test(start_paused = true)]
+async fn a_debt_that_no_step_pays_is_settled_by_hand() {
+    let mut bench = one_master(
+        "  - { id: install, hosts: master, owes: { what: restart }, t.put: { path: /etc/f, content: new } }
+  - id: around
+    hosts: master
+    when: 1 == 2
+    steps:
+      - { id: bounce, settles: restart, t.run: { script: effect bounce } }
+",
+    );
+    let owed = vec!["restart@a".to_owned()];
+    let outcome = bench.start().await;
+    assert_eq!((outcome.exit, &outcome.owed), (1, &owed), "{}", outcome.reason);
+    bench.options.settled = vec!["restart@b".to_owned()];
+    let refused = bench.try_resume().await.unwrap_err();
+    assert_eq!(refused.cause, "the run does not owe that");
+    assert_eq!(refused.hints, ["owed: restart@a"]);
+    bench.options.settled = owed.clone();
+    let outcome = bench.resume().await;
+    assert_eq!((outcome.exit, outcome.owed.len()), (0, 0), "{}", outcome.reason);
+    // The rollback raises it again.
+    bench.options.settled.clear();
+    let outcome = bench.roll_back().await;
+    assert_eq!((outcome.exit, &outcome.owed), (6, &owed), "{}", outcome.reason);
+    bench.options.settled = owed;
+    let outcome = bench.roll_back().await;
+    assert_eq!((outcome.exit, outcome.owed.len()), (5, 0), "{}", outcome.reason);
+    let by: Vec<_> = bench.events("obligation.settled");
+    assert!(
+        by.iter()
+            .all(|event| matches!(event, Event::ObligationSettled { by: Some(by), .. } if !by.is_empty()))
+    );
+    assert_eq!(by.len(), 2);
 }

@@ -7,7 +7,7 @@ use super::{
     target::FakeConnector,
 };
 use indexmap::IndexMap;
-use keybook_api::{Cancel, Event, HostSpec, Map, Record, Redactor, RunId, UnitId, Value};
+use keybook_api::{Cancel, Event, Fault, HostSpec, Map, Record, Redactor, RunId, UnitId, Value};
 use keybook_core::{
     journal::reader,
     model::{Answers, Inventory, Loaded, load, load::LoadError},
@@ -204,8 +204,12 @@ impl Bench {
     }
 
     pub async fn resume(&self) -> Outcome {
+        self.try_resume().await.unwrap()
+    }
+
+    pub async fn try_resume(&self) -> Result<Outcome, Fault> {
         let journal = reader::read(&self.journal()).unwrap();
-        engine::resume(self.setup(), &self.journal(), &journal, Vec::new()).await.unwrap()
+        engine::resume(self.setup(), &self.journal(), &journal, Vec::new()).await
     }
 
     pub async fn roll_back(&self) -> Outcome {

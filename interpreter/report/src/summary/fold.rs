@@ -256,8 +256,11 @@ fn add_to_run(summary: &mut RunSummary, record: &Record) {
                 summary.owed.push(owed);
             }
         }
-        Event::ObligationSettled { what, host, item } => {
+        Event::ObligationSettled { what, host, item, by } => {
             let owed = owed(what, host, item);
+            if let Some(by) = by {
+                summary.notes.push(format!("{by} says that {owed} was settled by hand"));
+            }
             summary.owed.retain(|known| *known != owed);
         }
         Event::TrustChecked { edges, .. } => summary.trust.push(TrustCheck {

@@ -333,6 +333,7 @@ impl Journal {
                 what: "restart-etcd".into(),
                 host: format!("node-{node}"),
                 item: None,
+                by: None,
             },
         );
         self.unit(

@@ -126,7 +126,12 @@ impl Session {
             state.owed.get(&key).into_iter().flat_map(|items| items.keys().cloned()).collect()
         });
         for item in items {
-            self.log.run(Event::ObligationSettled { what: key.0.clone(), host: key.1.clone(), item })?;
+            self.log.run(Event::ObligationSettled {
+                what: key.0.clone(),
+                host: key.1.clone(),
+                item,
+                by: None,
+            })?;
         }
         Ok(())
     }
@@ -255,7 +260,7 @@ impl Session {
         }
         Err(Fault::failed("roll back wholly", format!("this is still owed: {}", owed.join(", ")))
             .now("the files are as they were before the run; the hosts that owe may still run what the run had put there")
-            .hint("roll back again and say yes to what settles it; or do it by hand, where it is needed")
+            .hint("roll back again and say yes to what settles it; or do it by hand, where it is needed, and roll back with `--settled WHAT@HOST`")
             .into())
     }
 
