@@ -301,6 +301,11 @@ pub trait Action: Send + Sync {
     /// What it would do now. Reads the host, never changes it.
     async fn describe(&self, ctx: &Ctx, args: &Args) -> Result<Plan, Fault>;
 
+    /// The argument that names the group to which it adds hosts for the steps that follow. The default adds none.
+    fn adds_hosts_to(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Does it. For [`Effect::Reads`]: reads and returns the value, without a plan before.
     async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault>;
 

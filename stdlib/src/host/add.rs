@@ -41,6 +41,10 @@ impl Action for Add {
         &SPEC
     }
 
+    fn adds_hosts_to(&self) -> Option<&'static str> {
+        Some("group")
+    }
+
     async fn describe(&self, ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
         let host = host(ctx, args)?;
         let via = host.via.as_ref().map_or_else(String::new, |via| format!(" through {}", via.name));

@@ -11,7 +11,7 @@ use super::{
     unit::{Attempt, planned},
     walk::Place,
 };
-use crate::model::{Call, SCRIPT, Step, Work};
+use crate::model::{Call, HostChoice, SCRIPT, Step, Work};
 use futures::future::BoxFuture;
 use indexmap::IndexMap;
 use keybook_api::{Args, Cancel, Change, Effect, Event, Fault, Plan, Target, UnitId, Value, event::StepInfo};
@@ -114,7 +114,7 @@ impl Inside {
 impl Attempt<'_> {
     /// The plans of all the steps inside, together, as far as they can be known now.
     pub(super) async fn plan_inside(&self) -> Plan {
-        let mut inside = Inside { plan: Plan::will(Vec::new()), changes: false, to_come: ToCome::new() };
+        let mut inside = Inside { plan: Plan::will(Vec::new()), changes: false, to_come: ToCome::default() };
         let mut around = self.session.runbook.steps_to(&self.unit.step);
         let place = Place {
             prefix: self.unit.step.clone(),
@@ -135,7 +135,11 @@ impl Attempt<'_> {
     ) -> BoxFuture<'a, ()> {
         Box::pin(async move {
             for step in steps.iter().filter(|step| self.is_part(step, &place.path(step))) {
-                match self.session.choose_hosts(step, &place) {
+                let (chosen, more) = self.session.foresee_hosts(step, &place, &inside.to_come);
+                if let Some(why) = more {
+                    inside.unknown(&step.title, &why);
+                }
+                match chosen {
                     Ok(hosts) => {
                         for host in hosts {
                             self.plan_on(step, &host, place.on(step, &host), inside).await;
@@ -263,16 +267,49 @@ impl Session {
         Box::pin(async move {
             for step in steps {
                 let path = place.path(step);
-                let hosts = self.choose_hosts(step, &place).map_err(|why| {
+                let (chosen, more) = self.foresee_hosts(step, &place, &plans.to_come);
+                let hosts = chosen.map_err(|why| {
                     Fault::failed(format!("choose the hosts of {path}"), why)
                         .at(step.hosts.as_ref().map_or(&step.span, |choice| &choice.span))
                 })?;
                 for host in hosts {
                     self.dry_items(step, &path, &host, place.on(step, &host), plans).await?;
                 }
+                if let (Some(why), Some(choice)) = (more, &step.hosts) {
+                    self.dry_on_more(step, &path, choice, why, plans);
+                }
             }
             Ok(())
         })
+    }
+
+    /// The hosts of a step that there are, and whether steps that are to come may add more.
+    fn foresee_hosts(
+        &self,
+        step: &Step,
+        place: &Place,
+        to_come: &ToCome,
+    ) -> (Result<Vec<String>, String>, Option<String>) {
+        let chosen = self.choose_hosts(step, place);
+        let choice = step.hosts.as_ref().filter(|_| place.host.is_none());
+        let Some((choice, (path, group))) =
+            choice.and_then(|choice| Some((choice, to_come.may_grow(choice)?)))
+        else {
+            return (chosen, None);
+        };
+        let more = format!("it is for the hosts, too, that `{path}` adds to the group `{group}`");
+        (chosen.or_else(|_| Ok(choice.there(&self.hosts.groups()))), Some(more))
+    }
+
+    /// A step on the hosts that a group will get. They have no names yet: that of the group stands there.
+    fn dry_on_more(&self, step: &Step, path: &str, choice: &HostChoice, why: String, plans: &mut Plans) {
+        let groups: Vec<&str> = choice.picks.iter().map(|pick| pick.group.as_str()).collect();
+        let unit = UnitId { step: path.to_owned(), host: groups.join("+"), item: None };
+        let mut planned = self.to_plan(step, path, unit, None);
+        planned.plan.change = Change::CannotKnow(why);
+        planned.unsettles = true;
+        plans.all.push(planned);
+        self.comes(path, &mut plans.to_come);
     }
 
     /// A step on one host: each item of its loop, where that is known.

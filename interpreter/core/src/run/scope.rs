@@ -10,27 +10,50 @@ use super::{
 };
 use crate::{
     backup::inside,
-    model::{Library, canonical},
+    model::{Dynamic, HostChoice, Library, Step, Work, canonical},
 };
 use keybook_api::{
     Map, UnitId, Value,
     value::{REDACTED, map},
 };
 use serde_json::Value as Json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// The paths of registered results that a plan does not have: their steps come before what is planned.
-pub(super) type ToCome = BTreeSet<String>;
+/// What a plan does not have yet, because the steps that bring it come before what is planned.
+#[derive(Default)]
+pub(super) struct ToCome {
+    /// The paths of registered results.
+    results: BTreeSet<String>,
+    /// Groups that may get more hosts, and the path of the step that adds them.
+    groups: BTreeMap<String, String>,
+}
+
+impl ToCome {
+    /// The step that may add hosts to one of the groups of a choice, and the group.
+    pub fn may_grow<'a>(&'a self, choice: &'a HostChoice) -> Option<(&'a str, &'a str)> {
+        choice
+            .picks
+            .iter()
+            .find_map(|pick| Some((self.groups.get(&pick.group)?.as_str(), pick.group.as_str())))
+    }
+}
 
 impl Session {
     /// The variables of a unit: inputs, host, item, hosts, groups, run, by_host and registered results.
     pub fn scope(&self, unit: &UnitId, item: &Value) -> Map {
-        self.scope_after(&ToCome::new(), unit, item)
+        self.scope_after(&ToCome::default(), unit, item)
     }
 
     /// The same in a plan. What a step that is to come will give is unknown, and no empty map.
     pub(super) fn scope_after(&self, to_come: &ToCome, unit: &UnitId, item: &Value) -> Map {
         let mut scope = self.base_scope(&self.hosts);
+        for (group, path) in &to_come.groups {
+            let unknown = || Value::Unknown(format!("the step `{path}` comes first and may add hosts"));
+            scope.insert("hosts".to_owned(), unknown());
+            if let Some(Value::Map(groups)) = scope.get_mut("groups") {
+                groups.insert(group.clone(), unknown());
+            }
+        }
         scope.insert("host".to_owned(), self.hosts.as_value(&unit.host));
         scope.insert("item".to_owned(), item.clone());
         let library = self.runbook.library_around(&unit.step);
@@ -41,7 +64,7 @@ impl Session {
         let mut by_host = Map::new();
         for Register { name, path, .. } in self.registers.iter().filter(|one| one.library == seen_in) {
             let mut results = self.results_of(path, unit);
-            let comes = to_come.contains(path);
+            let comes = to_come.results.contains(path);
             if comes {
                 // Of what is there, its own result alone is what it will be.
                 results.retain(|(id, _)| id.host == unit.host && id.item == unit.item);
@@ -61,11 +84,36 @@ impl Session {
         scope
     }
 
-    /// The results of the step at a path, and of those inside it, are to come.
+    /// The results of the step at a path, and of those inside it, are to come, and the hosts that they add.
     pub(super) fn comes(&self, path: &str, to_come: &mut ToCome) {
         let path = canonical(path);
         let there = self.registers.iter().filter(|one| inside(&one.path, &path));
-        to_come.extend(there.map(|one| one.path.clone()));
+        to_come.results.extend(there.map(|one| one.path.clone()));
+        for (at, step) in self.runbook.walk().into_iter().filter(|(at, _)| inside(at, &path)) {
+            let groups = self.grown_by(step);
+            to_come.groups.extend(groups.into_iter().map(|group| (group, at.clone())));
+        }
+    }
+
+    /// The groups to which a step may add hosts: all of them when its arguments do not say which.
+    fn grown_by(&self, step: &Step) -> Vec<String> {
+        let names_group = |action: &str| self.registry.get(action.split('@').next()?)?.adds_hosts_to();
+        let named: Vec<Option<Value>> = match &step.work {
+            Work::Action(call) => {
+                let group =
+                    names_group(&call.action).map(|arg| call.args.0.get(arg).and_then(Dynamic::fixed));
+                group.into_iter().collect()
+            }
+            Work::Script(script) => {
+                script.acts().iter().filter_map(|call| names_group(&call.action)).map(|_| None).collect()
+            }
+            Work::Steps(_) => Vec::new(),
+        };
+        let of = |group: Option<Value>| match group.as_ref().and_then(Value::as_str) {
+            Some(group) => vec![group.to_owned()],
+            None => self.runbook.hosts.keys().cloned().collect(),
+        };
+        named.into_iter().flat_map(of).collect()
     }
 
     /// What a library got from the step that uses it. That step itself failed when it could not be had; what cannot be

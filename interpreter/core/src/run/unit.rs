@@ -62,7 +62,7 @@ impl<'s> Attempt<'s> {
         item: &Value,
         cancel: Cancel,
     ) -> Self {
-        Self::foreseen(session, step, unit, item, cancel, &ToCome::new())
+        Self::foreseen(session, step, unit, item, cancel, &ToCome::default())
     }
 
     /// The same in a plan, after steps that are to come.

@@ -194,7 +194,7 @@ impl Session {
         host: &str,
         place: &Place,
     ) -> Result<Vec<Place>, Stop> {
-        let found = self.find_items(step, path, host, place, &ToCome::new())?;
+        let found = self.find_items(step, path, host, place, &ToCome::default())?;
         let Some(found) = found else { return Ok(vec![place.clone()]) };
         if !found.pinned {
             let items = Some(found.values.iter().map(Value::to_json).collect());

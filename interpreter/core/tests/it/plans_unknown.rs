@@ -177,3 +177,37 @@ async fn a_gate_around_shows_no_change_that_a_check_leaves_out() {
         "{shown:#?}"
     );
 }
+
+/// Hosts that a step before it will add are shown as such, and what depends on them cannot be known.
+#[tokio::test(start_paused = true)]
+async fn hosts_that_are_to_come_are_neither_missing_nor_forgotten() {
+    let inner = "
+      - { id: find, hosts: \"master[0]\", t.add: { group: added, name: n1 } }
+      - { id: put, title: Put it, hosts: [master, added], t.put: { path: /etc/f, content: new } }
+      - { id: only, title: Only there, hosts: added, t.put: { path: /etc/g, content: new } }
+      - { id: maybe, title: Maybe, hosts: \"master[0]\", when: '!groups.added.is_empty()', t.put: { path: /etc/h, content: new } }
+";
+    let bench = Bench::new(&format!("steps:\n  - id: all\n    gate: {{ ask: ok }}\n    steps:{inner}"))
+        .masters(&["a"]);
+    let outcome = bench.start().await;
+    assert_eq!(outcome.exit, 0, "{}", outcome.reason);
+    assert_eq!(bench.world.text("n1", "/etc/f").as_deref(), Some("new"));
+    let shown = lines(&bench).remove(0);
+    for begins in
+        ["Put it (the exact plan", "Only there (the exact plan", "a: Maybe (whether it is carried out"]
+    {
+        let told = |line: &String| line.starts_with(begins) && line.contains("cannot be known yet");
+        assert!(shown.iter().any(told), "{begins}: {shown:#?}");
+    }
+    assert!(shown.iter().any(|line| line == "a: write /etc/f"), "{shown:#?}");
+
+    let bench = Bench::new(&format!("steps:\n  - id: all\n    steps:{inner}")).masters(&["a"]);
+    let plans = planned(&bench).await;
+    let of = |unit: &str| {
+        plans.iter().find(|plan| plan.unit.to_string() == unit).unwrap_or_else(|| panic!("{unit}"))
+    };
+    assert_eq!(of("all/put@a").plan.change, Change::Will);
+    for unit in ["all/put@master+added", "all/only@added", "all/maybe@a"] {
+        assert!(why(of(unit)).contains("`all/find`"), "{}", why(of(unit)));
+    }
+}

@@ -393,6 +393,10 @@ impl Action for AddHost {
         &ADD
     }
 
+    fn adds_hosts_to(&self) -> Option<&'static str> {
+        Some("group")
+    }
+
     async fn describe(&self, _ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
         Ok(Plan { change: Change::Will, ..Plan::will([format!("add {}", args.text("name")?)]) })
     }
