@@ -248,6 +248,9 @@ pub struct ResumeArgs {
     /// What is still owed was done by hand, such as `restart@etcd-1` (repeatable); journaled with your name
     #[arg(long, value_name = "WHAT@HOST")]
     pub settled: Vec<String>,
+    /// Ask again about a unit that was skipped, such as `install@etcd-1` (repeatable)
+    #[arg(long, value_name = "UNIT")]
+    pub again: Vec<String>,
     #[command(flatten)]
     pub language: OtherLanguage,
 }

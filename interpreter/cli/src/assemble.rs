@@ -366,6 +366,7 @@ pub fn setup(
             parallel: answering.parallel,
             sandbox,
             settled: Vec::new(),
+            again: Vec::new(),
         },
         limit,
         watchers: company.watchers.clone(),

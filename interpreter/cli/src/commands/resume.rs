@@ -78,7 +78,7 @@ pub async fn resume(args: ResumeArgs, output: &Output) -> Result<i32, CliError> 
     let (limit, salt) = (opened.limit, opened.salt);
     let parts = Parts { run: run.clone(), loaded, hosts, inputs, limit, salt };
     let (mut setup, company) = go_on(parts, &journal, &args.answering, output)?;
-    setup.options.settled = args.settled;
+    (setup.options.settled, setup.options.again) = (args.settled, args.again);
     let outcome = engine::resume(setup, &run.journal(), &journal, differences).await;
     company.screen.finish();
     finish::report(&run, journal.records.len(), outcome?, output)

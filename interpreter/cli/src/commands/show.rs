@@ -59,8 +59,11 @@ pub fn show(args: &ShowArgs, output: &Output) -> Result<i32, CliError> {
     };
     match &args.output {
         None => output.result(&text),
-        Some(file) => std::fs::write(file, text)
-            .map_err(|error| Fault::failed(format!("write {}", file.display()), error))?,
+        Some(file) => {
+            std::fs::write(file, text)
+                .map_err(|error| Fault::failed(format!("write {}", file.display()), error))?;
+            output.tell(&format!("{} is written", file.display()));
+        }
     }
     Ok(0)
 }

@@ -111,10 +111,10 @@ pub async fn resume(
     let pinned = (!accepted.is_empty()).then(|| Box::new(pinned(&setup)));
     let session = session(setup, writer, state)?;
     let notes = if accepted.is_empty() { Vec::new() } else { session.weigh_changes()? };
-    let settled = session.settled_by_hand()?;
+    let overrides = session.overrides()?;
     session.log.run(Event::RunResumed { operator: holder.clone(), unattended, accepted, pinned })?;
     let notes = notes.into_iter().map(|text| Event::RunNote { text });
-    for event in notes.chain(settled) {
+    for event in notes.chain(overrides) {
         session.log.run(event)?;
     }
     let back = come_back(&session, &cluster, &holder, interrupted).await;
@@ -146,7 +146,7 @@ pub async fn roll_back(
     let started =
         Event::RollbackStarted { by: session.person.name(), reason: reason.to_owned(), accepted, pinned };
     let mut begin = vec![started];
-    begin.extend(session.settled_by_hand()?);
+    begin.extend(session.overrides()?);
     let outcome = backward(&session, &cluster, begin, interrupted).await;
     close(session, outcome).await
 }

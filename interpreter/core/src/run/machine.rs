@@ -167,7 +167,7 @@ pub const UNIT_TABLE: &[(UnitState, UnitSignal, UnitState)] = &[
     // Only the trust that it left was wrong, and is right by now.
     (S::Failed, G::Done, S::Done),
     (S::Failed, G::FailClean, S::Failed),
-    // Left out, and what it settles is still owed: it is begun again.
+    // Left out, and what it settles is still owed, or somebody wants it after all: it is begun again.
     (S::Skipped, G::LeftOut, S::Skipped),
     (S::Skipped, G::FailClean, S::FailedClean),
     (S::Skipped, G::Facts, S::Ready),

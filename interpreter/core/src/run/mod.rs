@@ -15,6 +15,7 @@ pub mod lock;
 pub mod log;
 pub mod loops;
 pub mod machine;
+mod overrides;
 pub mod owed;
 pub mod person;
 pub mod preflight;

@@ -61,34 +61,6 @@ impl Session {
         Ok(())
     }
 
-    /// What a person says was settled by hand; an error names what is owed instead. To be asked before anything is done.
-    pub(super) fn settled_by_hand(&self) -> Result<Vec<Event>, Fault> {
-        let by = Some(self.person.name());
-        let owed = self.log.state(|state| {
-            let items = state.owed.iter().flat_map(|((what, host), items)| {
-                items.keys().map(move |item| (what.clone(), host.clone(), item.clone()))
-            });
-            state.owed_names().into_iter().zip(items).collect::<Vec<_>>()
-        });
-        let names = || match owed.is_empty() {
-            true => "it owes nothing".to_owned(),
-            false => {
-                let names: Vec<&str> = owed.iter().map(|(name, _)| name.as_str()).collect();
-                format!("owed: {}", names.join(", "))
-            }
-        };
-        let find = |settled: &String| {
-            let found = owed.iter().find(|(name, _)| name == settled);
-            let (what, host, item) = found.map(|(_, debt)| debt.clone()).ok_or_else(|| {
-                Fault::usage(format!("take `{settled}` as settled"), "the run does not owe that")
-                    .now("nothing was changed")
-                    .hint(names())
-            })?;
-            Ok(Event::ObligationSettled { what, host, item, by: by.clone() })
-        };
-        self.options.settled.iter().map(find).collect()
-    }
-
     /// The same after a unit, when it is one of the run itself: `finally` pays nothing.
     pub(super) fn pay_after(&self, unit: &UnitId) -> Result<(), Fault> {
         if canonical(&unit.step) == unit.step { self.pay() } else { Ok(()) }

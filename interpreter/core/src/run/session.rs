@@ -38,6 +38,8 @@ pub struct Options {
     pub sandbox: bool,
     /// Obligations that were settled by hand, `what@host` or `what@host#item`.
     pub settled: Vec<String>,
+    /// Units that somebody skipped and that are to be begun again, `step@host` or `step@host#item`.
+    pub again: Vec<String>,
 }
 
 /// A registered name.

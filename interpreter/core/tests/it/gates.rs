@@ -174,3 +174,39 @@ async fn step_by_step_asks_before_every_change_and_only_then() {
     assert_eq!(bench.start().await.exit, 0);
     assert_eq!(bench.person.asked(), ["change@a"]);
 }
+
+/// Somebody who skipped a unit may want it after all; nothing else is begun again.
+#[tokio::test(start_paused = true)]
+async fn a_unit_that_was_skipped_is_asked_about_again_when_somebody_wants_it() {
+    let mut bench = Bench::new(
+        "steps:
+  - id: install
+    hosts: master
+    gate: { ask: ok }
+    steps: [ { id: put, t.put: { path: /etc/f, content: new } } ]
+  - { id: none, hosts: \"master[0]\", when: 1 == 2, t.note: { text: x } }
+  - { id: same, hosts: master, expect: 'result == \"new\"', t.read: { path: /etc/f } }
+",
+    )
+    .masters(&["a", "b"]);
+    bench.world.put("a", "/etc/f", "old");
+    bench.person.will_answer([Some(Answer::Skip), Some(Answer::Run)]);
+    assert_eq!(bench.start().await.exit, 1);
+    for wrong in ["install@b", "none@a", "nothing@a"] {
+        bench.options.again = vec![wrong.to_owned()];
+        let refused = bench.try_resume().await.unwrap_err();
+        assert_eq!(
+            (refused.cause.as_str(), &refused.hints),
+            ("nobody left it out", &vec!["left out: install@a".to_owned()])
+        );
+    }
+    bench.options.again = vec!["install@a".to_owned()];
+    bench.person.will_answer([Some(Answer::Run)]);
+    let outcome = bench.resume().await;
+    assert_eq!(outcome.exit, 0, "{}", outcome.reason);
+    assert_eq!(bench.person.asked(), ["install@a", "install@b", "install@a"]);
+    assert_eq!(bench.world.text("a", "/etc/f").as_deref(), Some("new"));
+    bench.options.again.clear();
+    assert_eq!(bench.roll_back().await.exit, 5);
+    assert_eq!(bench.world.text("a", "/etc/f").as_deref(), Some("old"));
+}
