@@ -10,7 +10,7 @@ use crate::{
     people::prompt,
     runs::RunDir,
 };
-use keybook_api::{Fault, FaultKind, event::Answer};
+use keybook_api::{Fault, FaultKind, Record, event::Answer};
 use keybook_core::{
     model::answers::ROLLBACK,
     run::{engine, state::State},
@@ -19,6 +19,9 @@ use std::io::ErrorKind;
 
 /// How often something else than yes or no may be typed before it counts as no.
 const PATIENCE: u32 = 3;
+
+/// How many of the units that are taken back are named.
+const LISTED: usize = 20;
 
 /// Takes a run back.
 pub async fn rollback(args: RollbackArgs, output: &Output) -> Result<i32, CliError> {
@@ -40,11 +43,12 @@ pub async fn rollback(args: RollbackArgs, output: &Output) -> Result<i32, CliErr
     if !differences.is_empty() {
         resume::pin_accepted(&run, &opened, &loaded, &hosts, false)?;
     }
-    let (limit, salt) = (opened.limit, opened.salt);
+    let (limit, salt, sandbox) = (opened.limit, opened.salt, opened.sandbox);
     let parts = Parts { run: run.clone(), loaded, hosts, inputs, limit, salt };
     let (mut setup, company) = resume::go_on(parts, &journal, &args.answering, output)?;
     setup.options.settled = args.settled;
-    let allowed = if guided { confirm(&run, &journal.records, output)? } else { given(&setup.answers) };
+    let allowed =
+        if guided { confirm(&run, &journal.records, sandbox, output)? } else { given(&setup.answers) };
     if !allowed {
         company.screen.finish();
         return Err(Fault::new(FaultKind::Waiting, format!("roll back run {}", run.id), "nobody said yes")
@@ -61,13 +65,25 @@ fn given(answers: &keybook_core::model::Answers) -> bool {
     answers.get(ROLLBACK, false).is_some_and(|given| given.answer == Answer::Run)
 }
 
-fn confirm(run: &RunDir, records: &[keybook_api::Record], output: &Output) -> Result<bool, Fault> {
+fn confirm(run: &RunDir, records: &[Record], sandbox: bool, output: &Output) -> Result<bool, Fault> {
     let state = State::replay(records).map_err(|why| Fault::failed("replay the journal", why))?;
-    let changed = state.units.values().filter(|unit| unit.may_have_changed() && unit.changed).count();
+    let changed: Vec<String> = state
+        .units
+        .iter()
+        .rev()
+        .filter(|(_, known)| known.may_have_changed() && known.changed)
+        .map(|(unit, _)| unit.to_string())
+        .collect();
+    let sandbox = if sandbox { "[SANDBOX] " } else { "" };
     output.tell(&format!(
-        "Run {} changed something in {changed} units. They are taken back, the latest first.",
-        run.id
+        "{sandbox}Run {} changed something in {} units. They are taken back, the latest first:",
+        run.id,
+        changed.len()
     ));
+    changed.iter().take(LISTED).for_each(|unit| output.say(&format!("  {unit}")));
+    if let Some(more) = changed.len().checked_sub(LISTED).filter(|more| *more > 0) {
+        output.say(&format!("  and {more} more (`keybook show {}`)", run.id));
+    }
     for _ in 0..PATIENCE {
         let typed = prompt::ask("Roll back? Type yes");
         match typed.as_deref().map(str::trim) {
