@@ -21,13 +21,6 @@ def once(command, env):
     return took
 
 
-def several(command, env=None, times=3):
-    """The first time, and the median of the others."""
-    env = {**os.environ, **(env or {})}
-    took = [once(command, env) for _ in range(times + 1)]
-    return took[0], statistics.median(took[1:])
-
-
 def in_turn(commands, env=None, times=3):
     """Several commands by name, one after the other and again, so that what the machine does otherwise hits all of them alike.
     The first time, and the median of the others, of each."""

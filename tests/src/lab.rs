@@ -17,6 +17,9 @@ use tempfile::TempDir;
 /// Longest that a test waits for something of the lab.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// The runbook that these labs are for.
+pub const TOS: &str = "runbooks/tos-etcd-ca";
+
 /// A running lab in a temporary folder. It is brought down when this goes away, or the process dies in whatever way.
 pub struct Lab {
     /// The names of the masters.
@@ -113,6 +116,13 @@ impl Lab {
     /// The inventory that logs in as root.
     pub fn inventory(&self) -> PathBuf {
         self.dir().join("inventory.yaml")
+    }
+
+    /// The arguments of a run of a runbook (that of TOS, or a changed copy) that settles quickly and leaves databases alone.
+    pub fn renewal(&self, runbook: &str) -> Vec<String> {
+        let inventory = self.inventory().to_str().expect("the lab's folder is UTF-8").to_owned();
+        let args = ["run", runbook, "-i", &inventory, "-e", "settle=1s", "-e", "database=none"];
+        args.map(str::to_owned).to_vec()
     }
 
     /// An inventory that logs in as `ops` and uses sudo.

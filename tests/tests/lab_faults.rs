@@ -4,10 +4,11 @@
 use keybook_api::Event;
 use keybook_tests::{
     cli::{Ended, Keybook},
-    lab::{Lab, answers},
+    lab::{Lab, TOS, answers},
     proof::Before,
 };
 use std::{
+    ffi::OsStr,
     process::{Child, Command, Stdio},
     thread::sleep,
     time::Duration,
@@ -29,7 +30,7 @@ struct Scene {
 }
 
 impl Scene {
-    fn command(&self, verb: &[&str]) -> Command {
+    fn command<S: AsRef<OsStr>>(&self, verb: impl IntoIterator<Item = S>) -> Command {
         let mut command = self.keybook.command(verb);
         command.args(["--unattended", "--answers", &self.answers]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -37,17 +38,7 @@ impl Scene {
     }
 
     fn start(&self) -> Command {
-        let inventory = self.lab.inventory();
-        self.command(&[
-            "run",
-            "runbooks/tos-etcd-ca",
-            "-i",
-            inventory.to_str().unwrap(),
-            "-e",
-            "settle=1s",
-            "-e",
-            "database=none",
-        ])
+        self.command(self.lab.renewal(TOS))
     }
 
     /// Whether each thing that the latest run's preflight looked at was as it should be, on one host.

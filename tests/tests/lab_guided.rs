@@ -7,7 +7,7 @@ use keybook_api::{
 };
 use keybook_tests::{
     cli::{Keybook, flat},
-    lab::Lab,
+    lab::{Lab, TOS},
     proof::{Before, Trio},
     pty::Terminal,
     sandbox::GATE,
@@ -18,17 +18,7 @@ use std::process::Command;
 const LAST_ONE: &str = " It is the last one: flannel's pods are restarted after it.";
 
 fn guided(lab: &Lab, keybook: &Keybook) -> Command {
-    let inventory = lab.inventory();
-    keybook.command([
-        "run",
-        "runbooks/tos-etcd-ca",
-        "-i",
-        inventory.to_str().unwrap(),
-        "-e",
-        "settle=1s",
-        "-e",
-        "database=none",
-    ])
+    keybook.command(lab.renewal(TOS))
 }
 
 /// Panics with the card unless it says all of this, in this order (line breaks count as spaces).

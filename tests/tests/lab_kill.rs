@@ -5,10 +5,10 @@ use keybook_api::Event;
 use keybook_tests::{
     cli::Keybook,
     kill::{Draw, Fate, killed},
-    lab::{Lab, answers},
+    lab::{Lab, TOS, answers},
     proof::Before,
 };
-use std::{collections::BTreeMap, fs, process::Command};
+use std::{collections::BTreeMap, ffi::OsStr, fs, process::Command};
 
 /// How often each series kills.
 const KILLS: usize = 8;
@@ -38,24 +38,14 @@ impl Series {
         Self { lab, keybook, answers, draw: Draw::new(u64::from(index)), kills: 0 }
     }
 
-    fn command(&self, verb: &[&str]) -> Command {
+    fn command<S: AsRef<OsStr>>(&self, verb: impl IntoIterator<Item = S>) -> Command {
         let mut command = self.keybook.command(verb);
         command.args(["--unattended", "--answers", &self.answers]);
         command
     }
 
     fn start(&self) -> Command {
-        let inventory = self.lab.inventory();
-        self.command(&[
-            "run",
-            "runbooks/tos-etcd-ca",
-            "-i",
-            inventory.to_str().unwrap(),
-            "-e",
-            "settle=1s",
-            "-e",
-            "database=none",
-        ])
+        self.command(self.lab.renewal(TOS))
     }
 
     /// Kills it after a drawn number of records, unless it ends before.

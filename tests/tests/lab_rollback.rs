@@ -4,7 +4,7 @@
 use keybook_api::Event;
 use keybook_tests::{
     cli::{Keybook, root},
-    lab::{Lab, answers},
+    lab::{Lab, TOS, answers},
     proof::{Before, Trio, served},
     pty::Terminal,
     sandbox::{GATE, GATE_BACK, copy},
@@ -23,22 +23,9 @@ fn lab_rollback_after_the_last_restart() {
     let before = Before::of(&lab);
     let client = lab.client();
     let answers = answers(lab.scratch(), &["install@*: run", "bounce@*: run", "rollback: run"]);
-    let (inventory, answers) = (lab.inventory(), answers.to_str().unwrap());
-    let inventory = inventory.to_str().unwrap();
+    let answers = answers.to_str().unwrap();
     keybook
-        .call([
-            "run",
-            "runbooks/tos-etcd-ca",
-            "-i",
-            inventory,
-            "--unattended",
-            "--answers",
-            answers,
-            "-e",
-            "settle=1s",
-            "-e",
-            "database=none",
-        ])
+        .call(lab.renewal(TOS).iter().map(String::as_str).chain(["--unattended", "--answers", answers]))
         .with(0);
     before.renewed(&lab);
     let renewed = containers(&lab);
@@ -65,7 +52,8 @@ fn lab_rollback_after_the_last_restart() {
     }
     keybook.call(["verify", &run]).with(0);
     // The way is free for another run.
-    keybook.call(["plan", "runbooks/tos-etcd-ca", "-i", inventory, "-e", "database=none"]).with(0);
+    let inventory = lab.inventory();
+    keybook.call(["plan", TOS, "-i", inventory.to_str().unwrap(), "-e", "database=none"]).with(0);
 }
 
 #[test]
@@ -74,17 +62,7 @@ fn lab_rollback_from_the_last_gate() {
     let keybook = Keybook::new(lab.scratch());
     let before = Before::of(&lab);
     let client = lab.client();
-    let inventory = lab.inventory();
-    let mut command = keybook.command([
-        "run",
-        "runbooks/tos-etcd-ca",
-        "-i",
-        inventory.to_str().unwrap(),
-        "-e",
-        "settle=1s",
-        "-e",
-        "database=none",
-    ]);
+    let mut command = keybook.command(lab.renewal(TOS));
     command.env("TERM", "xterm");
     let mut terminal = Terminal::start(command);
     for _ in 0..5 {
@@ -155,23 +133,11 @@ fn lab_rollback_of_a_master_that_the_new_files_broke() {
     let client = lab.client();
     make_servers_only(&lab);
     let answers = answers(lab.scratch(), &["install@*: run", "bounce@*: run", "rollback: run"]);
-    let (inventory, answers) = (lab.inventory(), answers.to_str().unwrap());
-    let (runbook, inventory) = (spoiling_runbook(&lab), inventory.to_str().unwrap());
+    let answers = answers.to_str().unwrap();
+    let runbook = spoiling_runbook(&lab);
     let broken = &lab.masters[1];
     keybook
-        .call([
-            "run",
-            &runbook,
-            "-i",
-            inventory,
-            "--unattended",
-            "--answers",
-            answers,
-            "-e",
-            "settle=1s",
-            "-e",
-            "database=none",
-        ])
+        .call(lab.renewal(&runbook).iter().map(String::as_str).chain(["--unattended", "--answers", answers]))
         .with(1)
         .says(&format!("reach what `until` asks for in bounce/healthy@{broken}"));
     let starts = || lab.masters.iter().map(|name| lab.starts(name, "tos-etcd-tos")).collect::<Vec<_>>();

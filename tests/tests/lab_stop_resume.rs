@@ -4,7 +4,7 @@
 use keybook_api::Event;
 use keybook_tests::{
     cli::{Keybook, flat},
-    lab::{Lab, answers},
+    lab::{Lab, TOS, answers},
     proof::{Before, Trio},
     pty::Terminal,
 };
@@ -23,9 +23,8 @@ fn lab_stop_resume_in_mid_distribution() {
     let keybook = Keybook::new(lab.scratch());
     let before = Before::of(&lab);
     let client = lab.client();
-    let inventory = lab.inventory();
-    let inventory = inventory.to_str().unwrap();
-    let start = ["run", "runbooks/tos-etcd-ca", "-i", inventory, "-e", "settle=1s", "-e", "database=none"];
+    let start = lab.renewal(TOS);
+    let start: Vec<&str> = start.iter().map(String::as_str).collect();
     let at_terminal = |args: &[&str]| {
         let mut command = keybook.command(args);
         command.env("TERM", "xterm");
