@@ -63,6 +63,7 @@ fn given(answers: &keybook_core::model::Answers) -> bool {
 fn confirm(run: &RunDir, records: &[keybook_api::Record], output: &Output) -> Result<bool, Fault> {
     let state = State::replay(records).map_err(|why| Fault::failed("replay the journal", why))?;
     let changed = state.units.values().filter(|unit| unit.may_have_changed() && unit.changed).count();
+    prompt::forget();
     output.tell(&format!(
         "Run {} changed something in {changed} units. They are taken back, the latest first.",
         run.id
