@@ -299,7 +299,7 @@ impl Session {
         let unit = UnitId { step: path.to_owned(), host: host.to_owned(), item: place.item_name.clone() };
         let item = place.item.clone();
         let state = self.log.state(|state| state.unit_state(&unit));
-        if state.settled() && !self.skipped_in_debt(&unit) {
+        if state.settled() && !self.skipped_in_debt(&unit) && !self.left_out_before_changes(&unit, step) {
             return Ok(());
         }
         let atomic = place.atomic || step.atomic;
