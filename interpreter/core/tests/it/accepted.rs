@@ -294,3 +294,26 @@ async fn what_a_changed_condition_left_out_behind_a_gate_is_refused() {
     let fault = refused(&bench).await;
     assert!(fault.cause.contains("the gate of `around@a` around it did not show it"), "{fault}");
 }
+
+/// As in the runbook of the TOS etcd CA: that nodes are missing in a group is found late, after the step for them.
+#[tokio::test(start_paused = true)]
+async fn a_group_that_had_no_hosts_gets_its_step_when_it_has_some() {
+    let mut bench = begun(
+        "steps:
+  - { id: tos, hosts: \"master[0]\", t.run: { script: \"effect tos\" }, register: tos }
+  - id: extra
+    when: 'tos != () && \"added\" in groups'
+    steps:
+      - { id: put, hosts: added, t.put: { path: /etc/f, content: new } }
+  - id: bounce
+    hosts: \"master[0]\"
+    steps:
+      - { id: fails, t.flaky: { name: f, fails: 1 }, undo: { t.note: { text: x } } }
+",
+    )
+    .await;
+    assert!(bench.ends().contains(&"skipped extra@local".to_owned()), "{:?}", bench.ends());
+    bench.groups.insert("added".into(), vec!["n1".into()]);
+    assert_eq!(accept(&bench).await.unwrap().exit, 0);
+    assert_eq!(bench.world.text("n1", "/etc/f").as_deref(), Some("new"));
+}
