@@ -92,6 +92,25 @@ impl Terminal {
         self.news()
     }
 
+    /// Waits until this stands on the screen, and takes in hardly more: a program that has more to print than a terminal holds
+    /// waits in the middle of it.
+    #[track_caller]
+    pub fn shown(&mut self, text: &str) {
+        let began = Instant::now();
+        while !self.news().contains(text) {
+            if !self.listen() {
+                assert!(!self.ended, "the program ended before: {text}\n{}", self.news());
+                assert!(began.elapsed() < PATIENCE, "not seen: {text}\n{}", self.news());
+                sleep(Duration::from_millis(10));
+            }
+        }
+    }
+
+    /// Types a line without waiting for its letters to be shown.
+    pub fn answer_at_once(&mut self, text: &str) {
+        write!(self.session, "{text}\r").and_then(|()| self.session.flush()).expect("the program reads");
+    }
+
     /// Types a line, letter by letter as each is shown.
     #[track_caller]
     pub fn answer(&mut self, text: &str) {

@@ -7,6 +7,7 @@ use keybook_api::{
 };
 use keybook_tests::{
     cli::flat,
+    pty::Terminal,
     sandbox::{Bench, FIRST, GATE, GATE_BACK, MASTERS, assert_same},
 };
 use std::{fs, os::unix::fs::PermissionsExt};
@@ -73,6 +74,24 @@ fn sandbox_guided_what_was_typed_ahead_answers_no_gate() {
     assert_eq!(code, 8, "{screen:#?}");
     let answers: Vec<Answer> = answered(&bench).into_iter().map(|(_, answer, _)| answer).collect();
     assert_eq!(answers, [Answer::Stop]);
+}
+
+/// Whoever sees the question may answer it, also before the prompt below it is printed.
+#[test]
+fn sandbox_guided_what_is_typed_at_the_sight_of_a_question_is_heard() {
+    let bench = Bench::new();
+    // More than a terminal holds: the program is still printing it when it is answered.
+    let question = format!("Shall it begin? {}", "More is said of it. ".repeat(8000));
+    let runbook = bench.small_runbook(&format!(
+        "  - {{ id: put, hosts: node, gate: {{ ask: \"{question}\" }}, file.put: {{ path: /etc/f, content: new }} }}\n"
+    ));
+    bench.small_scenario("");
+    let mut terminal = Terminal::start(bench.keybook.command(["run", &runbook, "--sandbox"]));
+    terminal.shown("Shall it begin?");
+    terminal.answer_at_once("run");
+    let (code, screen) = terminal.end();
+    assert_eq!(code, 0, "{:#?}", screen.last());
+    assert_eq!(fs::read_to_string(bench.on_host("n1", "/etc/f")).unwrap(), "new");
 }
 
 #[test]

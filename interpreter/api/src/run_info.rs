@@ -28,6 +28,10 @@ pub struct Pinned {
     pub inputs: IndexMap<String, Json>,
     /// SHA-256 of the inventory's meaning.
     pub inventory_digest: String,
+    /// The items of loops that began (`STEP@HOST#`, with the item around it), in the place of those pinned before: where
+    /// nothing was done with an item, it is what it is now.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub items: IndexMap<String, Vec<Json>>,
 }
 
 /// A step as reports show it.

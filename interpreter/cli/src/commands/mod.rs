@@ -21,6 +21,7 @@ use crate::{
     args::{Cli, Format, Verb},
     error::CliError,
     output::Output,
+    people::prompt,
 };
 use async_trait::async_trait;
 use clap::{CommandFactory, ValueEnum};
@@ -92,6 +93,7 @@ struct AskAboutHostKeys {
 impl HostKeyPolicy for AskAboutHostKeys {
     async fn unknown_host(&self, host: &str, fingerprint: &str) -> bool {
         let _turn = self.one_at_a_time.lock().await;
+        prompt::forget();
         self.output.tell(&format!(
             "\nThe host key of {host} is not known yet: {fingerprint}\n\
              Compare it with what the host's console shows (for key in /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf $key; done)."

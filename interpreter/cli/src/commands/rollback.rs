@@ -75,6 +75,7 @@ fn confirm(run: &RunDir, records: &[Record], sandbox: bool, output: &Output) -> 
         .map(|(unit, _)| unit.to_string())
         .collect();
     let sandbox = if sandbox { "[SANDBOX] " } else { "" };
+    prompt::forget();
     output.tell(&format!(
         "{sandbox}Run {} changed something in {} units. They are taken back, the latest first:",
         run.id,

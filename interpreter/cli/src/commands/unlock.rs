@@ -26,6 +26,7 @@ pub async fn unlock(args: UnlockArgs, output: &Output) -> Result<i32, CliError> 
                 .hint("--yes says that you are sure")
                 .into());
         }
+        prompt::forget();
         output.tell("Make sure that the run is lost and nothing of it is under way: the lock is what keeps two runs apart.");
         let typed = prompt::ask(&format!(
             "Type the cluster's name ({}) to remove the lock of {}",

@@ -54,6 +54,7 @@ impl Person for Guided {
             return Some(reply);
         }
         let _still = self.screen.hold();
+        prompt::forget();
         self.show(card);
         let reply = self.answer(card).await;
         // An answer from elsewhere that came meanwhile must not count for a later asking.
@@ -64,6 +65,7 @@ impl Person for Guided {
     async fn doubt(&self, doubt: &Doubt) -> Option<Verdict> {
         let _turn = self.turn.lock().await;
         let _still = self.screen.hold();
+        prompt::forget();
         self.output.tell(&format!(
             "\n{} was under way when the run was interrupted ({}).\nNobody can tell whether it happened: {}\n\
              Look at {} before you answer.",
@@ -84,6 +86,7 @@ impl Person for Guided {
     async fn conflict(&self, conflict: &Conflict) -> Option<bool> {
         let _turn = self.turn.lock().await;
         let _still = self.screen.hold();
+        prompt::forget();
         self.output.tell(&conflict::told(conflict));
         let choices: &[(&str, &str)] = &[("yes", "y"), ("no", "n"), ("details", "d")];
         let prompt = format!("{} [y]es, [n]o, [d]etails", conflict::question(conflict));

@@ -9,16 +9,49 @@ use std::{
     io::{Seek, SeekFrom, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 /// Space kept allocated beyond the end, so that an outcome can still be written on a full disk.
 const RESERVE: u64 = 1 << 20;
 
+/// The file of a journal, and how it gets onto the disk: by one sync at a time. The system tells of a lost page once only,
+/// and the next sync says that all is well; so after one that failed, all fail.
+pub struct Disk {
+    file: File,
+    sync: ToDisk,
+    failed: Mutex<Option<String>>,
+}
+
+/// Puts a file onto the disk.
+type ToDisk = Box<dyn Fn(&File) -> std::io::Result<()> + Send + Sync>;
+
+impl Disk {
+    fn of(file: File) -> Arc<Self> {
+        Self::with(file, Box::new(|file| Ok(fdatasync(file)?)))
+    }
+
+    fn with(file: File, sync: ToDisk) -> Arc<Self> {
+        Arc::new(Self { file, sync, failed: Mutex::default() })
+    }
+
+    /// What was written to the file so far is on the disk when this returns.
+    ///
+    /// # Errors
+    /// Why this sync, or one before it, failed: what is on the disk is not known.
+    pub fn sync(&self) -> Result<(), String> {
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(why) = &*failed {
+            return Err(why.clone());
+        }
+        (self.sync)(&self.file).map_err(|error| failed.insert(error.to_string()).clone())
+    }
+}
+
 /// Appends records. Every append that must be durable is synced before it returns; others are on the disk with the next
 /// that is.
 pub struct Writer {
-    file: Arc<File>,
+    disk: Arc<Disk>,
     path: PathBuf,
     run: RunId,
     head: String,
@@ -41,7 +74,7 @@ impl Writer {
             .map_err(|error| Fault::failed(&attempted, error).now("nothing was started"))?;
         sync_parent(path).map_err(|error| Fault::failed(&attempted, error).now("nothing was started"))?;
         let mut writer = Self {
-            file: Arc::new(file),
+            disk: Disk::of(file),
             path: path.to_owned(),
             run: run.clone(),
             head: format::GENESIS.to_owned(),
@@ -68,7 +101,7 @@ impl Writer {
         file.seek(SeekFrom::End(0)).map_err(failed)?;
         file.sync_all().map_err(failed)?;
         let mut writer = Self {
-            file: Arc::new(file),
+            disk: Disk::of(file),
             path: path.to_owned(),
             run,
             head: journal.head.clone(),
@@ -79,6 +112,13 @@ impl Writer {
         };
         writer.reserve()?;
         Ok(writer)
+    }
+
+    /// With another way onto the disk.
+    #[cfg(test)]
+    pub fn syncing(self, sync: impl Fn(&File) -> std::io::Result<()> + Send + Sync + 'static) -> Self {
+        let file = self.disk.file.try_clone().unwrap();
+        Self { disk: Disk::with(file, Box::new(sync)), ..self }
     }
 
     /// The hash of the last line: the chain's head.
@@ -94,9 +134,7 @@ impl Writer {
         event: Event,
         durable: bool,
     ) -> Result<Record, Fault> {
-        if let Some(why) = &self.broken {
-            return Err(self.fault(why));
-        }
+        self.whole()?;
         let record = Record {
             v: FORMAT,
             seq: self.seq,
@@ -118,10 +156,10 @@ impl Writer {
         let mut bytes = Vec::with_capacity(line.len() + 1);
         bytes.extend_from_slice(line.as_bytes());
         bytes.push(b'\n');
-        (&*self.file).write_all(&bytes).map_err(|error| self.fault(error))?;
+        (&self.disk.file).write_all(&bytes).map_err(|error| self.fault(error))?;
         self.end += bytes.len() as u64;
         if durable {
-            sync(&self.file).map_err(|error| self.fault(error))?;
+            self.disk.sync().map_err(|error| self.fault(error))?;
         }
         if self.end + RESERVE / 2 > self.reserved {
             self.reserve()?;
@@ -129,10 +167,20 @@ impl Writer {
         Ok(())
     }
 
-    /// How many records there are, and the file to [`sync`] so that they are on the disk. A sync that fails must be told to
+    /// How many records there are, and what to sync so that they are on the disk. A sync that fails must be told to
     /// [`Writer::give_up`].
-    pub fn unsynced(&self) -> (u64, Arc<File>) {
-        (self.seq, Arc::clone(&self.file))
+    ///
+    /// # Errors
+    /// An earlier write or sync failed: nothing may rest on this journal any more.
+    pub fn unsynced(&self) -> Result<(u64, Arc<Disk>), Fault> {
+        self.whole()?;
+        Ok((self.seq, Arc::clone(&self.disk)))
+    }
+
+    /// # Errors
+    /// An earlier write or sync failed.
+    pub fn whole(&self) -> Result<(), Fault> {
+        self.broken.as_ref().map_or(Ok(()), |why| Err(self.fault(why)))
     }
 
     /// Syncing failed: what is on the disk is not known, so nothing is written after this.
@@ -143,7 +191,7 @@ impl Writer {
 
     /// Allocates ahead without changing the file's size. File systems that cannot are left alone.
     fn reserve(&mut self) -> Result<(), Fault> {
-        match fallocate(&*self.file, FallocateFlags::KEEP_SIZE, self.end, RESERVE) {
+        match fallocate(&self.disk.file, FallocateFlags::KEEP_SIZE, self.end, RESERVE) {
             Ok(()) => self.reserved = self.end + RESERVE,
             Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => self.reserved = u64::MAX,
             Err(error) => return Err(self.fault(error)),
@@ -156,11 +204,6 @@ impl Writer {
             .now("the run stopped; the units recorded so far stand, and what was under way is reconciled on resume")
             .hint("make room or writable what is full or read-only, then resume")
     }
-}
-
-/// What was appended to the file so far is on the disk when this returns.
-pub fn sync(file: &File) -> std::io::Result<()> {
-    Ok(fdatasync(file)?)
 }
 
 /// RFC 3339 in UTC with milliseconds.

@@ -14,6 +14,7 @@ use crate::{
     journal::{reader::Journal, writer::Writer},
     model::{Answers, Inventory, Loaded},
 };
+use indexmap::IndexMap;
 use keybook_api::{
     Cancel, Connector, Event, Fault, FaultKind, Map, Redactor, Registry, RunId, TrustJudge,
     event::{HostInfo, Pinned, RunStatus, RunbookRef},
@@ -108,9 +109,13 @@ pub async fn resume(
     let interrupted = state.interrupted;
     let cluster = setup.inventory.cluster.clone();
     let (holder, unattended) = (setup.person.name(), setup.options.unattended);
-    let pinned = (!accepted.is_empty()).then(|| Box::new(pinned(&setup)));
+    let mut pinned = (!accepted.is_empty()).then(|| Box::new(pinned(&setup)));
     let session = session(setup, writer, state)?;
-    let notes = if accepted.is_empty() { Vec::new() } else { session.weigh_changes()? };
+    let mut notes = Vec::new();
+    if let Some(pinned) = &mut pinned {
+        let found = session.weigh_changes()?;
+        (notes, pinned.items) = (found.notes, found.items);
+    }
     let overrides = session.overrides()?;
     session.log.run(Event::RunResumed { operator: holder.clone(), unattended, accepted, pinned })?;
     let notes = notes.into_iter().map(|text| Event::RunNote { text });
@@ -389,6 +394,7 @@ fn pinned(setup: &Setup) -> Pinned {
         digest: setup.loaded.digest.clone(),
         inputs: super::drift::journaled_inputs(&setup.inputs, &setup.salt),
         inventory_digest: setup.inventory.digest(),
+        items: IndexMap::new(),
     }
 }
 

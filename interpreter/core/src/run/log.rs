@@ -1,7 +1,7 @@
 //! Writes records: into the journal, into the state, and to whoever watches.
 
 use super::state::State;
-use crate::journal::writer::{self, Writer};
+use crate::journal::writer::Writer;
 use keybook_api::{Event, Fault, Record, Redactor, UnitId};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -62,12 +62,15 @@ impl Log {
         if *synced >= number {
             return Ok(());
         }
-        let (written, file) = self.lock().writer.unsynced();
-        let done = tokio::task::spawn_blocking(move || writer::sync(&file)).await;
-        match done.unwrap_or_else(|lost| Err(std::io::Error::other(lost))) {
-            Ok(()) => *synced = written,
-            Err(why) => return Err(self.lock().writer.give_up(why)),
+        let (written, disk) = self.lock().writer.unsynced()?;
+        let done = tokio::task::spawn_blocking(move || disk.sync()).await;
+        let mut inner = self.lock();
+        if let Err(why) = done.unwrap_or_else(|lost| Err(lost.to_string())) {
+            return Err(inner.writer.give_up(why));
         }
+        // A write may have failed meanwhile: an effect that began now could not be recorded.
+        inner.writer.whole()?;
+        *synced = written;
         Ok(())
     }
 
@@ -144,4 +147,79 @@ fn is_promise(event: &Event) -> bool {
 fn defect(why: String) -> Fault {
     Fault::failed("keep the run's state", why)
         .hint("this is a defect of keybook: please report it with the journal")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::reader;
+    use keybook_api::RunId;
+    use std::{
+        io::{Error, Result},
+        sync::{
+            atomic::{AtomicU32, Ordering},
+            mpsc,
+        },
+    };
+
+    /// A log whose first sync tells that it began, and fails as soon as the sender says so; the later ones succeed, as those
+    /// of the system do.
+    fn failing_once() -> (tempfile::TempDir, Arc<Log>, mpsc::Receiver<()>, mpsc::Sender<()>) {
+        let dir = tempfile::tempdir().unwrap();
+        let writer = Writer::create(&dir.path().join("journal.jsonl"), &RunId::new("r1").unwrap()).unwrap();
+        let (begun, begins) = mpsc::channel();
+        let (go, wait) = mpsc::channel::<()>();
+        let (count, wait) = (AtomicU32::new(0), Mutex::new(wait));
+        let writer = writer.syncing(move |_| -> Result<()> {
+            if count.fetch_add(1, Ordering::Relaxed) > 0 {
+                return Ok(());
+            }
+            let _ = begun.send(());
+            let _ = wait.lock().unwrap().recv();
+            Err(Error::from_raw_os_error(5))
+        });
+        (dir, Arc::new(Log::new(writer, State::default(), Vec::new(), Arc::default())), begins, go)
+    }
+
+    fn note(text: &str) -> Event {
+        Event::UnitNote { text: text.into() }
+    }
+
+    /// The system tells of a lost page once: the sync after it says that all is well.
+    #[tokio::test]
+    async fn after_a_sync_that_failed_no_record_is_taken_for_one_on_the_disk() {
+        let (dir, log, _begins, go) = failing_once();
+        let [a, b] = ["s@a", "s@b"].map(|unit| UnitId::parse(unit).unwrap());
+        let (one, other, ()) =
+            tokio::join!(log.unit_synced(&a, 1, note("a")), log.unit_synced(&b, 1, note("b")), async {
+                go.send(()).unwrap()
+            },);
+        for fault in [one.unwrap_err(), other.unwrap_err()] {
+            assert!(fault.cause.contains("os error 5"), "{fault}");
+        }
+        assert!(log.unit_synced(&b, 2, note("again")).await.is_err());
+        assert!(log.unit(&b, 2, note("again")).is_err());
+        let journal = reader::read(&dir.path().join("journal.jsonl")).unwrap();
+        assert_eq!(journal.records.len(), 2, "nothing was written after that");
+    }
+
+    /// A record with a sync of its own, while the one that fails is under way for another host.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_record_beside_a_sync_that_fails_is_not_taken_for_one_on_the_disk() {
+        let (_dir, log, begins, go) = failing_once();
+        let first = tokio::spawn({
+            let (log, unit) = (Arc::clone(&log), UnitId::parse("s@a").unwrap());
+            async move { log.unit_synced(&unit, 1, note("a")).await }
+        });
+        begins.recv().unwrap();
+        let (done, beside) = mpsc::channel();
+        std::thread::spawn(move || done.send(log.run(Event::LockTaken { hosts: Vec::new() })).unwrap());
+        // It waits for the sync that is under way; time to show that it would not.
+        let early = beside.recv_timeout(std::time::Duration::from_millis(100));
+        go.send(()).unwrap();
+        let beside = early.unwrap_or_else(|_| beside.recv().unwrap());
+        for fault in [first.await.unwrap().unwrap_err(), beside.unwrap_err()] {
+            assert!(fault.cause.contains("os error 5"), "{fault}");
+        }
+    }
 }

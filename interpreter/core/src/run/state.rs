@@ -264,8 +264,13 @@ impl State {
                 self.started = true;
                 self.interrupted = true;
             }
-            Event::RunResumed { accepted, .. } => {
+            Event::RunResumed { accepted, pinned, .. } => {
                 self.finally_seen = false;
+                for (key, items) in pinned.iter().flat_map(|pinned| &pinned.items) {
+                    if let Some((_, pinned)) = self.pins.get_mut(key) {
+                        *pinned = Some(items.clone());
+                    }
+                }
                 if !accepted.is_empty() {
                     self.revised = record.seq;
                 }

@@ -299,7 +299,7 @@ impl Session {
         let unit = UnitId { step: path.to_owned(), host: host.to_owned(), item: place.item_name.clone() };
         let item = place.item.clone();
         let state = self.log.state(|state| state.unit_state(&unit));
-        if state.settled() && !self.skipped_in_debt(&unit) && !self.is_asked_again(&unit) {
+        if state.settled() && !self.begins_again(&unit, step) {
             return Ok(());
         }
         let atomic = place.atomic || step.atomic;
@@ -355,6 +355,11 @@ impl Session {
             }
             _ => {}
         }
+    }
+
+    /// Is a unit that was left out begun again all the same?
+    fn begins_again(&self, unit: &UnitId, step: &Step) -> bool {
+        self.skipped_in_debt(unit) || self.left_out_before_changes(unit, step) || self.is_asked_again(unit)
     }
 
     /// A unit that was left out although it, or a step around or inside it, settles what its host still owes: it is begun
