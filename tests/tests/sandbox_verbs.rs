@@ -142,9 +142,21 @@ fn sandbox_approve_is_read_by_a_run_that_waits() {
     ];
     let mut child = bench.start(&args.map(str::to_owned));
     bench.wait_for("the gate", |record| matches!(record.event, Event::GateAsked { .. }));
-    bench.on_run("status", &[]).says("A keybook process is working on it now.");
+    bench.on_run("status", &[]).says("status running");
     bench.on_run("approve", &[&format!("install@{FIRST}")]).with(0);
     assert_eq!(child.wait().unwrap().code(), Some(0), "{}", bench.printed());
+}
+
+/// Whether its process is there tells a run that goes on from one that was killed.
+#[test]
+fn sandbox_status_of_a_killed_run_says_so() {
+    let bench = Bench::new();
+    let mut child = bench.start(&bench.unattended("quick-one", &[]));
+    bench.wait_for("a unit", |record| matches!(record.event, Event::UnitDone { .. }));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    bench.on_run("status", &[]).with(1).says("status killed").says("keybook resume");
+    bench.resume().with(0);
 }
 
 /// An answer is for the plan that was shown: another plan is asked about again.

@@ -8,7 +8,7 @@ use crate::{
     output::Output,
     runs::RunDir,
 };
-use keybook_api::Fault;
+use keybook_api::{Fault, FaultKind, event::RunStatus};
 use keybook_core::journal::reader::Journal;
 use keybook_report::{RunSummary, html, human, jsonl};
 
@@ -18,12 +18,21 @@ pub fn summary_of(run: &RunDir) -> Result<RunSummary, Fault> {
 }
 
 fn sum_up(run: &RunDir, journal: &Journal) -> Result<RunSummary, Fault> {
-    RunSummary::from_records(journal.records.iter())
-        .map(|summary| summary.with_head(&journal.head))
-        .ok_or_else(|| {
-            Fault::failed(format!("read run {}", run.id), "its journal has no `run.opened` record")
-                .now("the run never began")
-        })
+    let summary = RunSummary::from_records(journal.records.iter()).ok_or_else(|| {
+        Fault::failed(format!("read run {}", run.id), "its journal has no `run.opened` record")
+            .now("the run never began")
+    })?;
+    let mut summary = summary.with_head(&journal.head);
+    // The journal cannot tell these two apart; the process that works on a run holds its lock.
+    if summary.status == RunStatus::Running {
+        let words = if is_worked_on(run) { "running" } else { "killed" };
+        words.clone_into(&mut summary.status_text);
+    }
+    Ok(summary)
+}
+
+fn is_worked_on(run: &RunDir) -> bool {
+    matches!(run.claim(), Err(fault) if fault.kind == FaultKind::Locked)
 }
 
 /// The same with the titles of the runbook and its steps in another language, from the run's own copy of the runbook.

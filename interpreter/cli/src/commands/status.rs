@@ -7,7 +7,7 @@ use crate::{
     output::Output,
     runs::RunDir,
 };
-use keybook_api::{Fault, FaultKind, event::RunStatus};
+use keybook_api::{Fault, event::RunStatus};
 use keybook_core::run::stop::exit_code;
 use keybook_report::{human, text};
 
@@ -28,11 +28,6 @@ pub fn status(args: &RunName, output: &Output) -> Result<i32, CliError> {
         if summary.status == RunStatus::Running {
             output.tell(&format!("`keybook approve {} {unit}` answers it.", run.id));
         }
-    }
-    if summary.status == RunStatus::Running
-        && matches!(run.claim(), Err(fault) if fault.kind == FaultKind::Locked)
-    {
-        output.say("A keybook process is working on it now.");
     }
     Ok(summary.exit.unwrap_or_else(|| exit_code(summary.status)))
 }
