@@ -298,6 +298,12 @@ pub trait Action: Send + Sync {
     /// Its name, arguments and documentation.
     fn spec(&self) -> &'static ActionSpec;
 
+    /// The keys of its result that hold secrets when it is called so, as far as that is known beforehand: `fixed` gives an
+    /// argument that is no expression. What is secret in a result is known to the process that got it, and not kept.
+    fn secret_results(&self, _fixed: &dyn Fn(&str) -> Option<Value>) -> &'static [&'static str] {
+        &[]
+    }
+
     /// What it would do now. Reads the host, never changes it.
     async fn describe(&self, ctx: &Ctx, args: &Args) -> Result<Plan, Fault>;
 

@@ -28,6 +28,10 @@ impl Action for Read {
         &SPEC
     }
 
+    fn secret_results(&self, fixed: &dyn Fn(&str) -> Option<Value>) -> &'static [&'static str] {
+        if fixed("secret") == Some(Value::Bool(true)) { &["text"] } else { &[] }
+    }
+
     async fn describe(&self, _ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
         Ok(tell::reads(format!("read {}", args.path("path")?)))
     }

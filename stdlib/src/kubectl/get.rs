@@ -41,6 +41,13 @@ impl Action for Get {
         &SPEC
     }
 
+    fn secret_results(&self, fixed: &dyn Fn(&str) -> Option<Value>) -> &'static [&'static str] {
+        match fixed("resource") {
+            Some(Value::Text(kind)) if ["secret", "secrets"].contains(&kind.as_str()) => &["items", "object"],
+            _ => &[],
+        }
+    }
+
     async fn describe(&self, _ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
         let mut words = vec!["get".to_owned()];
         words.extend(selection(args)?);

@@ -114,3 +114,12 @@ async fn a_restart_is_known_by_its_annotation_and_waited_for() {
     let planned = RolloutRestart.describe(&bench.planning(), &none).await.unwrap();
     assert!(matches!(planned.change, Change::CannotKnow(_)));
 }
+
+/// Beforehand, so that nothing is built on what no later process has.
+#[test]
+fn what_is_secret_in_a_result_is_known_beforehand() {
+    for (kind, secret) in [("secrets", true), ("secret", true), ("pods", false)] {
+        let keys = Get.secret_results(&|arg| (arg == "resource").then(|| kind.into()));
+        assert_eq!(keys.contains(&"items") && keys.contains(&"object"), secret, "{kind}");
+    }
+}

@@ -19,6 +19,7 @@ pub mod taken_back;
 pub mod trust;
 pub mod values;
 pub mod way_back;
+mod withheld;
 
 pub use answers::Answers;
 pub use files::{Files, yaml_files};

@@ -1,6 +1,6 @@
 //! Steps that settle something and could not do so again in a rollback.
 
-use super::{Dynamic, Runbook, Step, Work};
+use super::{Dynamic, Runbook, Step, Work, withheld};
 use crate::backup::inside;
 use keybook_api::{Diagnostic, Effect, Registry, Span, Value, WayBack};
 use keybook_script::NameUse;
@@ -9,11 +9,11 @@ use keybook_script::NameUse;
 type Steps<'r> = [(String, &'r Step)];
 
 /// A `reads-taken-back` for each use of a result, in what settles an obligation, of a step that is taken back before that is
-/// settled again: its files are then the old ones, and there is no such result any more.
+/// settled again: its files are then the old ones, and there is no such result any more. A `reads-withheld` for each use of a
+/// secret result of any step before: the rollback may be another process, which does not have it.
 pub fn reads_taken_back(runbook: &Runbook, registry: &Registry) -> Vec<Diagnostic> {
     let mut steps = runbook.walk();
     steps.retain(|(path, _)| !path.starts_with("finally/"));
-    let library = |path| runbook.library_around(path).map(|(around, _)| around);
     let mut found = Vec::new();
     for (at, (path, step)) in steps.iter().enumerate() {
         let Some(settles) = &step.settles else { continue };
@@ -22,26 +22,41 @@ pub fn reads_taken_back(runbook: &Runbook, registry: &Registry) -> Vec<Diagnosti
         };
         let Some(first) = steps.iter().position(owes).filter(|first| *first < at) else { continue };
         for (reader, used) in reads_in(&steps, path) {
-            let Some((name, _)) = result_of(used) else { continue };
-            let taken_back = steps.get(first..at).unwrap_or_default().iter().find(|(from, step)| {
+            let Some((name, span)) = result_of(used) else { continue };
+            let gives = |(from, step): &&(String, &Step)| {
                 step.register.as_ref().is_some_and(|register| register.value == name)
-                    && library(from) == library(reader)
-                    && changes(step, registry)
+                    && library(runbook, from) == library(runbook, reader)
+            };
+            let between = steps.get(first..at).unwrap_or_default();
+            let mut taken_back = between.iter().filter(gives).filter(|(_, step)| changes(step, registry));
+            // What the settling step itself reads before is read again.
+            let mut withheld = steps
+                .iter()
+                .filter(gives)
+                .filter(|(from, step)| !inside(from, path) && withheld::reads_secret(used, step, registry));
+            found.extend(match taken_back.next() {
+                Some((_, from)) => Some(problem(used, from, &settles.value)),
+                None => withheld.next().map(|(_, from)| withheld::problem(name, span, from, &settles.value)),
             });
-            found.extend(taken_back.map(|(_, from)| problem(used, from, &settles.value)));
         }
     }
     found
 }
 
-/// What is read when the step at a path is carried out: by it, by the steps inside, and by the steps around it that use a
-/// library, for its inputs. Each with the path where it is read.
+/// The step around a path whose library it is in.
+fn library<'p>(runbook: &Runbook, path: &'p str) -> Option<&'p str> {
+    runbook.library_around(path).map(|(around, _)| around)
+}
+
+/// What is read when the step at a path is carried out: by it, by the steps inside, and by the steps around it that have a
+/// gate, which is asked, or use a library, for its inputs. Each with the path where it is read.
 fn reads_in<'s, 'r>(steps: &'s Steps<'r>, path: &str) -> Vec<(&'s str, &'r NameUse)> {
     let mut reads = Vec::new();
     for (at, step) in steps {
-        if inside(at, path) {
+        if inside(at, path) || inside(path, at) && step.gate.is_some() {
             reads.extend(step.reads.iter().map(|used| (at.as_str(), used)));
-        } else if let Some(library) = step.library.as_ref().filter(|_| inside(path, at)) {
+        }
+        if let Some(library) = step.library.as_ref().filter(|_| at != path && inside(path, at)) {
             let given = library.with.0.values().flat_map(Dynamic::names_used);
             reads.extend(given.map(|used| (at.as_str(), used)));
         }

@@ -295,6 +295,25 @@ async fn what_a_changed_condition_left_out_behind_a_gate_is_refused() {
     assert!(fault.cause.contains("the gate of `around@a` around it did not show it"), "{fault}");
 }
 
+/// Nothing would settle what it owes once more.
+#[tokio::test(start_paused = true)]
+async fn what_a_changed_condition_left_out_and_owes_what_was_settled_is_refused() {
+    let mut bench = Bench::new(
+        "steps:
+  - { id: one, hosts: \"master[0]\", owes: { what: x }, t.put: { path: /etc/1, content: new } }
+  - { id: two, hosts: \"master[0]\", when: 'inputs.more == \"yes\"', owes: { what: x }, t.put: { path: /etc/2, content: new } }
+  - { id: pay, hosts: \"master[0]\", settles: x, t.run: { script: \"effect pay\" } }
+  - { id: fails, hosts: \"master[0]\", t.flaky: { name: f, fails: 1 }, undo: { t.note: { text: x } } }
+",
+    );
+    bench.inputs.insert("more".into(), "no".into());
+    assert_eq!(bench.start().await.exit, 1);
+    bench.inputs.insert("more".into(), "yes".into());
+    let fault = refused(&bench).await;
+    assert!(fault.cause.contains("`two@a` was left out by its condition, which holds now"), "{fault}");
+    assert!(fault.cause.contains("`pay@a`, which settles the `x` that it owes, is done"), "{fault}");
+}
+
 /// As in the runbook of the TOS etcd CA: that nodes are missing in a group is found late, after the step for them.
 #[tokio::test(start_paused = true)]
 async fn a_group_that_had_no_hosts_gets_its_step_when_it_has_some() {

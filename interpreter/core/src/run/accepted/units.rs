@@ -76,7 +76,7 @@ impl Session {
             Condition::Open => found.notes.push(format!(
                 "`{unit}` stays left out, although its condition would not leave it out by now"
             )),
-            Condition::Changed => match self.closed_around(unit) {
+            Condition::Changed => match self.closed_around(unit).or_else(|| self.settled_already(unit)) {
                 Some(why) => {
                     let what = format!("`{unit}` was left out by its condition, which holds now, and {why}");
                     found.refuse(what, &at);
@@ -102,6 +102,24 @@ impl Session {
                 (step.gate.is_some() && known.state.in_flight())
                     .then(|| format!("the gate of `{id}` around it did not show it"))
             })
+        })
+    }
+
+    /// What a unit, or one inside it, would owe, where what settles that was done before: nothing would do it again.
+    fn settled_already(&self, unit: &UnitId) -> Option<String> {
+        let steps = self.runbook.walk();
+        let mut owed = steps
+            .iter()
+            .filter(|(path, _)| inside(path, &unit.step))
+            .filter_map(|(_, step)| step.owes.as_ref());
+        owed.find_map(|owes| {
+            let what = &owes.what.value;
+            let settling = self.steps_that_settle(what);
+            let done = self.log.state(|state| {
+                let mut done = state.units.iter().filter(|(_, known)| known.state == UnitState::Done);
+                done.find_map(|(id, _)| settling.contains(&id.step).then(|| id.to_string()))
+            })?;
+            Some(format!("`{done}`, which settles the `{what}` that it owes, is done"))
         })
     }
 
