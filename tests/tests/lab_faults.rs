@@ -107,7 +107,7 @@ fn lab_faults_unreachable_nodes() {
         .says("nothing listens there")
         .says("Still owed - restart-etcd@jiujiu-tdh-10 - restart-etcd@jiujiu-tdh-11");
     let run = scene.keybook.latest();
-    ended(scene.command(&["resume", &run]).spawn().unwrap())
+    ended(scene.command(["resume", &run]).spawn().unwrap())
         .with(4)
         .says(&format!("why {LAST}: reach: could not connect to 127.66.111.12:22"))
         .says("now no step was begun");
@@ -115,7 +115,7 @@ fn lab_faults_unreachable_nodes() {
 
     // In the middle of a restart: whether the pods were stopped cannot be found out, which is worse than unreachable.
     scene
-        .cut(&mut scene.command(&["resume", &run]), "jiujiu-tdh-11", "bounce/stop@jiujiu-tdh-11")
+        .cut(&mut scene.command(["resume", &run]), "jiujiu-tdh-11", "bounce/stop@jiujiu-tdh-11")
         .with(9)
         .says("Stop tos-etcd and tos-apiserver: failed after")
         .says("unreachable: could not")
@@ -123,7 +123,7 @@ fn lab_faults_unreachable_nodes() {
         .says("now it was not done again")
         .says("Still owed - restart-etcd@jiujiu-tdh-11 - restart-etcd@jiujiu-tdh-12");
     lab.start_sshd("jiujiu-tdh-11");
-    ended(scene.command(&["resume", &run]).spawn().unwrap()).with(0).says("status done (exit 0)");
+    ended(scene.command(["resume", &run]).spawn().unwrap()).with(0).says("status done (exit 0)");
     client.lost_nothing();
     before.renewed(lab);
     scene.keybook.call(["verify", &run]).with(0);
