@@ -138,12 +138,12 @@ fn lab_kill_and_resume() {
         for instant in &instants[1..] {
             if ended.is_none() {
                 seen.extend(series.effects());
-                ended = series.kill(series.command(&["resume", &run]), *instant);
+                ended = series.kill(series.command(["resume", &run]), *instant);
             }
         }
         if ended.is_none() {
             seen.extend(series.effects());
-            series.finish(series.command(&["resume", &run]), 0);
+            series.finish(series.command(["resume", &run]), 0);
         } else {
             assert_eq!(ended, Some(0), "{}", fs::read_to_string(series.keybook.log()).unwrap());
         }
@@ -173,9 +173,9 @@ fn lab_kill_and_roll_back() {
         let ended = series.kill(series.start(), *instant);
         assert!(ended.is_none_or(|code| code == 0), "{}", fs::read_to_string(series.keybook.log()).unwrap());
         let run = series.keybook.latest();
-        let ended = series.kill(series.command(&["rollback", &run]), (15, 130));
+        let ended = series.kill(series.command(["rollback", &run]), (15, 130));
         match ended {
-            None => series.finish(series.command(&["rollback", &run]), 5),
+            None => series.finish(series.command(["rollback", &run]), 5),
             Some(code) => assert_eq!(code, 5, "{}", fs::read_to_string(series.keybook.log()).unwrap()),
         }
         client.lost_nothing();
