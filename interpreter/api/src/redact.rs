@@ -11,9 +11,10 @@ const SHORTEST: usize = 6;
 
 /// Replaces known secrets, and anything that looks like a PEM private key, by `[secret]`.
 ///
-/// Looked for are, of every secret: the bytes as text, each line of a text with several, base64 in the standard
-/// and URL alphabets (whole and without padding), and the JSON- and URL-escaped forms. What is not looked for:
-/// other transformations that a command may apply to a secret before printing it.
+/// Looked for are, of every secret: the bytes as text, each line of a text with several, and of both the JSON- and URL-escaped
+/// forms; base64 in the standard and URL alphabets, also of a longer text that the secret is a part of (`user:password`), and
+/// broken into lines of 64 (RFC 7468) or 76 characters (RFC 2045). What is not looked for: other transformations that a
+/// command may apply to a secret before printing it.
 #[derive(Default)]
 pub struct Redactor {
     needles: Mutex<Vec<Zeroizing<String>>>,
@@ -22,20 +23,11 @@ pub struct Redactor {
 impl Redactor {
     /// Remembers a secret.
     pub fn add(&self, secret: &Secret) {
-        let bytes = secret.expose();
-        let mut forms: Vec<Zeroizing<String>> = Vec::new();
-        for engine in [&general_purpose::STANDARD, &general_purpose::URL_SAFE] {
-            let coded = engine.encode(bytes);
-            forms.push(Zeroizing::new(coded.trim_end_matches('=').to_owned()));
-        }
-        if let Some(text) = secret.expose_str() {
+        let text = secret.expose_str();
+        let mut forms = base64_forms(text.map_or(secret.expose(), |text| text.trim_end().as_bytes()));
+        if let Some(text) = text {
             for line in std::iter::once(text).chain(text.lines()) {
-                let line = line.trim();
-                forms.push(Zeroizing::new(line.to_owned()));
-                if let Ok(json) = serde_json::to_string(line) {
-                    forms.push(Zeroizing::new(json.trim_matches('"').to_owned()));
-                }
-                forms.push(Zeroizing::new(url_escaped(line)));
+                forms.extend(text_forms(line.trim()));
             }
         }
         let mut needles = self.needles.lock().unwrap_or_else(PoisonError::into_inner);
@@ -73,6 +65,45 @@ impl Redactor {
     }
 }
 
+/// A text as it is, as JSON has it (with `/` and other than ASCII escaped or not), and as URLs have it.
+fn text_forms(text: &str) -> Vec<Zeroizing<String>> {
+    let mut forms = vec![text.to_owned(), url_escaped(text), url_escaped(text).replace("%20", "+")];
+    forms.push(lower_escapes(&url_escaped(text)));
+    if let Ok(json) = serde_json::to_string(text) {
+        let json = json.get(1..json.len().saturating_sub(1)).unwrap_or_default().to_owned();
+        let slashes = json.replace('/', "\\/");
+        forms.extend([ascii_only(&json), ascii_only(&slashes), json, slashes]);
+    }
+    forms.into_iter().map(Zeroizing::new).collect()
+}
+
+/// Base64 of bytes that stand alone or behind others: only the characters that come of these bytes alone.
+fn base64_forms(bytes: &[u8]) -> Vec<Zeroizing<String>> {
+    const BITS: usize = 6;
+    let mut forms = Vec::new();
+    for engine in [&general_purpose::STANDARD, &general_purpose::URL_SAFE] {
+        for before in 0..3 {
+            let mut padded = Zeroizing::new(vec![0; before]);
+            padded.extend_from_slice(bytes);
+            let (first, end) = ((before * 8).div_ceil(BITS), padded.len() * 8 / BITS);
+            let coded = Zeroizing::new(engine.encode(&*padded));
+            let own = coded.get(first..end).unwrap_or_default();
+            if before == 0 {
+                forms.extend([64, 76].into_iter().flat_map(|width| in_lines(own, width)));
+            }
+            forms.push(Zeroizing::new(own.to_owned()));
+        }
+    }
+    forms
+}
+
+fn in_lines(coded: &str, width: usize) -> impl Iterator<Item = Zeroizing<String>> {
+    let starts = (0..coded.len()).step_by(width).filter(move |_| coded.len() > width);
+    starts
+        .filter_map(move |at| coded.get(at..coded.len().min(at + width)))
+        .map(|line| Zeroizing::new(line.to_owned()))
+}
+
 fn url_escaped(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
@@ -82,6 +113,25 @@ fn url_escaped(text: &str) -> String {
             other => format!("%{other:02X}"),
         })
         .collect()
+}
+
+/// `%2F` as `%2f`.
+fn lower_escapes(escaped: &str) -> String {
+    let mut left = 0;
+    let lower = |letter: char| {
+        left = if letter == '%' { 3 } else { usize::saturating_sub(left, 1) };
+        if left > 0 { letter.to_ascii_lowercase() } else { letter }
+    };
+    escaped.chars().map(lower).collect()
+}
+
+/// JSON in which everything but ASCII is escaped (RFC 8259, section 7), as many programs write it.
+fn ascii_only(json: &str) -> String {
+    let escaped = |letter: char| {
+        let mut units = [0; 2];
+        letter.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>()
+    };
+    json.chars().map(|letter| if letter.is_ascii() { letter.to_string() } else { escaped(letter) }).collect()
 }
 
 /// Hides private keys in a stream that arrives line by line: from a key's first line to its last.
@@ -159,11 +209,37 @@ mod tests {
             serde_json::to_string("pa ss\"wörd").unwrap(),
             format!("q={}", url_escaped("pa ss\"wörd")),
             format!("Basic {}", general_purpose::STANDARD.encode("pa ss\"wörd")),
+            format!("Basic {}", general_purpose::STANDARD.encode("u:pa ss\"wörd")),
+            format!("Basic {}", general_purpose::URL_SAFE_NO_PAD.encode("us:pa ss\"wörd\n")),
+            "{\"a\": \"pa ss\\\"w\\u00f6rd\"}".to_owned(),
+            "q=pa+ss%22w%C3%B6rd".to_owned(),
+            "q=pa%20ss%22w%c3%b6rd".to_owned(),
         ] {
             let clean = redactor.text(&shown);
             assert!(clean.contains(REDACTED), "{shown} -> {clean}");
             assert!(!clean.contains("ss"), "{shown} -> {clean}");
         }
+    }
+
+    #[test]
+    fn a_secret_in_base64_that_is_broken_into_lines_is_hidden() {
+        let secret: String = (0..60).map(|number| format!("line {number}\n")).collect();
+        let redactor = Redactor::default();
+        redactor.add(&Secret::new(secret.as_str()));
+        for (width, shown) in [(64, secret.clone()), (76, secret.trim_end().to_owned())] {
+            let coded = general_purpose::STANDARD.encode(shown);
+            let lines: Vec<&str> =
+                (0..coded.len()).step_by(width).map(|at| &coded[at..coded.len().min(at + width)]).collect();
+            let left: String = lines.iter().map(|line| redactor.text(line).replace(REDACTED, "")).collect();
+            assert!(left.len() < SHORTEST, "{left}");
+        }
+    }
+
+    #[test]
+    fn slashes_may_be_escaped() {
+        let redactor = Redactor::default();
+        redactor.add(&Secret::new("abc/def/ghi"));
+        assert_eq!(redactor.text(r#"{"key":"abc\/def\/ghi"}"#), r#"{"key":"[secret]"}"#);
     }
 
     #[test]
