@@ -262,14 +262,18 @@ fn check_commands(state: &Path, at: &str) {
 
 /// All boundaries of a run with one master, spread over these tests.
 fn boundaries(part: usize) {
-    let wanted = |record: &Record| is_boundary(&record.event);
+    kill_at_each(part, PARTS, &|record| is_boundary(&record.event));
+}
+
+/// Kills a run after every so many of the wanted records, from this one on, until there are no more.
+fn kill_at_each(part: usize, parts: usize, wanted: &dyn Fn(&Record) -> bool) {
     let mut number = part + 1;
-    while let Some(killed) = killed("quick-one", number, &wanted) {
+    while let Some(killed) = killed("quick-one", number, wanted) {
         killed.resumes(&MASTERS[..1]);
         killed.is_taken_back();
-        number += PARTS;
+        number += parts;
     }
-    assert!(number > PARTS, "there are fewer boundaries than tests");
+    assert!(number > parts, "there are fewer such records than tests");
 }
 
 const PARTS: usize = 24;
@@ -290,6 +294,29 @@ parts! {
     sandbox_crash_part_12 = 12, sandbox_crash_part_13 = 13, sandbox_crash_part_14 = 14, sandbox_crash_part_15 = 15,
     sandbox_crash_part_16 = 16, sandbox_crash_part_17 = 17, sandbox_crash_part_18 = 18, sandbox_crash_part_19 = 19,
     sandbox_crash_part_20 = 20, sandbox_crash_part_21 = 21, sandbox_crash_part_22 = 22, sandbox_crash_part_23 = 23,
+}
+
+/// After every record, whatever it says.
+fn every_record(part: usize) {
+    kill_at_each(part, RECORD_PARTS, &|_| true);
+}
+
+const RECORD_PARTS: usize = 12;
+
+macro_rules! record_parts {
+    ($($name:ident = $part:literal),* $(,)?) => {
+        $(#[test]
+        fn $name() {
+            every_record($part);
+        })*
+    };
+}
+
+record_parts! {
+    full_crash_after_every_record_00 = 0, full_crash_after_every_record_01 = 1, full_crash_after_every_record_02 = 2,
+    full_crash_after_every_record_03 = 3, full_crash_after_every_record_04 = 4, full_crash_after_every_record_05 = 5,
+    full_crash_after_every_record_06 = 6, full_crash_after_every_record_07 = 7, full_crash_after_every_record_08 = 8,
+    full_crash_after_every_record_09 = 9, full_crash_after_every_record_10 = 10, full_crash_after_every_record_11 = 11,
 }
 
 /// With several masters: the effects on the one in the middle, when one before it is through and one after it is not.
