@@ -196,7 +196,7 @@ fn bad_input_second_interrupt_ends_the_program_at_once() {
         !bench.on_host(FIRST, "/opt/kubernetes/manifests-multi/tos-etcd.manifest").exists(),
         "the pod is stopped"
     );
-    bench.on_run("status", &[]).with(1).says("running");
+    bench.on_run("status", &[]).with(1).says("status killed");
     // The rollback brings the pods back first.
     bench.roll_back().with(5);
     assert!(bench.on_host(FIRST, "/opt/kubernetes/manifests-multi/tos-etcd.manifest").exists());

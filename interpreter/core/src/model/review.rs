@@ -13,6 +13,8 @@ use keybook_source::suggest;
 struct Placed<'r> {
     step: &'r Step,
     groups: Vec<String>,
+    /// It, or a step around it, has a `when`: it may be one of several ways.
+    conditional: bool,
 }
 
 /// Everything that is wrong with a runbook as a whole.
@@ -45,7 +47,8 @@ fn placed(runbook: &Runbook) -> Vec<Placed<'_>> {
             .map(|choice| choice.picks.iter().map(|pick| pick.group.clone()).collect::<Vec<String>>());
         let around = path.rsplit_once('/').and_then(|(around, _)| placed.iter().find(|(at, _)| at == around));
         let groups = own.or_else(|| around.map(|(_, around)| around.groups.clone())).unwrap_or_default();
-        placed.push((path, Placed { step, groups }));
+        let conditional = step.when.is_some() || around.is_some_and(|(_, around)| around.conditional);
+        placed.push((path, Placed { step, groups, conditional }));
     }
     placed.into_iter().map(|(_, placed)| placed).collect()
 }
@@ -132,7 +135,7 @@ fn settled_around(
         let local = groups.is_empty() && placed.groups.is_empty();
         local || placed.groups.iter().any(|group| groups.contains(group))
     };
-    let settling = &earlier.iter().find(same_hosts)?.step.id.value;
+    let settling = &earlier.iter().filter(|placed| !placed.conditional).find(same_hosts)?.step.id.value;
     let message = format!("`{what}` is settled by `{settling}` as well, before this step owes it");
     Some(
         Diagnostic::error("settled-before-and-after", message, at.clone())
@@ -153,9 +156,12 @@ fn changed_after_settling(runbook: &Runbook, registry: &Registry) -> Vec<Diagnos
         let mut within = all.iter().filter(|(path, _)| inside(path, around));
         let Some((settling, _)) = within.find(|(_, step)| settles(step)) else { continue };
         let later = within.filter(|(path, _)| !inside(path, settling));
-        let changing = later.filter(|(_, step)| changes(step, registry)).find(|(path, step)| {
+        let changing = later.filter(|(_, step)| changes(step, registry)).find(|(path, _)| {
             let paid = all.iter().any(|(at, step)| settles(step) && (at == path || inside(path, at)));
-            !paid && step.owes.is_none()
+            let owes_itself = all.iter().any(|(at, step)| {
+                step.owes.is_some() && inside(at, around) && (at == path || inside(path, at))
+            });
+            !paid && !owes_itself
         });
         let Some((_, step)) = changing else { continue };
         let message = format!("`{}` changes something after `{what}` was settled", step.id.value);

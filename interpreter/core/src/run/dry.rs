@@ -90,7 +90,9 @@ struct Plans {
 }
 
 impl Inside {
-    fn unknown(&mut self, title: &str, why: &str) {
+    /// `can_change`: what it does may make another plan of what comes later.
+    fn unknown(&mut self, title: &str, why: &str, can_change: bool) {
+        self.changes |= can_change;
         self.plan.lines.push(format!("{title} (the exact plan cannot be known yet: {why})"));
     }
 
@@ -105,7 +107,7 @@ impl Inside {
         if self.changes && plan.change == Change::Wont && can_change {
             return self.plan.lines.push(format!("{title} (after that)"));
         }
-        self.changes |= plan.change == Change::Will && can_change;
+        self.changes |= plan.change != Change::Wont && can_change;
         self.plan.lines.extend(plan.lines);
         self.plan.diffs.extend(plan.diffs);
     }
@@ -137,7 +139,7 @@ impl Attempt<'_> {
             for step in steps.iter().filter(|step| self.is_part(step, &place.path(step))) {
                 let (chosen, more) = self.session.foresee_hosts(step, &place, &inside.to_come);
                 if let Some(why) = more {
-                    inside.unknown(&step.title, &why);
+                    inside.unknown(&step.title, &why, self.session.may_change(step, &place.path(step)));
                 }
                 match chosen {
                     Ok(hosts) => {
@@ -146,7 +148,7 @@ impl Attempt<'_> {
                         }
                     }
                     Err(why) => {
-                        inside.unknown(&step.title, &why);
+                        inside.unknown(&step.title, &why, self.session.may_change(step, &place.path(step)));
                         self.session.comes(&place.path(step), &mut inside.to_come);
                     }
                 }
@@ -171,7 +173,11 @@ impl Attempt<'_> {
                 }
             }
             Err(stop) => {
-                inside.unknown(&self.title(step, host, None), &stop.reason());
+                inside.unknown(
+                    &self.title(step, host, None),
+                    &stop.reason(),
+                    self.session.may_change(step, &path),
+                );
                 self.session.comes(&path, &mut inside.to_come);
             }
         }
@@ -217,7 +223,7 @@ impl Attempt<'_> {
                 }
                 inside.add(&title, plan, self.session.can_change(path));
             }
-            Err(why) => inside.unknown(&title, &why),
+            Err(why) => inside.unknown(&title, &why, self.session.can_change(path)),
         }
         self.session.comes(path, &mut inside.to_come);
     }
@@ -281,6 +287,12 @@ impl Session {
             }
             Ok(())
         })
+    }
+
+    /// Can a step, or one inside it, change a host?
+    fn may_change(&self, step: &Step, path: &str) -> bool {
+        let inside = |child: &Step| self.may_change(child, &format!("{path}/{}", child.id.value));
+        self.can_change(path) || step.children().iter().any(inside)
     }
 
     /// The hosts of a step that there are, and whether steps that are to come may add more.

@@ -116,7 +116,7 @@ pub async fn resume(
         let found = session.weigh_changes()?;
         (notes, pinned.items) = (found.notes, found.items);
     }
-    let overrides = session.overrides()?;
+    let overrides = session.overrides(true)?;
     session.log.run(Event::RunResumed { operator: holder.clone(), unattended, accepted, pinned })?;
     let notes = notes.into_iter().map(|text| Event::RunNote { text });
     for event in notes.chain(overrides) {
@@ -151,7 +151,7 @@ pub async fn roll_back(
     let started =
         Event::RollbackStarted { by: session.person.name(), reason: reason.to_owned(), accepted, pinned };
     let mut begin = vec![started];
-    begin.extend(session.overrides()?);
+    begin.extend(session.overrides(false)?);
     let outcome = backward(&session, &cluster, begin, interrupted).await;
     close(session, outcome).await
 }

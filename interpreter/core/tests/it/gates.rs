@@ -210,3 +210,23 @@ async fn a_unit_that_was_skipped_is_asked_about_again_when_somebody_wants_it() {
     assert_eq!(bench.roll_back().await.exit, 5);
     assert_eq!(bench.world.text("a", "/etc/f").as_deref(), Some("old"));
 }
+
+/// A run does not come by again inside a step that is through.
+#[tokio::test(start_paused = true)]
+async fn a_skipped_unit_inside_what_is_through_is_out_of_reach() {
+    let mut bench = Bench::new(
+        "steps:
+  - id: all
+    hosts: master
+    steps:
+      - { id: put, gate: { ask: ok }, t.put: { path: /etc/f, content: new } }
+  - { id: fails, hosts: master, t.flaky: { name: f, fails: 1 }, undo: { t.note: { text: x } } }
+",
+    )
+    .masters(&["a"]);
+    bench.person.will_answer([Some(Answer::Skip)]);
+    assert_eq!(bench.start().await.exit, 1);
+    bench.options.again = vec!["all/put@a".to_owned()];
+    let refused = bench.try_resume().await.unwrap_err();
+    assert_eq!(refused.cause, "it is inside `all@a`, which is through");
+}

@@ -317,3 +317,68 @@ async fn a_debt_that_no_step_pays_is_settled_by_hand() {
     );
     assert_eq!(by.len(), 2);
 }
+
+/// A step with steps owes from its beginning on: nobody can have settled what it is yet to change.
+#[tokio::test(start_paused = true)]
+async fn what_is_still_being_changed_is_not_settled_by_hand() {
+    let mut bench = one_master(
+        "  - id: all
+    hosts: master
+    owes: { what: restart }
+    steps:
+      - { id: one, t.put: { path: /etc/one, content: new } }
+      - { id: ask, gate: { ask: ok }, t.note: { text: x } }
+      - { id: two, t.put: { path: /etc/two, content: new } }
+  - { id: bounce, hosts: master, settles: restart, gate: { ask: ok }, t.run: { script: effect bounce } }
+",
+    );
+    bench.person.will_answer([None, Some(Run), Some(Skip)]);
+    assert_eq!(bench.start().await.exit, 3);
+    bench.options.settled = vec!["restart@a".to_owned()];
+    let refused = bench.try_resume().await.unwrap_err();
+    assert_eq!(refused.cause, "`all@a` owes it and is not through");
+    bench.options.settled.clear();
+    let outcome = bench.resume().await;
+    assert_eq!((outcome.exit, outcome.owed), (1, vec!["restart@a".to_owned()]), "{}", outcome.reason);
+    bench.options.settled = vec!["restart@a".to_owned()];
+    assert_eq!(bench.resume().await.exit, 0);
+}
+
+/// One of two ways, each with a settling of its own; and a part with a debt of its own.
+#[tokio::test(start_paused = true)]
+async fn ways_that_exclude_each_other_may_settle_the_same() {
+    let way = |id: &str, when: &str| {
+        format!(
+            "  - id: {id}
+    hosts: master
+    when: {when}
+    steps:
+      - {{ id: put, owes: {{ what: restart }}, t.put: {{ path: /etc/{id}, content: new }} }}
+      - {{ id: bounce, settles: restart, t.run: {{ script: effect {id} }} }}
+"
+        )
+    };
+    let bench = one_master(&format!("{}{}", way("one", "1 == 2"), way("two", "1 == 1")));
+    let outcome = bench.start().await;
+    assert_eq!((outcome.exit, effects(&bench, ["one", "two"])), (0, [0, 1]), "{}", outcome.reason);
+    assert_eq!(bench.roll_back().await.exit, 5);
+
+    let bench = one_master(
+        "  - id: all
+    hosts: master
+    owes: { what: restart }
+    steps:
+      - { id: put, t.put: { path: /etc/put, content: new } }
+      - { id: bounce, settles: restart, t.run: { script: effect bounce } }
+      - id: more
+        owes: { what: other }
+        steps:
+          - { id: put, t.put: { path: /etc/more, content: new } }
+          - { id: settle, settles: other, t.run: { script: effect other } }
+",
+    );
+    let outcome = bench.start().await;
+    assert_eq!((outcome.exit, effects(&bench, ["bounce", "other"])), (0, [1, 1]), "{}", outcome.reason);
+    let outcome = bench.roll_back().await;
+    assert_eq!((outcome.exit, effects(&bench, ["bounce", "other"])), (5, [2, 2]), "{}", outcome.reason);
+}

@@ -211,3 +211,25 @@ async fn hosts_that_are_to_come_are_neither_missing_nor_forgotten() {
         assert!(why(of(unit)).contains("`all/find`"), "{}", why(of(unit)));
     }
 }
+
+/// A step whose plan cannot be known may change what a later check looks at.
+#[tokio::test(start_paused = true)]
+async fn a_check_behind_what_cannot_be_known_is_not_believed() {
+    let bench = Bench::new(
+        "steps:
+  - id: all
+    hosts: \"master[0]\"
+    gate: { ask: ok }
+    steps:
+      - { id: look, register: seen, t.read: { path: /etc/g } }
+      - { id: make, title: Make, t.put: { path: /etc/f, content: \"${seen}\" } }
+      - { id: late, title: Late, facts: { now: { t.read: { path: /etc/f } } }, check: 'facts.now == \"old\"', t.put: { path: /etc/i, content: new } }
+",
+    );
+    bench.world.put("a", "/etc/g", "new");
+    bench.world.put("a", "/etc/f", "old");
+    assert_eq!(bench.start().await.exit, 0);
+    assert_eq!(bench.world.text("a", "/etc/i").as_deref(), Some("new"));
+    let shown = lines(&bench).remove(0);
+    assert!(shown.iter().any(|line| line.starts_with("Late (whether it is carried out")), "{shown:#?}");
+}
