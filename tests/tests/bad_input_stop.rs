@@ -53,7 +53,7 @@ fn bad_input_interrupt_at_every_prompt_of_a_run() {
     let before = bench.trees();
     interrupted(terminal);
     for (answer, prompt) in [
-        ("s", "Why skip it? It stays skipped for this run"),
+        ("s", "Why skip it? It is left out until you ask for it again"),
         ("b", "Take back everything this run did? [y]es, [n]o"),
     ] {
         let mut terminal = bench.guided_on("resume", &[]);
@@ -200,6 +200,18 @@ fn bad_input_second_interrupt_ends_the_program_at_once() {
     // The rollback brings the pods back first.
     bench.roll_back().with(5);
     assert!(bench.on_host(FIRST, "/opt/kubernetes/manifests-multi/tos-etcd.manifest").exists());
+}
+
+/// The terminal is lost in mid-restart: the host is finished, and the run rests.
+#[test]
+fn bad_input_hangup_stops_in_order() {
+    let bench = Bench::new();
+    let settle = format!("bounce/settle@{FIRST}");
+    let mut child = in_unit(&bench, "quick-one", &["-e", "settle=2s"], &settle);
+    signal(child.id(), "HUP");
+    assert_eq!(child.wait().unwrap().code(), Some(8), "{}", bench.printed());
+    assert!(bench.on_host(FIRST, "/opt/kubernetes/manifests-multi/tos-etcd.manifest").exists());
+    bench.resume().with(0);
 }
 
 #[test]

@@ -134,7 +134,7 @@ fn sandbox_guided_skip_needs_a_reason_and_leaves_its_debt() {
     terminal.answer("r");
     terminal.prompted(GATE);
     terminal.answer("s");
-    terminal.prompted("Why skip it? It stays skipped for this run");
+    terminal.prompted("Why skip it? It is left out until you ask for it again");
     terminal.answer("restarted by hand");
     let (code, screen) = terminal.end();
     assert_eq!(code, 1, "{screen:#?}");

@@ -23,6 +23,7 @@ give | base64
 give | base64 -w 0; echo
 printf 'ops:%s' "$secret" | base64 -w 0; echo
 give | openssl base64
+for before in a ab abc; do { printf '%s' "$before"; give; } | base64; done
 give | python3 -c '
 import json, sys, time, urllib.parse
 text = sys.stdin.read()

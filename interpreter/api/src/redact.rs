@@ -3,7 +3,11 @@
 use crate::{Secret, value::REDACTED};
 use base64::{Engine, engine::general_purpose};
 use serde_json::Value as Json;
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::HashSet,
+    hash::{BuildHasher, RandomState},
+    sync::{Mutex, PoisonError},
+};
 use zeroize::Zeroizing;
 
 /// Shortest secret (and shortest line of one) that is looked for; shorter text would hide half of every line.
@@ -13,43 +17,89 @@ const SHORTEST: usize = 6;
 ///
 /// Looked for are, of every secret: the bytes as text, each line of a text with several, and of both the JSON- and URL-escaped
 /// forms; base64 in the standard and URL alphabets, also of a longer text that the secret is a part of (`user:password`), and
-/// broken into lines of 64 (RFC 7468) or 76 characters (RFC 2045). What is not looked for: other transformations that a
-/// command may apply to a secret before printing it.
+/// broken into lines anywhere, but for ends of lines that have less than 16 characters of it. What is not looked for: other
+/// transformations that a command may apply to a secret before printing it.
 #[derive(Default)]
 pub struct Redactor {
-    needles: Mutex<Vec<Zeroizing<String>>>,
+    known: Mutex<Known>,
+}
+
+/// What is looked for.
+#[derive(Default)]
+struct Known {
+    /// As it stands, the longest first.
+    needles: Vec<Zeroizing<String>>,
+    /// Keyed hashes of every [`PIECE`] of longer base64.
+    pieces: HashSet<u64>,
+    hasher: RandomState,
+}
+
+/// Bytes of base64 that are enough to know it by.
+const PIECE: usize = 16;
+
+impl Known {
+    fn add(&mut self, forms: Vec<Zeroizing<String>>, coded: &[Zeroizing<String>]) {
+        let common = |form: &str| form.starts_with("-----BEGIN ") || form.starts_with("-----END ");
+        let (long, short): (Vec<_>, Vec<_>) = coded.iter().partition(|form| form.len() >= 2 * PIECE);
+        for form in long {
+            let pieces = form.as_bytes().windows(PIECE).map(|piece| self.hasher.hash_one(piece));
+            self.pieces.extend(pieces);
+        }
+        self.needles.extend(forms.into_iter().chain(short.into_iter().cloned()));
+        self.needles.retain(|form| form.len() >= SHORTEST && !common(form));
+        // Longest first, so that a form inside another does not leave the rest of it behind.
+        self.needles.sort_by(|one, other| (other.len(), other.as_str()).cmp(&(one.len(), one.as_str())));
+        self.needles.dedup();
+    }
+
+    /// Without the stretches of base64 in which a piece is known.
+    fn without_pieces(&self, text: String) -> String {
+        if self.pieces.is_empty() {
+            return text;
+        }
+        let coded = |letter: char| letter.is_ascii_alphanumeric() || "+/-_=".contains(letter);
+        let known = |stretch: &str| {
+            stretch.as_bytes().windows(PIECE).any(|piece| self.pieces.contains(&self.hasher.hash_one(piece)))
+        };
+        let mut clean = String::with_capacity(text.len());
+        let mut rest = text.as_str();
+        while !rest.is_empty() {
+            let end = rest.find(|letter| !coded(letter)).unwrap_or(rest.len());
+            let (stretch, after) = rest.split_at(end);
+            clean.push_str(if known(stretch) { REDACTED } else { stretch });
+            let next = after.find(coded).unwrap_or(after.len());
+            let (between, after) = after.split_at(next);
+            clean.push_str(between);
+            rest = after;
+        }
+        clean
+    }
 }
 
 impl Redactor {
     /// Remembers a secret.
     pub fn add(&self, secret: &Secret) {
         let text = secret.expose_str();
-        let mut forms = base64_forms(text.map_or(secret.expose(), |text| text.trim_end().as_bytes()));
+        let coded = base64_forms(text.map_or(secret.expose(), |text| text.trim_end().as_bytes()));
+        let mut forms = Vec::new();
         if let Some(text) = text {
             for line in std::iter::once(text).chain(text.lines()) {
                 forms.extend(text_forms(line.trim()));
             }
         }
-        let mut needles = self.needles.lock().unwrap_or_else(PoisonError::into_inner);
-        for form in forms {
-            let common = form.starts_with("-----BEGIN ") || form.starts_with("-----END ");
-            if form.len() >= SHORTEST && !common && !needles.contains(&form) {
-                needles.push(form);
-            }
-        }
-        // Longest first, so that a form inside another does not leave the rest of it behind.
-        needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).add(forms, &coded);
     }
 
     /// The text with every known secret and every PEM private key replaced.
     pub fn text(&self, text: &str) -> String {
         let mut clean = hide_private_keys(text);
-        for needle in self.needles.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        for needle in &known.needles {
             if clean.contains(needle.as_str()) {
                 clean = clean.replace(needle.as_str(), REDACTED);
             }
         }
-        clean
+        known.without_pieces(clean)
     }
 
     /// JSON with every text in it cleaned, keys included.
@@ -88,20 +138,10 @@ fn base64_forms(bytes: &[u8]) -> Vec<Zeroizing<String>> {
             let (first, end) = ((before * 8).div_ceil(BITS), padded.len() * 8 / BITS);
             let coded = Zeroizing::new(engine.encode(&*padded));
             let own = coded.get(first..end).unwrap_or_default();
-            if before == 0 {
-                forms.extend([64, 76].into_iter().flat_map(|width| in_lines(own, width)));
-            }
             forms.push(Zeroizing::new(own.to_owned()));
         }
     }
     forms
-}
-
-fn in_lines(coded: &str, width: usize) -> impl Iterator<Item = Zeroizing<String>> {
-    let starts = (0..coded.len()).step_by(width).filter(move |_| coded.len() > width);
-    starts
-        .filter_map(move |at| coded.get(at..coded.len().min(at + width)))
-        .map(|line| Zeroizing::new(line.to_owned()))
 }
 
 fn url_escaped(text: &str) -> String {
@@ -226,12 +266,14 @@ mod tests {
         let secret: String = (0..60).map(|number| format!("line {number}\n")).collect();
         let redactor = Redactor::default();
         redactor.add(&Secret::new(secret.as_str()));
-        for (width, shown) in [(64, secret.clone()), (76, secret.trim_end().to_owned())] {
+        for (width, shown) in
+            [(64, secret.clone()), (76, format!("a{}", secret.trim_end())), (76, format!("ab{secret}"))]
+        {
             let coded = general_purpose::STANDARD.encode(shown);
             let lines: Vec<&str> =
                 (0..coded.len()).step_by(width).map(|at| &coded[at..coded.len().min(at + width)]).collect();
             let left: String = lines.iter().map(|line| redactor.text(line).replace(REDACTED, "")).collect();
-            assert!(left.len() < SHORTEST, "{left}");
+            assert!(left.len() < PIECE, "{left}");
         }
     }
 

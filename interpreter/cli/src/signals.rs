@@ -1,5 +1,6 @@
-//! Ctrl-C and SIGTERM. Before a run is under way each ends the program (130, 143). Then the first Ctrl-C stops the run
-//! in order and only the second ends the program: the journal tells on resume what was under way.
+//! Ctrl-C, SIGTERM, and SIGHUP of a terminal that is gone. Before a run is under way each ends the program (130, 143, 129).
+//! Then the first Ctrl-C stops the run in order and only the second ends the program: the journal tells on resume what was
+//! under way. So does the first SIGHUP; under `nohup`, which ignores it, the run goes on.
 
 use keybook_api::{Cancel, RunId};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
@@ -19,7 +20,14 @@ pub fn watch() {
         else {
             return;
         };
+        let mut hangup = if ignores_hangup() { None } else { signal(SignalKind::hangup()).ok() };
         loop {
+            let hung_up = async {
+                match &mut hangup {
+                    Some(hangup) => hangup.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 _ = interrupt.recv() => match RUN.get().filter(|(run, _)| !run.is_cancelled()) {
                     None => leave(130, terminal.as_ref()),
@@ -32,9 +40,21 @@ pub fn watch() {
                     }
                 },
                 _ = terminate.recv() => leave(143, terminal.as_ref()),
+                // Nobody is there to be told anything.
+                _ = hung_up => match RUN.get().filter(|(run, _)| !run.is_cancelled()) {
+                    None => leave(129, terminal.as_ref()),
+                    Some((run, _)) => run.cancel(),
+                },
             }
         }
     });
+}
+
+/// Was SIGHUP ignored by whoever started this program (proc_pid_status(5): the mask `SigIgn`)?
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 /// A token that the first Ctrl-C cancels from now on.

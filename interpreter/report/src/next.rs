@@ -26,6 +26,22 @@ pub(crate) fn steps(summary: &RunSummary) -> Vec<(String, String)> {
         let command = if command.is_empty() { String::new() } else { format!("keybook {command} {run}") };
         (command, what.to_owned())
     };
+    let mut rows = rows(summary, &row);
+    let goes_on = !matches!(
+        summary.status,
+        RunStatus::Done | RunStatus::RolledBack | RunStatus::RollbackIncomplete | RunStatus::Running
+    );
+    if goes_on {
+        let resume = |unit: &str| format!("keybook resume {run} --again {}", quoted(unit));
+        rows.extend(
+            summary.left_out().map(|unit| (resume(&unit), "ask again about what was skipped".to_owned())),
+        );
+    }
+    rows
+}
+
+fn rows(summary: &RunSummary, row: &dyn Fn(&str, &str) -> (String, String)) -> Vec<(String, String)> {
+    let run = &summary.run;
     let rollback = row("rollback", "take back what was done");
     match summary.status {
         RunStatus::Running => vec![

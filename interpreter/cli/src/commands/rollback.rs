@@ -13,7 +13,7 @@ use crate::{
 use keybook_api::{Fault, FaultKind, Record, event::Answer};
 use keybook_core::{
     model::answers::ROLLBACK,
-    run::{engine, state::State},
+    run::{engine, machine::RunState, state::State},
 };
 use std::io::ErrorKind;
 
@@ -28,6 +28,7 @@ pub async fn rollback(args: RollbackArgs, output: &Output) -> Result<i32, CliErr
     let run = RunDir::find(&args.run)?;
     let _claim = run.claim()?;
     let journal = run.read()?;
+    check_not_rolled_back(&run, &journal.records)?;
     let opened = resume::opened(&run, &journal)?;
     let mut loaded = resume::pinned(&opened)?;
     let mut differences = Vec::new();
@@ -59,6 +60,18 @@ pub async fn rollback(args: RollbackArgs, output: &Output) -> Result<i32, CliErr
     let outcome = engine::roll_back(setup, &run.journal(), &journal, &args.reason, differences).await;
     company.screen.finish();
     finish::report(&run, journal.records.len(), outcome?, output)
+}
+
+/// Before anything is asked.
+fn check_not_rolled_back(run: &RunDir, records: &[Record]) -> Result<(), Fault> {
+    let state = State::replay(records).map_err(|why| Fault::failed("replay the journal", why))?;
+    match state.run {
+        RunState::RolledBack => {
+            Err(Fault::usage(format!("roll back run {}", run.id), "it is rolled back already")
+                .now("nothing was changed"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn given(answers: &keybook_core::model::Answers) -> bool {

@@ -125,7 +125,8 @@ impl Guided {
                     Answer::Run
                 }
                 "skip" => {
-                    let why = self.line("Why skip it? It stays skipped for this run", cancel).await?;
+                    let why =
+                        self.line("Why skip it? It is left out until you ask for it again", cancel).await?;
                     return Some(self.reply(Answer::Skip, why));
                 }
                 "details" => {

@@ -13,6 +13,8 @@ use keybook_source::suggest;
 struct Placed<'r> {
     step: &'r Step,
     groups: Vec<String>,
+    /// The path of the step around it.
+    around: String,
     /// It, or a step around it, has a `when`: it may be one of several ways.
     conditional: bool,
 }
@@ -28,7 +30,9 @@ pub fn review(runbook: &Runbook, registry: &Registry) -> Vec<Diagnostic> {
         if let Some(owes) = &owing.step.owes {
             found.extend(owed_nowhere(&owes.what.span, owing));
             let groups = owes.on.as_ref().map_or_else(|| owing.groups.clone(), |on| vec![on.value.clone()]);
-            found.extend(unpaid(&owes.what.value, &owes.what.span, &groups, &steps, at));
+            let (what, place) = (&owes.what.value, &owes.what.span);
+            let unpaid = unpaid(what, place, &groups, &steps, at);
+            found.extend(unpaid.or_else(|| settled_before(owing, what, place, &steps)));
         }
         if let Some(settles) = &owing.step.settles {
             found.extend(not_owed(&settles.value, &settles.span, &steps));
@@ -48,7 +52,8 @@ fn placed(runbook: &Runbook) -> Vec<Placed<'_>> {
         let around = path.rsplit_once('/').and_then(|(around, _)| placed.iter().find(|(at, _)| at == around));
         let groups = own.or_else(|| around.map(|(_, around)| around.groups.clone())).unwrap_or_default();
         let conditional = step.when.is_some() || around.is_some_and(|(_, around)| around.conditional);
-        placed.push((path, Placed { step, groups, conditional }));
+        let outer = path.rsplit_once('/').map_or_else(String::new, |(around, _)| around.to_owned());
+        placed.push((path, Placed { step, groups, around: outer, conditional }));
     }
     placed.into_iter().map(|(_, placed)| placed).collect()
 }
@@ -112,9 +117,6 @@ fn unpaid(
         );
         return Some(problem.help("move the step that settles it behind this one"));
     }
-    if let Some(problem) = settled_around(what, at, groups, (&all, &later)) {
-        return Some(problem);
-    }
     let missing = groups.iter().find(|group| !later.iter().any(|placed| placed.groups.contains(group)))?;
     let message = format!("no step settles `{what}` on the hosts of `{missing}`");
     Some(
@@ -123,24 +125,21 @@ fn unpaid(
     )
 }
 
-/// All steps that settle the same pay together: one that comes before the change cannot be a part of it.
-fn settled_around(
-    what: &str,
-    at: &Span,
-    groups: &[String],
-    (all, later): (&[&Placed<'_>], &[&Placed<'_>]),
-) -> Option<Diagnostic> {
-    let earlier = all.get(..all.len().checked_sub(later.len())?)?;
-    let same_hosts = |placed: &&&Placed<'_>| {
-        let local = groups.is_empty() && placed.groups.is_empty();
-        local || placed.groups.iter().any(|group| groups.contains(group))
+/// A settling before the change is no part of what pays for it. Side by side, on the same hosts and under no condition that may be
+/// a slip: a daemon that the earlier one restarts would go on with the old file.
+fn settled_before(owing: &Placed<'_>, what: &str, at: &Span, steps: &[Placed<'_>]) -> Option<Diagnostic> {
+    let beside = |one: &&Placed<'_>| {
+        let picks = |placed: &Placed<'_>| placed.step.hosts.as_ref().map(|choice| choice.picks.clone());
+        one.around == owing.around && picks(one) == picks(owing) && !one.conditional
     };
-    let settling = &earlier.iter().filter(|placed| !placed.conditional).find(same_hosts)?.step.id.value;
+    let earlier = steps.iter().take_while(|one| !std::ptr::eq(one.step, owing.step));
+    let settles = |one: &&Placed<'_>| one.step.settles.as_ref().is_some_and(|settles| settles.value == what);
+    let settling = &earlier.filter(settles).find(beside)?.step.id.value;
     let message = format!("`{what}` is settled by `{settling}` as well, before this step owes it");
     Some(
-        Diagnostic::error("settled-before-and-after", message, at.clone())
-            .label("all steps that settle it have to be carried out after this one")
-            .help("give what this step owes a name of its own, and let the steps behind it settle that"),
+        Diagnostic::warning("settled-before-and-after", message, at.clone())
+            .label("only the steps behind this one pay for it")
+            .help("where both steps have to be carried out, move this one in front of both; else give what it owes a name of its own"),
     )
 }
 
@@ -168,7 +167,7 @@ fn changed_after_settling(runbook: &Runbook, registry: &Registry) -> Vec<Diagnos
         found.push(
             Diagnostic::error("changed-after-settling", message, step.id.span.clone())
                 .label(format!("the step around it owes `{what}`, which was paid before this"))
-                .help("move the step that settles it behind this one, or let this step owe something of its own"),
+                .help("move the step that settles it behind this one, or let this step, or one around it, owe something of its own"),
         );
     }
     found

@@ -153,6 +153,11 @@ pub struct Owes {
 }
 
 impl Step {
+    /// Does it settle an obligation, or a step inside it?
+    pub fn settles_within(&self) -> bool {
+        self.settles.is_some() || self.children().iter().any(Self::settles_within)
+    }
+
     /// The children, for a step with steps.
     pub fn children(&self) -> &[Step] {
         match &self.work {

@@ -158,10 +158,7 @@ impl Attempt<'_> {
 
     /// A rollback carries out of a step with steps only what settles something.
     fn is_part(&self, step: &Step, path: &str) -> bool {
-        fn settles(step: &Step) -> bool {
-            step.settles.is_some() || step.children().iter().any(settles)
-        }
-        !path.starts_with("rollback/") || self.session.settles(path) || settles(step)
+        !path.starts_with("rollback/") || self.session.settles(path) || step.settles_within()
     }
 
     async fn plan_on(&self, step: &Step, host: &str, place: Place, inside: &mut Inside) {

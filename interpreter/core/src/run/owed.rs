@@ -177,13 +177,10 @@ fn paying<'s>(settling: &'s [Settling], owing: Option<&str>) -> Vec<&'s Settling
     settling.iter().filter(|one| own(one) || !has(&one.step)).collect()
 }
 
-/// Is it paid? None of the units that pay it is still to come, or was done only before it was raised.
+/// Is it paid? None of the units that pay it is still to come, and one was done since it was raised. What was done before that
+/// settled something else under the same name, as the phases of a runbook do.
 fn covers(settling: &[Settling], owing: Option<&str>, raised: u64) -> bool {
     let paying = paying(settling, owing);
-    let through = |one: &&Settling| match one.standing {
-        Standing::Done(done) => done > raised,
-        Standing::LeftOut => true,
-        Standing::Open => false,
-    };
-    paying.iter().all(through) && paying.iter().any(|one| one.standing != Standing::LeftOut)
+    let since = |one: &&Settling| matches!(one.standing, Standing::Done(done) if done > raised);
+    paying.iter().all(|one| one.standing != Standing::Open) && paying.iter().any(since)
 }

@@ -198,7 +198,7 @@ impl<'s> Attempt<'s> {
     /// A rollback has put back what was there before the daemon read it: a check that was written for the way forward says
     /// nothing about that.
     pub(super) fn settles_again(&self) -> bool {
-        self.step.settles.is_some() && self.unit.step.starts_with("rollback/")
+        self.step.settles_within() && self.unit.step.starts_with("rollback/")
     }
 
     /// A step with steps: its gate shows what the steps inside would do now.

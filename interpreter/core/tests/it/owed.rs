@@ -382,3 +382,56 @@ async fn ways_that_exclude_each_other_may_settle_the_same() {
     let outcome = bench.roll_back().await;
     assert_eq!((outcome.exit, effects(&bench, ["bounce", "other"])), (5, [2, 2]), "{}", outcome.reason);
 }
+
+/// Phases, hosts in turn and libraries that are used twice settle under one name: what comes before a change pays nothing of it.
+#[tokio::test(start_paused = true)]
+async fn one_name_serves_for_settlings_one_after_the_other() {
+    let bench = Bench::new(
+        "steps:
+  - { id: first, hosts: \"master[0]\", owes: { what: restart }, t.put: { path: /etc/f, content: new } }
+  - { id: bounce-first, hosts: \"master[0]\", settles: restart, t.run: { script: effect bounce } }
+  - { id: others, hosts: \"master[1:]\", owes: { what: restart }, t.put: { path: /etc/f, content: new } }
+  - { id: bounce-others, hosts: \"master[1:]\", settles: restart, t.run: { script: effect bounce } }
+  - { id: again, hosts: master, owes: { what: restart }, t.put: { path: /etc/g, content: new } }
+  - { id: bounce-all, hosts: master, settles: restart, gate: { ask: ok }, t.run: { script: effect all } }
+",
+    )
+    .masters(&["a", "b"]);
+    bench.person.will_answer([Some(Run), Some(Skip)]);
+    let outcome = bench.start().await;
+    assert_eq!((outcome.exit, outcome.owed), (1, vec!["restart@b".to_owned()]), "{}", outcome.reason);
+    let outcome = bench.roll_back().await;
+    assert_eq!(outcome.exit, 5, "{}", outcome.reason);
+    assert!(["a", "b"].iter().all(|host| bench.world.effects(host, "bounce") >= 2));
+}
+
+/// Nor the check of a step around a settling one, with a gate or without.
+#[tokio::test(start_paused = true)]
+async fn the_check_around_a_settling_step_is_not_believed_in_a_rollback() {
+    for gate in ["gate: { ask: ok }", "tags: [x]"] {
+        let bench = one_master(&format!(
+            "  - {{ id: install, hosts: master, owes: {{ what: restart }}, t.put: {{ path: /etc/f, content: new }} }}
+  - id: outer
+    hosts: master
+    gate: {{ ask: ok }}
+    steps:
+      - id: around
+        {gate}
+        facts: {{ now: {{ t.read: {{ path: /etc/state }} }} }}
+        check: 'facts.now == \"so\"'
+        steps:
+          - {{ id: one, settles: restart, t.run: {{ script: effect one }} }}
+  - {{ id: two, hosts: master, settles: restart, t.run: {{ script: effect two }} }}
+"
+        ));
+        bench.world.put("a", "/etc/state", "not");
+        assert_eq!(bench.start().await.exit, 0);
+        bench.world.put("a", "/etc/state", "so");
+        let outcome = bench.roll_back().await;
+        assert_eq!((outcome.exit, effects(&bench, ["one", "two"])), (5, [2, 2]), "{}", outcome.reason);
+        let cards = bench.person.cards.lock().unwrap();
+        let shown =
+            cards.iter().filter(|card| card.plan.lines.iter().any(|line| line.contains("effect one")));
+        assert!(shown.count() >= 2, "{gate}");
+    }
+}

@@ -172,6 +172,21 @@ async fn a_skipped_settling_pays_nothing() {
     assert_eq!(bench.start().await.exit, 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_debt_raised_after_its_settling_is_still_owed_on_resume() {
+    let bench = Bench::new(
+        "steps:
+  - { id: one, hosts: \"master[0]\", owes: { what: restart }, t.put: { path: /etc/f, content: x } }
+  - { id: pay, hosts: \"master[0]\", settles: restart, t.run: { script: effect pay } }
+  - { id: two, hosts: \"master[0]\", owes: { what: restart }, t.put: { path: /etc/g, content: x } }
+  - { id: late, hosts: \"master[0]\", when: \"false\", settles: restart, t.note: { text: x } }
+",
+    );
+    for outcome in [bench.start().await, bench.resume().await] {
+        assert_eq!((outcome.exit, outcome.owed), (1, vec!["restart@a".to_owned()]));
+    }
+}
+
 const FINALLY: &str = "steps:
   - { id: one, hosts: \"master[0]\", t.run: { script: effect one } }
   - { id: two, hosts: \"master[0]\", gate: { ask: ok }, t.run: { script: effect two } }

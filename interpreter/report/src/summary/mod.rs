@@ -9,7 +9,7 @@ mod unit;
 
 use indexmap::IndexMap;
 use keybook_api::{
-    Change, Diff, Identity, Record, RunId, StreamName, TrustEdge,
+    Change, Diff, Identity, Record, RunId, StreamName, TrustEdge, UnitId,
     event::{Answer, FaultInfo, RunStatus, RunbookRef, SkipReason, Touched, Via},
 };
 use serde::Serialize;
@@ -473,6 +473,20 @@ pub struct Sighting {
 }
 
 impl RunSummary {
+    /// The names of the units of the run itself that somebody skipped and that were not done since.
+    pub fn left_out(&self) -> impl Iterator<Item = String> {
+        let own = self.steps.iter().filter(|step| !step.path.starts_with("rollback/"));
+        let units = own.flat_map(|step| step.units.iter().map(move |unit| (step, unit)));
+        let skipped = units.filter(|(_, unit)| {
+            let by_operator = |skip: &Skip| skip.reason == SkipReason::Operator;
+            unit.status == UnitStatus::Skipped && unit.skip.as_ref().is_some_and(by_operator)
+        });
+        skipped.map(|(step, unit)| {
+            let (step, host, item) = (step.path.clone(), unit.host.clone(), unit.item.clone());
+            UnitId { step, host, item }.to_string()
+        })
+    }
+
     /// Reads a run from its records in order; the journal may stop anywhere. `None` when no record opens a run.
     pub fn from_records<'a>(records: impl Iterator<Item = &'a Record>) -> Option<Self> {
         let mut fold = fold::Fold::default();
