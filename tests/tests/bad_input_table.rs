@@ -94,6 +94,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "bad_input_interrupt_ends_waiting_and_commands",
             "bad_input_second_interrupt_ends_the_program_at_once",
             "bad_input_sigterm_ends_the_program_and_the_run_goes_on_later",
+            "bad_input_hangup_stops_in_order",
         ],
     ),
     (
