@@ -234,8 +234,8 @@ impl Session {
         else {
             return Ok(());
         };
-        // What is told at the end is told after a stop, too.
-        let cancel = if name == "after_run" { Cancel::new() } else { self.cancel.child_token() };
+        // A stop ends none: atomic steps, `finally` and what was done just before are told of as ever. The second Ctrl-C ends all.
+        let cancel = Cancel::new();
         let calls = Calls {
             session: Arc::clone(self),
             hook: name,

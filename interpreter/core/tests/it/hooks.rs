@@ -272,3 +272,37 @@ async fn the_end_is_told_after_a_stop_too() {
     assert_eq!(bench.start().await.status, RunStatus::Stopped);
     assert_eq!(bench.world.text("local", "/told").as_deref(), Some("stopped\n"));
 }
+
+/// A stop brings what is atomic through, and `finally` after it, whatever hooks there are.
+#[tokio::test(start_paused = true)]
+async fn a_stop_ends_no_hook() {
+    let bench = Bench::new(
+        "steps:
+  - id: pair
+    hosts: \"master[0]\"
+    atomic: true
+    steps:
+      - { id: key, retry: { times: 2, delay: 1m }, t.flaky: { name: key, fails: 1 }, undo: { t.note: { text: x } } }
+      - { id: cert, t.put: { path: /etc/cert, content: new } }
+  - { id: later, hosts: \"master[0]\", t.put: { path: /etc/later, content: new } }
+finally:
+  - { id: clean, hosts: \"master[0]\", t.run: { script: effect clean } }
+",
+    );
+    let hooks = "fn before_step(unit) { let seen = 0; for n in 0..3 { if n > 1 { seen += n; } } note(`before ${unit.step} ${seen}`); }
+fn after_step(unit, result) { for n in 0..3 { if n > 1 { note(`after ${unit.step}`); } } }
+";
+    std::fs::write(bench.dir.path().join("hooks.rhai"), hooks).unwrap();
+    let cancel = bench.cancel.clone();
+    let (outcome, ()) = tokio::join!(bench.start(), async move {
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        cancel.cancel();
+    });
+    assert_eq!((outcome.exit, outcome.status), (8, RunStatus::Stopped), "{}", outcome.reason);
+    assert_eq!(bench.world.text("a", "/etc/cert").as_deref(), Some("new"));
+    assert_eq!(bench.world.text("a", "/etc/later"), None);
+    assert_eq!(bench.world.effects("a", "clean"), 1);
+    let told = notes(&bench);
+    assert!(told.contains(&"pair/cert@a: after pair/cert".to_owned()), "{told:?}");
+    assert!(told.contains(&"finally-1/clean@a: before finally-1/clean 2".to_owned()), "{told:?}");
+}
