@@ -188,3 +188,36 @@ fn what_is_no_secret_is_told() {
     let found = found(&pieces, &told("string", secret));
     assert!(found.len() * 2 > pieces.len(), "{found:?} of {pieces:?}");
 }
+
+/// An optional secret that the run had is no null in its rollback.
+#[test]
+fn a_secret_that_is_not_given_again_is_asked_for() {
+    let bench = Bench::new();
+    let (head, steps) = (
+        "keybook: 1\nname: optional\nversion: 0.1.0\nrequires: { keybook: \">=0.1\" }\ntitle: Has a secret, perhaps\n",
+        "inputs: { it: { type: secret, optional: true, help: a password } }\nhosts: { node: { min: 1, help: any host } }\n\
+         steps:\n  - { id: stop, title: Stop, hosts: node, gate: { ask: Go on? }, note.write: { text: x } }\n",
+    );
+    bench.write("optional/runbook.yaml", format!("{head}{steps}"));
+    let (runbook, inventory) = (bench.text("optional"), bench.this_machine());
+    let call = |args: &[&str], secret: Option<&str>| {
+        let mut command = bench.isolated("", args);
+        if let Some(secret) = secret {
+            command.env("KEYBOOK_INPUT_IT", secret);
+        }
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let run = ["run", &runbook, "-i", &inventory, "--unattended"];
+    assert_eq!(call(&run, Some("correct horse")).0, Some(3));
+    let answers = bench.write("answers.yaml", "keybook: 1\nanswers: { rollback: run }\n");
+    let id = bench.keybook.latest();
+    for verb in ["rollback", "resume"] {
+        let again = [verb, &id, "--unattended", "--answers", &answers];
+        let (code, said) = call(&again, None);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains("it is not given now") && said.contains("KEYBOOK_INPUT_IT"), "{said}");
+    }
+    let (code, said) = call(&["rollback", &id, "--unattended", "--answers", &answers], Some("correct horse"));
+    assert_eq!(code, Some(5), "{said}");
+}

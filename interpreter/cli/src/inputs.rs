@@ -187,7 +187,7 @@ fn ask_secret(name: &str, prompt: &str) -> Result<Value, CliError> {
 }
 
 /// The variable of a secret input: `KEYBOOK_INPUT_<NAME>`.
-fn variable(name: &str) -> String {
+pub fn variable(name: &str) -> String {
     format!("KEYBOOK_INPUT_{}", name.to_uppercase().replace('-', "_"))
 }
 

@@ -68,6 +68,9 @@ pub async fn resume(args: ResumeArgs, output: &Output) -> Result<i32, CliError> 
     let known = known_inputs(&opened, &hosts);
     let guided = !args.answering.unattended;
     let inputs = assemble::collect_inputs(&loaded, &args.inputs, &known, guided)?;
+    if !args.accept_changes {
+        check_all_there(&opened, &inputs)?;
+    }
     differences.extend(drift::input_differences(&opened.inputs, &inputs, &opened.salt));
     if !differences.is_empty() && !args.accept_changes {
         return Err(refused(&run, &differences).into());
@@ -270,8 +273,24 @@ pub fn known_inputs(opened: &Opened, hosts: &Hosts) -> Map {
     known
 }
 
+/// A secret that the run began with, an optional one too, is no null all of a sudden.
+fn check_all_there(opened: &Opened, inputs: &Map) -> Result<(), Fault> {
+    for (name, json) in &opened.inputs {
+        let given = matches!(inputs.get(name), Some(Value::Secret(_)));
+        if json.get("keyed_hash").is_some() && !given {
+            let attempted = format!("read the input `{name}`");
+            let variable = crate::inputs::variable(name);
+            return Err(Fault::usage(attempted, "the run began with this secret, and it is not given now")
+                .now("nothing was changed")
+                .hint(format!("give it again: {variable} in the environment, or -e {name}=@FILE")));
+        }
+    }
+    Ok(())
+}
+
 /// The secret inputs of a rollback must be those of the run.
 pub fn check_secrets(opened: &Opened, inputs: &Map) -> Result<(), Fault> {
+    check_all_there(opened, inputs)?;
     for (name, value) in inputs {
         let Value::Secret(secret) = value else { continue };
         if opened
