@@ -297,7 +297,16 @@ impl Session {
         if self.log.state(|state| state.unit(unit).is_none_or(|known| known.recorded)) {
             return Ok(());
         }
+        let touched: Vec<String> = self.log.state(|state| {
+            let intents = state.unit(unit).map(|known| known.intents.clone()).unwrap_or_default();
+            intents.iter().flat_map(|intent| intent.touches.iter().map(|touch| touch.path.clone())).collect()
+        });
         for entry in self.unknown_in_kept(target, &unit.host).await? {
+            // What a write that was cut off left beside its file is nobody else's, and may be a key.
+            if touched.iter().any(|path| is_left_by_write(&entry.path, path)) {
+                target.remove(&entry.path).await?;
+                continue;
+            }
             let detail =
                 "it was not there when its folder was kept, and nobody recorded who made it".to_owned();
             let conflict = Conflict {
@@ -494,11 +503,43 @@ impl Session {
     }
 }
 
+/// Is a path the temporary file of a write to another one (`.keybook-`, 16 digits of the name's SHA-256, 32 random ones)?
+fn is_left_by_write(path: &str, written: &str) -> bool {
+    let (Some((folder, name)), Some((own, file))) = (path.rsplit_once('/'), written.rsplit_once('/')) else {
+        return false;
+    };
+    let hash = crate::journal::format::sha256_hex(file.as_bytes());
+    let stem = format!(".keybook-{}-", hash.get(..16).unwrap_or(&hash));
+    let hex =
+        |tail: &str| tail.len() == 32 && tail.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    folder == own && name.strip_prefix(&stem).is_some_and(hex)
+}
+
 fn compare(original: &Original, now: Option<&keybook_api::TreeEntry>) -> Option<String> {
     match (original, now) {
         (Original::Absent, None) => None,
         (Original::Absent, Some(_)) => Some("the run created it, and it is still there".to_owned()),
         (Original::Present { .. }, None) => Some("it is missing".to_owned()),
         (Original::Present { entry, .. }, Some(now)) => difference(entry, now),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_left_by_write;
+
+    #[test]
+    fn only_what_a_write_of_that_file_left_is_its() {
+        let left = "/srv/.keybook-816c7d6dd8b13e3c-790170f540aa6226fd11efdb0e81e60c";
+        assert!(is_left_by_write(left, "/srv/etcd-key.pem"));
+        for (path, written) in [
+            (left, "/srv/etcd.pem"),
+            (left, "/etc/etcd-key.pem"),
+            ("/srv/.keybook-816c7d6dd8b13e3c-790170f540aa6226fd11efdb0e81e60", "/srv/etcd-key.pem"),
+            ("/srv/.keybook-816c7d6dd8b13e3c-790170f540aa6226fd11efdb0e81e6XY", "/srv/etcd-key.pem"),
+            ("/srv/etcd-key.pem", "/srv/etcd-key.pem"),
+        ] {
+            assert!(!is_left_by_write(path, written), "{path} {written}");
+        }
     }
 }
