@@ -394,13 +394,14 @@ pub fn fits(kind: ArgKind, value: &Value) -> Result<(), String> {
     let expected = |what: &str| Err(format!("expected {what}, got {}", value.type_name()));
     match (kind, value) {
         (ArgKind::Any, _)
-        | (ArgKind::Text | ArgKind::Path, Value::Text(_))
+        | (ArgKind::Text, Value::Text(_))
         | (ArgKind::Int, Value::Int(_))
         | (ArgKind::Bool, Value::Bool(_))
         | (ArgKind::List | ArgKind::Texts, Value::List(_))
         | (ArgKind::Texts, Value::Text(_))
         | (ArgKind::Map, Value::Map(_))
         | (ArgKind::Secret | ArgKind::TextOrSecret, Value::Secret(_) | Value::Text(_)) => Ok(()),
+        (ArgKind::Path, Value::Text(text)) => crate::args::plain_path(text),
         (ArgKind::Duration, Value::Text(text)) => crate::duration::parse(text).map(|_| ()),
         (ArgKind::Mode, Value::Text(text)) => match u32::from_str_radix(text, 8) {
             Ok(mode) if mode <= 0o7777 => Ok(()),

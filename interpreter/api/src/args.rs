@@ -113,9 +113,13 @@ impl Args {
 }
 
 fn check_path<'a>(name: &str, path: &'a str) -> Result<&'a str, Fault> {
-    let wrong = |why: &str| {
-        Err(Fault::usage(format!("read the argument `{name}`"), format!("`{}` {why}", path.escape_debug())))
-    };
+    let wrong = |why: String| Fault::usage(format!("read the argument `{name}`"), why);
+    plain_path(path).map_err(wrong).map(|()| path)
+}
+
+/// Is this an absolute path without `..`, control characters or a trailing slash? The error says what it is.
+pub fn plain_path(path: &str) -> Result<(), String> {
+    let wrong = |why: &str| Err(format!("`{}` {why}", path.escape_debug()));
     if !path.starts_with('/') {
         return wrong("is not an absolute path");
     }
@@ -128,7 +132,7 @@ fn check_path<'a>(name: &str, path: &'a str) -> Result<&'a str, Fault> {
     if path.chars().any(char::is_control) {
         return wrong("has a control character in it");
     }
-    Ok(path)
+    Ok(())
 }
 
 #[cfg(test)]

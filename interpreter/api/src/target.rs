@@ -245,8 +245,31 @@ pub struct Survey {
     pub tools: Vec<(String, Option<String>)>,
 }
 
-/// One round trip: user id, free space, where each program is.
-const SURVEY: &str = r#"
+impl Survey {
+    /// Reads what [`SURVEY`] prints; `None` when it makes no sense.
+    pub fn read(answer: &str, tools: &[String]) -> Option<Self> {
+        let mut lines = answer.lines().map(str::trim);
+        let uid = lines.next()?.parse().ok()?;
+        let free_mib = lines.next()?.parse().ok()?;
+        let mut place = || lines.next().filter(|line| !line.is_empty()).map(str::to_owned);
+        Some(Self { uid, free_mib, tools: tools.iter().map(|tool| (tool.clone(), place())).collect() })
+    }
+
+    /// What to say of an answer that makes no sense.
+    pub fn unreadable(host: &str, out: &str, err: &str) -> Fault {
+        let answer = format!("its answer makes no sense: {} {}", out.trim(), err.trim());
+        Fault::failed("look at what the host has", answer)
+            .on(host)
+            .hint("the host needs a POSIX shell, id, df and awk")
+    }
+}
+
+/// How long a host may take to say what it has.
+pub const SURVEY_LIMIT: Duration = Duration::from_secs(30);
+
+/// A script for /bin/sh, with the programs to look for as arguments. One round trip: user id, free space, where each
+/// program is.
+pub const SURVEY: &str = r#"
 d=/var/lib/keybook
 while [ ! -d "$d" ]; do d=${d%/*}; [ -n "$d" ] || d=/; done
 id -u
@@ -354,20 +377,10 @@ pub trait Target: Send + Sync {
 
     /// Looks at what the host has. Changes nothing.
     async fn survey(&self, tools: &[String]) -> Result<Survey, Fault> {
-        let command = Command::shell(SURVEY).args(tools.to_vec()).timeout(Duration::from_secs(30));
+        let command = Command::shell(SURVEY).args(tools.to_vec()).timeout(SURVEY_LIMIT);
         let exit = self.exec(command, &|_, _| {}).await?;
-        let out = exit.out();
-        let mut lines = out.lines().map(str::trim);
-        let uid = lines.next().and_then(|line| line.parse().ok());
-        let free_mib = lines.next().and_then(|line| line.parse().ok());
-        let (Some(uid), Some(free_mib)) = (uid, free_mib) else {
-            let answer = format!("its answer makes no sense: {} {}", out.trim(), exit.err().trim());
-            return Err(Fault::failed("look at what the host has", answer)
-                .on(self.name())
-                .hint("the host needs a POSIX shell, id, df and awk"));
-        };
-        let mut place = || lines.next().filter(|line| !line.is_empty()).map(str::to_owned);
-        Ok(Survey { uid, free_mib, tools: tools.iter().map(|tool| (tool.clone(), place())).collect() })
+        Survey::read(&exit.out(), tools)
+            .ok_or_else(|| Survey::unreadable(self.name(), &exit.out(), &exit.err()))
     }
 
     /// Opens a TCP connection as seen from the host.

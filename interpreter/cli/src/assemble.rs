@@ -48,7 +48,7 @@ pub fn folder_of(path: &Path) -> &Path {
 pub fn read_yaml(file: &Path) -> Result<(Node, HashMap<String, String>), CliError> {
     let shown = file.display().to_string();
     let bytes = fs::read(file)
-        .map_err(|error| Fault::usage(format!("read {shown}"), error).now("nothing was started"))?;
+        .map_err(|error| Fault::usage(format!("read {shown}"), error).now("nothing was changed"))?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let sources = HashMap::from([(shown.clone(), text.clone())]);
     if let Err(problem) = keybook_source::decode(&shown, &bytes) {
@@ -90,10 +90,10 @@ fn inventory(file: &Path, folder: &Path) -> Result<(Inventory, String), CliError
 }
 
 /// Reads an answers file and checks that each of its units can exist in the runbook.
-pub fn answers(file: Option<&Path>, runbook: &model::Runbook) -> Result<Answers, CliError> {
+pub fn answers(file: Option<&Path>, loaded: &Loaded) -> Result<Answers, CliError> {
     let Some(file) = file else { return Ok(Answers::default()) };
     let (answers, text) = decode(file, Answers::decode)?;
-    let problems = answers.review(runbook);
+    let problems = answers.review(&loaded.runbook, &loaded.script);
     if problems.iter().any(|problem| problem.severity == keybook_api::Severity::Error) {
         let sources = HashMap::from([(file.display().to_string(), text)]);
         return Err(CliError::Invalid { problems, sources });
@@ -130,7 +130,7 @@ impl Hosts {
         }
         let Some(file) = &sources.inventory else {
             return Err(Fault::usage("find the hosts", "no inventory is named")
-                .now("nothing was started")
+                .now("nothing was changed")
                 .hint("name one with -i, or try the runbook with --sandbox")
                 .into());
         };
@@ -153,7 +153,7 @@ impl Hosts {
         let shown = file.display().to_string();
         if !file.exists() {
             return Err(Fault::usage(format!("read the scenario {shown}"), "there is no such file")
-                .now("nothing was started")
+                .now("nothing was changed")
                 .hint("the runbook's folder scenarios/ holds those it ships; --sandbox takes a name without .yaml")
                 .into());
         }
@@ -194,12 +194,16 @@ impl Hosts {
         }
     }
 
-    /// Input values that the scenario sets.
-    pub fn inputs(&self) -> Map {
+    /// Input values that the scenario sets, for the sandbox; secret ones too.
+    pub fn inputs(&self, runbook: &model::Runbook) -> Map {
         match self {
             Self::Inventory { .. } => Map::new(),
             Self::Sandbox { scenario, .. } => {
-                scenario.inputs.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+                let value = |name: &String, value: &Value| match runbook.inputs.get(name) {
+                    Some(input) => input.made_up(value.clone()),
+                    None => value.clone(),
+                };
+                scenario.inputs.iter().map(|(name, given)| (name.clone(), value(name, given))).collect()
             }
         }
     }
@@ -232,7 +236,7 @@ pub fn fill_secrets(inventory: &mut Inventory, inputs: &Map) -> Result<(), Fault
         Some((_, Some(Value::Secret(secret)))) => Ok(Some(secret.clone())),
         Some((name, _)) => {
             Err(Fault::usage("read the inventory", format!("`{name}` is no secret input of the runbook"))
-                .now("nothing was started"))
+                .now("nothing was changed"))
         }
     };
     for (host, named) in inventory.secrets.clone() {
@@ -267,7 +271,7 @@ pub fn company(
     let terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     if !answering.unattended && !terminal {
         return Err(Fault::new(FaultKind::Usage, "guide a run", "there is no terminal to ask at")
-            .now("nothing was started")
+            .now("nothing was changed")
             .hint("use --unattended, with --answers FILE for the gates"));
     }
     let screen = Screen::new(!answering.unattended && output.format != Format::Jsonl);
@@ -324,7 +328,7 @@ pub fn setup(
     for host in &limit {
         if !inventory.hosts.contains_key(host) {
             return Err(Fault::usage("use --limit", format!("there is no host `{host}`"))
-                .now("nothing was started")
+                .now("nothing was changed")
                 .into());
         }
     }
@@ -350,7 +354,7 @@ pub fn setup(
     let connector = hosts.connector(&run.path.join("sandbox"), ask)?;
     Ok(Setup {
         id: run.id.clone(),
-        answers: answers(answering.answers.as_deref(), &loaded.runbook)?,
+        answers: answers(answering.answers.as_deref(), &loaded)?,
         loaded,
         inventory,
         inventory_file,

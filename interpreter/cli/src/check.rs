@@ -7,7 +7,7 @@ use keybook_script::Limits;
 use keybook_source::{MapReader, Node, Problems, suggest};
 use keybook_targets::sandbox::Scenario;
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     path::{Path, PathBuf},
 };
 
@@ -91,17 +91,17 @@ impl Findings {
         Ok(())
     }
 
-    fn runbook(&mut self, shown: &str, loaded: Loaded) -> Runbook {
+    fn runbook(&mut self, shown: &str, loaded: Loaded) -> Loaded {
         let what = format!("runbook {} {}", loaded.runbook.name.value, loaded.runbook.version);
         self.valid.push((shown.to_owned(), what));
-        self.add(loaded.warnings, loaded.sources);
-        loaded.runbook
+        self.add(loaded.warnings.clone(), loaded.sources.clone());
+        loaded
     }
 
     /// The runbook whose `scenarios/` a file is in, when it can be read. Its own problems are not reported here.
-    fn runbook_around(&self, file: &Path) -> Option<Runbook> {
+    fn runbook_around(&self, file: &Path) -> Option<Loaded> {
         let folder = folder_around(file, &["scenarios"])?;
-        assemble::load(&folder, &folder.display().to_string()).ok().map(|loaded| loaded.runbook)
+        assemble::load(&folder, &folder.display().to_string()).ok()
     }
 
     /// What a file is. A file that cannot be read, or that is nothing of ours, is a problem.
@@ -128,11 +128,12 @@ impl Findings {
         found
     }
 
-    fn file(&mut self, file: &Path, kind: Kind, runbook: Option<&Runbook>) {
+    fn file(&mut self, file: &Path, kind: Kind, loaded: Option<&Loaded>) {
         let before = self.errors();
+        let runbook = loaded.map(|loaded| &loaded.runbook);
         let what = match kind {
             Kind::Runbook | Kind::Part => return,
-            Kind::Answers => self.answers(file, runbook),
+            Kind::Answers => self.answers(file, loaded),
             Kind::Scenario => self.scenario(file, runbook),
             Kind::Inventory => self.inventory(file, runbook),
         };
@@ -143,10 +144,14 @@ impl Findings {
         }
     }
 
-    fn answers(&mut self, file: &Path, runbook: Option<&Runbook>) -> Option<String> {
+    fn answers(&mut self, file: &Path, loaded: Option<&Loaded>) -> Option<String> {
         let answers = self.decoded(file, Answers::decode)?;
-        if let Some(runbook) = runbook {
-            self.add(answers.review(runbook), HashMap::new());
+        if let Some(loaded) = loaded {
+            self.add(answers.review(&loaded.runbook, &loaded.script), HashMap::new());
+            let hosts = hosts_beside(file);
+            if !hosts.is_empty() {
+                self.add(answers.unknown_hosts(hosts.iter(), "in a scenario here"), HashMap::new());
+            }
         }
         Some("answers file".to_owned())
     }
@@ -170,6 +175,7 @@ impl Findings {
                         scenario.groups.iter().map(|(name, hosts)| (name.clone(), hosts.len())).collect();
                     self.groups(file, runbook, &groups);
                     self.inputs(&scenario, runbook);
+                    self.tools(&scenario, runbook);
                 }
                 Some(format!("scenario {}", scenario.name))
             }
@@ -213,7 +219,7 @@ impl Findings {
                 self.push(problem);
                 continue;
             };
-            if let Err(why) = input.check(value.clone()) {
+            if let Err(why) = input.check(input.made_up(value.clone())) {
                 let message = format!("the input `{name}`: {why}");
                 let at = self.value_place(&scenario.file, "inputs", name);
                 self.push(Diagnostic::error("wrong-type", message, at));
@@ -234,6 +240,24 @@ impl Findings {
                 let at = self.place(&scenario.file, "inputs", name);
                 let message = format!("the input `{name}` has neither a default nor a value here");
                 self.push(Diagnostic::warning("missing-input", message, at));
+            }
+        }
+    }
+
+    /// Has a scenario the programs that the preflight looks for on its hosts?
+    fn tools(&mut self, scenario: &Scenario, runbook: &Runbook) {
+        let there = |name: &String| scenario.groups.get(name).is_some_and(|hosts| !hosts.is_empty());
+        for (group, need) in runbook.hosts.iter().filter(|(name, _)| there(name)) {
+            for tool in need.tools.iter().filter(|tool| !scenario.tools.contains(tool)) {
+                let message =
+                    format!("the runbook needs `{tool}` on the hosts of `{group}`; it is not there");
+                let at = self.place(&scenario.file, "tools", tool);
+                let problem = Diagnostic::warning("missing-tool", message, at);
+                self.push(
+                    problem
+                        .label("a run here ends with the preflight")
+                        .help(format!("add `{tool}` to `tools`")),
+                );
             }
         }
     }
@@ -297,6 +321,14 @@ impl Findings {
     pub fn errors(&self) -> usize {
         self.problems.iter().filter(|problem| problem.severity == Severity::Error).count()
     }
+}
+
+/// The hosts of the scenarios beside a file.
+fn hosts_beside(file: &Path) -> BTreeSet<String> {
+    let engine = keybook_stdlib::script_host(Limits::default());
+    let scenarios = yaml_files(assemble::folder_of(file)).into_iter();
+    let scenarios = scenarios.filter_map(|beside| Scenario::open(&beside, "", &engine).ok());
+    scenarios.flat_map(|scenario| scenario.hosts.into_keys()).collect()
 }
 
 fn kind_of(root: &Node) -> Option<Kind> {

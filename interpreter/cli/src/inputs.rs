@@ -43,7 +43,7 @@ pub fn collect(runbook: &Runbook, given: &Given<'_>) -> Result<Map, CliError> {
             None => {
                 return Err(Fault::usage(format!("read the input `{name}`"), "it is not given")
                     .at(&input.span)
-                    .now("nothing was started")
+                    .now("nothing was changed")
                     .hint(how_to_give(name, &input.kind, &input.help))
                     .into());
             }
@@ -53,7 +53,7 @@ pub fn collect(runbook: &Runbook, given: &Given<'_>) -> Result<Map, CliError> {
             value => input.check(value).map_err(|why| {
                 Fault::usage(format!("read the input `{name}`"), why)
                     .at(&input.span)
-                    .now("nothing was started")
+                    .now("nothing was changed")
             })?,
         };
         inputs.insert(name.clone(), value);
@@ -70,14 +70,14 @@ fn how_to_give(name: &str, kind: &InputKind, help: &str) -> String {
 
 fn unknown(runbook: &Runbook, name: &str) -> Fault {
     let fault = Fault::usage(format!("read the input `{name}`"), "the runbook has no such input")
-        .now("nothing was started");
+        .now("nothing was changed");
     match keybook_source::suggest(name, runbook.inputs.keys().map(String::as_str)) {
         Some(advice) => fault.hint(advice),
         None => fault,
     }
 }
 
-/// `key=value`, `key=@file` (the file's content) or `@file` (a YAML map of inputs).
+/// `key=value`, `key=@file` (the file's content) or `@file` (a YAML map of inputs, with `keybook: 1` or without).
 fn read_arg(runbook: &Runbook, arg: &str, values: &mut IndexMap<String, Value>) -> Result<(), CliError> {
     if let Some(file) = arg.strip_prefix('@') {
         return read_file(runbook, Path::new(file), values);
@@ -88,7 +88,7 @@ fn read_arg(runbook: &Runbook, arg: &str, values: &mut IndexMap<String, Value>) 
     let input = runbook.inputs.get(name).ok_or_else(|| unknown(runbook, name))?;
     let secret = matches!(input.kind, InputKind::Secret);
     let wrong =
-        |why: String| Fault::usage(format!("read the input `{name}`"), why).now("nothing was started");
+        |why: String| Fault::usage(format!("read the input `{name}`"), why).now("nothing was changed");
     let value = match text.strip_prefix('@') {
         Some(file) => {
             let content = std::fs::read(file).map_err(|error| wrong(format!("{file}: {error}")))?;
@@ -119,6 +119,10 @@ fn read_file(runbook: &Runbook, file: &Path, values: &mut IndexMap<String, Value
     let entries =
         keybook_source::MapReader::new(&root, "a file of inputs", &mut problems).map(|mut map| map.rest());
     for (key, node) in entries.unwrap_or_default() {
+        if key.name == "keybook" && !runbook.inputs.contains_key("keybook") {
+            keybook_source::read::language(node, &mut problems);
+            continue;
+        }
         let secret = runbook.inputs.get(&key.name).is_some_and(|input| input.kind == InputKind::Secret);
         let value = match (&node.value, secret) {
             (NodeValue::Text(text), true) => Value::Secret(Secret::new(text.as_str())),

@@ -51,7 +51,7 @@ fn speak(loaded: &mut Loaded, explicit: Option<&str>, wish: Option<String>) -> R
 fn unknown(loaded: &Loaded, wish: &str) -> Fault {
     let there = loaded.languages().join(", ");
     Fault::usage(format!("use --lang {wish}"), "the runbook is not in that language")
-        .now("nothing was started")
+        .now("nothing was changed")
         .hint(format!("it has: {there} (the first is its own)"))
 }
 

@@ -15,14 +15,14 @@ pub fn root() -> Result<PathBuf, Fault> {
         let state = PathBuf::from(state);
         if !state.is_absolute() {
             return Err(
-                Fault::usage(attempted, "XDG_STATE_HOME is not an absolute path").now("nothing was started")
+                Fault::usage(attempted, "XDG_STATE_HOME is not an absolute path").now("nothing was changed")
             );
         }
         return Ok(state.join("keybook/runs"));
     }
     let home = std::env::var_os("HOME").filter(|value| !value.is_empty());
     let home = home.ok_or_else(|| {
-        Fault::usage(attempted, "neither XDG_STATE_HOME nor HOME is set").now("nothing was started")
+        Fault::usage(attempted, "neither XDG_STATE_HOME nor HOME is set").now("nothing was changed")
     })?;
     Ok(PathBuf::from(home).join(".local/state/keybook/runs"))
 }
@@ -44,7 +44,7 @@ impl RunDir {
         let path = root.join(id.as_str());
         let failed = |error: std::io::Error| {
             Fault::failed(format!("make the run's folder {}", path.display()), error)
-                .now("nothing was started")
+                .now("nothing was changed")
                 .hint("make the state directory writable, or set XDG_STATE_HOME to one that is")
         };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&root).map_err(failed)?;
@@ -153,12 +153,12 @@ fn check_owner(root: &Path) -> Result<(), Fault> {
             attempted,
             format!("it belongs to uid {}, this program runs as uid {own}", meta.uid()),
         )
-        .now("nothing was started")
+        .now("nothing was changed")
         .hint("set XDG_STATE_HOME to a directory of your own"));
     }
     if meta.permissions().mode() & 0o022 != 0 {
         return Err(Fault::usage(attempted, "others can write to it")
-            .now("nothing was started")
+            .now("nothing was changed")
             .hint(format!("chmod 700 {}", root.display())));
     }
     Ok(())

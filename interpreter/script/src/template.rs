@@ -28,6 +28,25 @@ impl Template {
         &self.source
     }
 
+    /// The text with the same in the place of every expression.
+    pub fn with_each(&self, placeholder: &str) -> String {
+        let text = |part: &Part| match part {
+            Part::Text(text) => text.clone(),
+            Part::Expr(_) => placeholder.to_owned(),
+        };
+        self.parts.iter().map(text).collect()
+    }
+
+    /// Is it one `${…}` and nothing else, so that it keeps the type of its value?
+    pub fn is_one_expr(&self) -> bool {
+        matches!(self.parts.as_slice(), [Part::Expr(_)])
+    }
+
+    /// Does it begin with an expression?
+    pub fn begins_with_expr(&self) -> bool {
+        matches!(self.parts.first(), Some(Part::Expr(_)))
+    }
+
     /// The expressions in it, in order.
     pub fn exprs(&self) -> impl Iterator<Item = &Expr> {
         self.parts.iter().filter_map(|part| match part {

@@ -110,7 +110,7 @@ async fn plan(ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
     let text = format!("self-signed CA {}\nuntil {}", order.subject_text, order.end);
     let lines = vec![
         format!(
-            "make a {} key and write it to {} (mode 0600, {})",
+            "make an {} key and write it to {} (mode 0600, {})",
             order.key_kind, files.key_path, order.key_form
         ),
         format!(

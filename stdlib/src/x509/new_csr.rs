@@ -117,7 +117,7 @@ async fn plan(ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
     let mut lines = Vec::new();
     let mut touches = vec![order.out_real.clone()];
     if let Source::New { kind, form } = &order.source {
-        lines.push(format!("make a {kind} key and write it to {} (mode 0600, {form})", order.key_path));
+        lines.push(format!("make an {kind} key and write it to {} (mode 0600, {form})", order.key_path));
         touches.extend([order.key_path.clone(), staged_path(ctx, &order.key_path)]);
     }
     lines.push(format!(

@@ -102,7 +102,7 @@ pub async fn staged_key(
         // Left by an attempt with other arguments; nothing was issued for it.
         ctx.target.remove(&path).await?;
     }
-    let attempted = || format!("make a {kind} key");
+    let attempted = || format!("make an {kind} key");
     let key = tokio::task::spawn_blocking(move || PrivateKey::generate(kind))
         .await
         .map_err(|error| tell::failed(ctx, attempted(), error))?

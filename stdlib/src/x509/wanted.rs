@@ -40,7 +40,7 @@ pub fn key_form(args: &Args, kind: KeyKind) -> Result<KeyForm, Fault> {
     };
     match (form, rsa) {
         (KeyForm::Pkcs1, false) | (KeyForm::Sec1, true) => {
-            Err(Fault::usage("read the argument `key_form`", format!("a {kind} key has no {form} encoding")))
+            Err(Fault::usage("read the argument `key_form`", format!("an {kind} key has no {form} encoding")))
         }
         _ => Ok(form),
     }

@@ -70,7 +70,7 @@ fn check_format(verb: &Verb, asked: Format) -> Result<(), Fault> {
     };
     let words: Vec<String> = formats.iter().map(word).collect();
     Err(Fault::usage(format!("print {}", word(&asked)), "this verb has no such form")
-        .now("nothing was started")
+        .now("nothing was changed")
         .hint(format!("--format takes here: {}", words.join(", "))))
 }
 

@@ -73,7 +73,7 @@ fn keep(path: &Path, text: &str) -> Result<(), Fault> {
 }
 
 fn failed(path: &Path, error: std::io::Error) -> Fault {
-    Fault::failed(format!("keep {} for a resume", path.display()), error).now("nothing was started")
+    Fault::failed(format!("keep {} for a resume", path.display()), error).now("nothing was changed")
 }
 
 fn file_name(path: &Path) -> String {

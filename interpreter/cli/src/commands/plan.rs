@@ -24,7 +24,8 @@ pub async fn plan(args: PlanArgs, output: &Output) -> Result<i32, CliError> {
     lang::choose(&mut loaded, args.language.lang.as_deref())?;
     let hosts = Hosts::find(&args.sources, &args.runbook)?;
     let sandbox = hosts.is_sandbox();
-    let inputs = assemble::collect_inputs(&loaded, &args.sources.inputs, &hosts.inputs(), true)?;
+    let inputs =
+        assemble::collect_inputs(&loaded, &args.sources.inputs, &hosts.inputs(&loaded.runbook), true)?;
     let temporary = tempfile::tempdir().map_err(|error| Fault::failed("make a temporary folder", error))?;
     let id = RunId::new("plan").ok_or_else(|| Fault::failed("name the plan", "the name is not allowed"))?;
     let run = RunDir { id, path: temporary.path().to_owned() };

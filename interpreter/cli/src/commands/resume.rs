@@ -13,7 +13,7 @@ use crate::{
 use keybook_api::{Event, Fault, Map, Record, Secret, Value};
 use keybook_core::{
     journal::reader::Journal,
-    model::{Files, Inventory, Loaded},
+    model::{Files, Inventory, Loaded, Runbook},
     run::{
         drift,
         engine::{self, Setup},
@@ -65,7 +65,7 @@ pub async fn resume(args: ResumeArgs, output: &Output) -> Result<i32, CliError> 
         same_cluster(&before, &hosts.inventory())?;
         differences.extend(inventory_differences(&before, &hosts.inventory()));
     }
-    let known = known_inputs(&opened, &hosts);
+    let known = known_inputs(&opened, &hosts, &loaded.runbook);
     let guided = !args.answering.unattended;
     let inputs = assemble::collect_inputs(&loaded, &args.inputs, &known, guided)?;
     if !args.accept_changes {
@@ -262,9 +262,9 @@ fn same_cluster(before: &Inventory, now: &Inventory) -> Result<(), Fault> {
         .hint("begin a new run for another cluster"))
 }
 
-/// The inputs that the journal knows, secrets left out: those are asked for again.
-pub fn known_inputs(opened: &Opened, hosts: &Hosts) -> Map {
-    let mut known = hosts.inputs();
+/// The inputs that the journal knows, secrets left out: those are asked for again, or a sandbox's scenario gives them.
+pub fn known_inputs(opened: &Opened, hosts: &Hosts, runbook: &Runbook) -> Map {
+    let mut known = hosts.inputs(runbook);
     for (name, json) in &opened.inputs {
         if json.get("keyed_hash").is_none() {
             known.insert(name.clone(), Value::from_json(json));

@@ -37,7 +37,7 @@ pub async fn rollback(args: RollbackArgs, output: &Output) -> Result<i32, CliErr
     }
     lang::again(&run, &mut loaded, args.language.lang.as_deref())?;
     let hosts = resume::hosts(&opened, None)?;
-    let known = resume::known_inputs(&opened, &hosts);
+    let known = resume::known_inputs(&opened, &hosts, &loaded.runbook);
     let guided = !args.answering.unattended;
     let inputs = assemble::collect_inputs(&loaded, &args.inputs, &known, guided)?;
     resume::check_secrets(&opened, &inputs)?;

@@ -22,10 +22,11 @@ pub async fn run(args: RunArgs, output: &Output) -> Result<i32, CliError> {
     let language = lang::choose(&mut loaded, args.language.lang.as_deref())?;
     let hosts = Hosts::find(&args.sources, &args.runbook)?;
     let guided = !args.answering.unattended;
-    let inputs = assemble::collect_inputs(&loaded, &args.sources.inputs, &hosts.inputs(), guided)?;
+    let inputs =
+        assemble::collect_inputs(&loaded, &args.sources.inputs, &hosts.inputs(&loaded.runbook), guided)?;
     if let Some(file) = &args.answering.answers {
-        let answers = assemble::answers(Some(file), &loaded.runbook)?;
-        let strangers = answers.unknown_hosts(hosts.inventory().hosts.keys());
+        let answers = assemble::answers(Some(file), &loaded)?;
+        let strangers = answers.unknown_hosts(hosts.inventory().hosts.keys(), "now");
         let text = fs::read_to_string(file).unwrap_or_default();
         output.problems_if_any(&strangers, &[(file.display().to_string(), text)].into());
     }
@@ -50,7 +51,7 @@ fn salt(run: &RunDir) -> Result<String, Fault> {
     getrandom::fill(&mut salt).map_err(|error| Fault::failed("draw random numbers", error))?;
     let salt = hex(&salt);
     let failed = |error: std::io::Error| {
-        Fault::failed("keep the key of the run's secret inputs", error).now("nothing was started")
+        Fault::failed("keep the key of the run's secret inputs", error).now("nothing was changed")
     };
     let mut file = fs::OpenOptions::new()
         .write(true)

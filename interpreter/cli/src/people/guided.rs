@@ -133,6 +133,8 @@ impl Guided {
                     self.details(card);
                     continue;
                 }
+                // Where nothing was changed yet there is nothing to think twice about.
+                "roll back" if !card.begun => Answer::RollBack,
                 "roll back" => {
                     let sure =
                         self.choose("Take back everything this run did? [y]es, [n]o", YES_NO, cancel).await?;

@@ -71,8 +71,8 @@ impl Writer {
             .create_new(true)
             .mode(0o600)
             .open(path)
-            .map_err(|error| Fault::failed(&attempted, error).now("nothing was started"))?;
-        sync_parent(path).map_err(|error| Fault::failed(&attempted, error).now("nothing was started"))?;
+            .map_err(|error| Fault::failed(&attempted, error).now("nothing was changed"))?;
+        sync_parent(path).map_err(|error| Fault::failed(&attempted, error).now("nothing was changed"))?;
         let mut writer = Self {
             disk: Disk::of(file),
             path: path.to_owned(),
@@ -90,12 +90,12 @@ impl Writer {
     /// Goes on with a journal that was read; a torn tail is cut.
     pub fn append_to(path: &Path, journal: &reader::Journal) -> Result<Self, Fault> {
         let attempted = format!("go on with the journal {}", path.display());
-        let failed = |error: std::io::Error| Fault::failed(&attempted, error).now("nothing was started");
+        let failed = |error: std::io::Error| Fault::failed(&attempted, error).now("nothing was changed");
         let run = journal
             .records
             .first()
             .map(|record| record.run.clone())
-            .ok_or_else(|| Fault::failed(&attempted, "it is empty").now("nothing was started"))?;
+            .ok_or_else(|| Fault::failed(&attempted, "it is empty").now("nothing was changed"))?;
         let mut file = OpenOptions::new().write(true).open(path).map_err(failed)?;
         file.set_len(journal.valid_bytes).map_err(failed)?;
         file.seek(SeekFrom::End(0)).map_err(failed)?;

@@ -5,14 +5,18 @@
 //! answers:
 //!   install@master-1: run
 //!   install@master-2: { skip: "already replaced by hand" }
-//!   bounce@*: run            # a wildcard stands for hosts and items, and never for an irreversible step
+//!   bounce@*: run            # stands for every host and every item, and never for an irreversible step
 //!   rollback: run            # allows `keybook rollback --unattended`
 //! ```
 
 use super::{Runbook, Step, canonical};
-use crate::run::hosts::LOCAL;
+use crate::run::{
+    hosts::LOCAL,
+    loops::{NESTED, item_name},
+};
 use indexmap::IndexMap;
-use keybook_api::{Diagnostic, Span, event::Answer};
+use keybook_api::{Diagnostic, Map, Span, event::Answer};
+use keybook_script::{Expr, ScriptHost, names_used};
 use keybook_source::{MapReader, Node, NodeValue, Problems, read, suggest};
 
 /// The key that allows an unattended rollback.
@@ -81,20 +85,32 @@ impl Answers {
     }
 
     /// Compares the answers with a runbook: units that cannot exist, wildcards where each host is answered for by
-    /// name, and answers to what is never asked.
-    pub fn review(&self, runbook: &Runbook) -> Vec<Diagnostic> {
+    /// name, and answers to what is never asked. `script` evaluates the loops whose items are known beforehand.
+    pub fn review(&self, runbook: &Runbook, script: &ScriptHost) -> Vec<Diagnostic> {
         let known: Vec<(String, &Step)> = runbook.walk();
         let units = self.0.iter().filter(|(unit, _)| *unit != ROLLBACK);
-        units.filter_map(|(unit, given)| review_one(unit, given, &known)).collect()
+        units
+            .filter_map(|(unit, given)| {
+                review_one(unit, given, &known).or_else(|| {
+                    let (path, rest) = unit.split_once('@')?;
+                    review_item((path, rest), unit, given, &loops(runbook, path), script)
+                })
+            })
+            .collect()
     }
 
-    /// Answers for hosts that are not there. Only warnings: a step may find more hosts while the run is under way.
-    pub fn unknown_hosts<'h>(&self, known: impl Iterator<Item = &'h String> + Clone) -> Vec<Diagnostic> {
+    /// Answers for hosts that are not there; `place` says where they would be. Only warnings: a step may find more hosts
+    /// while the run is under way.
+    pub fn unknown_hosts<'h>(
+        &self,
+        known: impl Iterator<Item = &'h String> + Clone,
+        place: &str,
+    ) -> Vec<Diagnostic> {
         let stranger = |(unit, given): (&String, &Given)| {
             let host = unit.split_once('@')?.1.split('#').next().unwrap_or_default();
             let there = matches!(host, "*" | LOCAL) || known.clone().any(|name| name == host);
             (!there).then(|| {
-                let message = format!("there is no host `{host}` now");
+                let message = format!("there is no host `{host}` {place}");
                 let before = unit.find('@').map_or(0, |at| at + 1);
                 let mut problem =
                     Diagnostic::warning("unknown-host", message, given.part(unit, before, host));
@@ -126,6 +142,72 @@ fn review_one(unit: &str, given: &Given, known: &[(String, &Step)]) -> Option<Di
         Diagnostic::warning("never-asked", format!("`{path}` has no gate"), at)
             .label("this answer counts only with --step, or when its outcome is unknown")
     })
+}
+
+/// The loops around a step and its own, the outermost first.
+fn loops<'r>(runbook: &'r Runbook, path: &str) -> Vec<&'r Expr> {
+    let plain = canonical(path);
+    runbook.steps_to(&plain).filter_map(|(_, step)| step.for_each.as_ref()).collect()
+}
+
+/// A unit in a loop has an item, and no other unit has one: an answer that names it otherwise would never count.
+fn review_item(
+    (path, rest): (&str, &str),
+    unit: &str,
+    given: &Given,
+    loops: &[&Expr],
+    script: &ScriptHost,
+) -> Option<Diagnostic> {
+    let wrong = |message: String| {
+        Diagnostic::error("unit", message, given.unit_span.clone()).label("this never counts")
+    };
+    let (host, items) = match rest.split_once(NESTED) {
+        Some((host, items)) => (host, items.split(NESTED).collect()),
+        None => (rest, Vec::new()),
+    };
+    if host == "*" {
+        let message = || "a wildcard stands for every host and every item".to_owned();
+        return (!items.is_empty())
+            .then(|| wrong(message()).help(format!("write {path}@*, or name the host")));
+    }
+    let form = vec!["ITEM"; loops.len()].join("#");
+    match (items.len(), loops.len()) {
+        (have, wanted) if have == wanted => {}
+        (_, 0) => {
+            let message = format!("`{path}` is in no loop, so it has no items");
+            return Some(wrong(message).help(format!("write {path}@{host}")));
+        }
+        (0, _) => {
+            let message = format!("`{path}` is asked about for each item, and this names none");
+            return Some(wrong(message).help(format!("write {path}@{host}#{form}, or {path}@* for all")));
+        }
+        (_, wanted) => {
+            let message = format!("`{path}` has {wanted} loops around it, so it has as many items");
+            return Some(wrong(message).help(format!("write {path}@{host}#{form}, the outermost first")));
+        }
+    }
+    let mut at = path.len() + host.len() + 2;
+    for (item, for_each) in items.iter().zip(loops) {
+        if let Some(known) = constant_items(for_each, script).filter(|known| !known.iter().any(|k| k == item))
+        {
+            let message = format!("the loop of `{path}` has no item `{item}`");
+            let mut problem = Diagnostic::error("unknown-item", message, given.part(unit, at, item));
+            problem.help = suggest(item, known.iter().map(String::as_str))
+                .or_else(|| Some(format!("there are: {}", known.join(", "))));
+            return Some(problem);
+        }
+        at += item.len() + 1;
+    }
+    None
+}
+
+/// The names of the items of a loop that reads nothing of the run; `None` when they are not known beforehand.
+fn constant_items(for_each: &Expr, script: &ScriptHost) -> Option<Vec<String>> {
+    if !names_used(for_each).is_empty() {
+        return None;
+    }
+    let items = script.eval(for_each, &Map::new()).ok()?;
+    Some(items.as_list()?.iter().map(item_name).collect())
 }
 
 fn read_answer(node: &Node, problems: &mut Problems) -> Option<(Answer, String)> {

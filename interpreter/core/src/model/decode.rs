@@ -1,6 +1,8 @@
 //! From located YAML to the model. Reports every problem it finds, each at its place.
 
-use super::{Call, Dynamic, Gate, HostChoice, Order, Owes, Pick, Retry, Runbook, Show, Step, Work};
+use super::{
+    Call, Dynamic, Gate, HostChoice, InputKind, Order, Owes, Pick, Retry, Runbook, Show, Step, Work,
+};
 use indexmap::{IndexMap, IndexSet};
 use keybook_api::{Diagnostic, Effect, Located, Registry, SourceText, Span};
 use keybook_script::{Expr, NameUse, ScriptHost, Template};
@@ -42,6 +44,8 @@ pub struct Decoder<'d> {
 #[derive(Default)]
 struct InputNames {
     declared: IndexMap<String, Option<Span>>,
+    /// The types of those that could be read.
+    kinds: IndexMap<String, InputKind>,
     used: BTreeSet<String>,
     /// `inputs` itself is handed on, so each of them may be read.
     all_used: bool,
@@ -88,6 +92,7 @@ impl<'d> Decoder<'d> {
         self.groups = hosts.keys().cloned().collect();
         self.groups.extend(keys_of(host_nodes));
         self.inputs.declared = names_of(&inputs, input_nodes);
+        self.inputs.kinds = kinds_of(&inputs);
         let phases = map.optional("phases").map(|n| strings(n, &mut self.problems)).unwrap_or_default();
         let trust = map.optional("trust");
         let steps = map.required("steps", &mut self.problems);
@@ -352,6 +357,6 @@ mod script;
 mod trust;
 use calls::WorkNodes;
 use i18n::AskScope;
-use names::{keys_of, names_of};
+use names::{keys_of, kinds_of, names_of};
 use parts::StepNodes;
 pub(super) use script::{called, misfit};

@@ -107,7 +107,7 @@ fn text_of(file: &str, bytes: Vec<u8>, damaged: &mut Vec<Diagnostic>) -> String 
 }
 
 fn not_readable(file: &str, folder: &Path, error: &str) -> Fault {
-    let fault = Fault::usage(format!("read {file}"), error).now("nothing was started");
+    let fault = Fault::usage(format!("read {file}"), error).now("nothing was changed");
     if folder.is_file() {
         fault.hint("a runbook is named by its folder, not by its file")
     } else {

@@ -29,6 +29,19 @@ pub enum InputKind {
     Secret,
 }
 
+impl InputKind {
+    /// What its values are: several types are texts of a form.
+    pub fn value_type(&self) -> &'static str {
+        match self {
+            Self::Text | Self::Enum(_) | Self::Path | Self::Duration | Self::Host => "string",
+            Self::Int => "int",
+            Self::Bool => "bool",
+            Self::List => "list",
+            Self::Secret => "secret",
+        }
+    }
+}
+
 /// The words for the types, as runbooks write them.
 pub const TYPES: [&str; 9] = ["string", "int", "bool", "enum", "path", "duration", "host", "list", "secret"];
 
@@ -120,6 +133,15 @@ impl Input {
         }
     }
 
+    /// A value that a scenario gives: a text for a secret is one from here on. Scenarios are read by anybody, so what they
+    /// give is made up, and counts in the sandbox only.
+    pub fn made_up(&self, value: Value) -> Value {
+        match value {
+            Value::Text(text) if self.is_secret() => Value::Secret(Secret::new(text)),
+            other => other,
+        }
+    }
+
     /// Checks a value. The error says what was expected. Whether a host exists, [`Input::unknown_host`] says.
     pub fn check(&self, value: Value) -> Result<Value, String> {
         let expected = |what: &str| Err(format!("expected {what}, got {}", value.type_name()));
@@ -200,7 +222,7 @@ pub fn check_hosts<'h>(
         let unknown = values.get(name).and_then(|value| input.unknown_host(value, hosts.clone()));
         let Some((why, advice)) = unknown else { continue };
         let fault =
-            Fault::usage(format!("read the input `{name}`"), why).at(&input.span).now("nothing was started");
+            Fault::usage(format!("read the input `{name}`"), why).at(&input.span).now("nothing was changed");
         return Err(match advice {
             Some(advice) => fault.hint(advice),
             None => fault.hint(format!("{}: the name of a host, as the inventory has it", input.help)),

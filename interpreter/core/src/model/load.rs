@@ -1,6 +1,6 @@
 //! Reads a runbook's folder.
 
-use super::{Files, Runbook, Translation, decode::Decoder, families, hooks, review::review};
+use super::{Files, Runbook, Translation, decode::Decoder, families, hooks, questions, review::review};
 use indexmap::IndexMap;
 use keybook_api::{Diagnostic, Fault, Registry, Severity, SourceText};
 use keybook_script::ScriptHost;
@@ -99,8 +99,11 @@ pub fn load(
             // A step that could not be read is not missed as well.
             let whole =
                 read.as_ref().filter(|_| problems.iter().all(|known| known.severity != Severity::Error));
-            problems.extend(whole.into_iter().flat_map(|(_, runbook)| {
-                review(runbook, registry).into_iter().chain(families::unlisted(runbook, known_hooks))
+            problems.extend(whole.into_iter().flat_map(|(translations, runbook)| {
+                let asked =
+                    translations.values().flat_map(|one| questions::translated(one, runbook, registry));
+                let found = review(runbook, registry).into_iter().chain(asked);
+                found.chain(families::unlisted(runbook, known_hooks)).collect::<Vec<_>>()
             }));
             read
         }

@@ -12,6 +12,8 @@ pub mod input;
 pub mod inventory;
 pub mod library;
 pub mod load;
+mod phases;
+mod questions;
 pub mod review;
 pub mod schema;
 pub mod step;

@@ -2,7 +2,7 @@
 //! can take back.
 
 use super::{
-    Runbook, Step,
+    Runbook, Step, phases, questions,
     taken_back::{changes, reads_taken_back},
     way_back::no_way_back,
 };
@@ -25,6 +25,8 @@ pub fn review(runbook: &Runbook, registry: &Registry) -> Vec<Diagnostic> {
     let mut found = no_way_back(runbook, registry);
     found.extend(reads_taken_back(runbook, registry));
     found.extend(in_finally(runbook));
+    found.extend(phases::in_order(runbook));
+    found.extend(questions::secrets(runbook, registry));
     found.extend(changed_after_settling(runbook, registry));
     for (at, owing) in steps.iter().enumerate() {
         if let Some(owes) = &owing.step.owes {

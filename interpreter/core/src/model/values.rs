@@ -46,6 +46,19 @@ impl Dynamic {
         }
     }
 
+    /// The value as far as it is known beforehand, for a path: `…` stands for each expression in a text, with a directory before
+    /// one at its beginning. `None` for what is all expression.
+    pub fn shape(&self) -> Option<Value> {
+        match self {
+            Self::Template(template, _) => {
+                let text = template.with_each("…");
+                let begin = if template.begins_with_expr() { "/" } else { "" };
+                Some(format!("{begin}{text}").into())
+            }
+            _ => self.fixed(),
+        }
+    }
+
     /// The value, when nothing in it depends on the run.
     pub fn fixed(&self) -> Option<Value> {
         match self {

@@ -1,6 +1,6 @@
 //! Results that are not whole in another process, because the journal keeps no secrets.
 
-use super::{Dynamic, Step, Work};
+use super::{Call, Dynamic, Step, Work};
 use keybook_api::{Diagnostic, Registry, Span};
 use keybook_script::NameUse;
 
@@ -10,10 +10,15 @@ pub(super) fn reads_secret(used: &NameUse, of: &Step, registry: &Registry) -> bo
         return true;
     }
     let Work::Action(call) = &of.work else { return false };
-    let Some(action) = registry.get(&call.action) else { return false };
-    let keys = action.secret_results(&|arg| call.args.0.get(arg).and_then(Dynamic::fixed));
     // Without a key that is written out it may be any of them.
     let key = if used.name == "by_host" { used.path.get(2) } else { used.path.first() };
+    secret_key(call, key, registry)
+}
+
+/// Is this key of a call's result, or any when it is not written out, a secret?
+pub(super) fn secret_key(call: &Call, key: Option<&String>, registry: &Registry) -> bool {
+    let Some(action) = registry.get(&call.action) else { return false };
+    let keys = action.secret_results(&|arg| call.args.0.get(arg).and_then(Dynamic::fixed));
     key.map_or(!keys.is_empty(), |key| keys.contains(&key.as_str()))
 }
 

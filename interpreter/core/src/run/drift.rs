@@ -78,11 +78,18 @@ pub fn input_differences(journaled: &IndexMap<String, Json>, inputs: &Map, salt:
     for (name, value) in &now {
         let before = journaled.get(name).unwrap_or(&Json::Null);
         if before != value {
-            let secret = matches!(inputs.get(name), Some(Value::Secret(_)));
-            found.push(if secret {
-                format!("the secret input {name} is another one")
-            } else {
-                format!("the input {name} was {before}, is {value}")
+            let secret = |json: &Json| json.get("keyed_hash").is_some();
+            found.push(match (secret(before), secret(value)) {
+                (true, true) => format!("the secret input {name} has another value than the run began with"),
+                (true, false) if value.is_null() => {
+                    format!("the run began with the secret input {name}, and it is not given now")
+                }
+                (true, false) => format!("the input {name} was a secret, is {value}"),
+                (false, true) if before.is_null() => {
+                    format!("the run began without the secret input {name}, and it is given now")
+                }
+                (false, true) => format!("the input {name} was {before}, is a secret now"),
+                (false, false) => format!("the input {name} was {before}, is {value}"),
             });
         }
     }
@@ -119,6 +126,25 @@ mod tests {
             of("one"),
             keyed_digest(&Value::Map(map([("a", secret("one")), ("b", Value::Int(1))])), "01")
         );
+    }
+
+    #[test]
+    fn secrets_that_differ_are_told_in_words() {
+        let differences = |before: Value, now: Value| {
+            let before = journaled_inputs(&map([("pw", before)]), "00ff");
+            input_differences(&before, &map([("pw", now)]), "00ff").join("; ")
+        };
+        for (before, now, wanted) in [
+            (secret("one"), secret("one"), ""),
+            (secret("one"), secret("two"), "the secret input pw has another value than the run began with"),
+            (secret("one"), Value::Null, "the run began with the secret input pw, and it is not given now"),
+            (Value::Null, secret("one"), "the run began without the secret input pw, and it is given now"),
+            (secret("one"), "two".into(), "the input pw was a secret, is \"two\""),
+            ("one".into(), secret("two"), "the input pw was \"one\", is a secret now"),
+            ("one".into(), "two".into(), "the input pw was \"one\", is \"two\""),
+        ] {
+            assert_eq!(differences(before, now), wanted);
+        }
     }
 
     #[test]

@@ -73,6 +73,10 @@ impl Planned {
     }
 }
 
+fn share_a_path(one: &Plan, other: &Plan) -> bool {
+    one.touches.iter().any(|path| other.touches.contains(path))
+}
+
 /// The plans of the steps inside a step, as one.
 struct Inside {
     plan: Plan,
@@ -136,14 +140,18 @@ impl Attempt<'_> {
         inside: &'a mut Inside,
     ) -> BoxFuture<'a, ()> {
         Box::pin(async move {
-            for step in steps.iter().filter(|step| self.is_part(step, &place.path(step))) {
+            for step in steps.iter().filter(|step| self.is_part(&place.path(step))) {
                 let (chosen, more) = self.session.foresee_hosts(step, &place, &inside.to_come);
                 if let Some(why) = more {
                     inside.unknown(&step.title, &why, self.session.may_change(step, &place.path(step)));
                 }
                 match chosen {
                     Ok(hosts) => {
-                        for host in hosts {
+                        let path = place.path(step);
+                        let settling = self.settling.as_ref().filter(|settling| settling.is_around(&path));
+                        let there =
+                            |host: &String| settling.is_none_or(|settling| settling.is_on(step, &path, host));
+                        for host in hosts.into_iter().filter(there) {
                             self.plan_on(step, &host, place.on(step, &host), inside).await;
                         }
                     }
@@ -156,15 +164,20 @@ impl Attempt<'_> {
         })
     }
 
-    /// A rollback carries out of a step with steps only what settles something.
-    fn is_part(&self, step: &Step, path: &str) -> bool {
-        !path.starts_with("rollback/") || self.session.settles(path) || step.settles_within()
+    /// A rollback carries out of a step around a settling one only that.
+    fn is_part(&self, path: &str) -> bool {
+        self.settling.as_ref().is_none_or(|settling| settling.concerns(path))
     }
 
     async fn plan_on(&self, step: &Step, host: &str, place: Place, inside: &mut Inside) {
         let path = place.path(step);
         match self.session.foresee_items(step, &path, host, &place, &inside.to_come) {
             Ok(places) => {
+                let settling = self.settling.as_ref().filter(|settling| settling.is_around(&path));
+                let places = match settling {
+                    Some(settling) => settling.of(step, places),
+                    None => places,
+                };
                 for there in places {
                     self.plan_step(step, &path, host, &there, inside).await;
                 }
@@ -191,6 +204,10 @@ impl Attempt<'_> {
     async fn plan_step(&self, step: &Step, path: &str, host: &str, place: &Place, inside: &mut Inside) {
         let title = self.title(step, host, place.item_name.as_deref());
         let unit = UnitId { step: path.to_owned(), host: host.to_owned(), item: place.item_name.clone() };
+        let outside = self.settling.as_ref().is_some_and(|settling| settling.is_outside(path));
+        if outside && self.session.was_left_out(step, &unit, &place.item) {
+            return;
+        }
         let mut attempt =
             Attempt::foreseen(self.session, step, unit, &place.item, self.cancel.clone(), &inside.to_come);
         match step.when.as_ref().map(|when| attempt.truth(when, "when")) {
@@ -393,8 +410,10 @@ impl Session {
         }
         planned.unsettles |=
             planned.changes && planned.left_out.is_none() && planned.plan.change != Change::Wont;
-        if let Some(earlier) = plans.all.iter().find(|earlier| earlier.unsettles && earlier.unit.host == host)
-        {
+        let mut before = plans.all.iter().filter(|earlier| earlier.unsettles && earlier.unit.host == host);
+        let first = before.clone().next();
+        // One that is known to change the same file is the better reason.
+        if let Some(earlier) = before.find(|earlier| share_a_path(&earlier.plan, &planned.plan)).or(first) {
             planned.comes_after(&earlier.unit.clone());
         }
         let go_inside = planned.left_out.is_none();

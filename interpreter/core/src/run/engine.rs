@@ -1,6 +1,7 @@
 //! Begins, resumes and takes back runs: the three ways into the machine.
 
 use super::{
+    clean::Cleaner,
     hosts::Hosts,
     log::{Log, Watcher},
     machine::RunState,
@@ -185,7 +186,9 @@ pub fn look(setup: Setup, journal: &Path) -> Result<Arc<Session>, Fault> {
 
 fn session(setup: Setup, writer: Writer, state: State) -> Result<Arc<Session>, Fault> {
     let added = state.added.clone();
-    let log = Arc::new(Log::new(writer, state, setup.watchers, Arc::clone(&setup.redactor)));
+    let plain = setup.loaded.sources.into_values().collect();
+    let cleaner = Cleaner { redactor: Arc::clone(&setup.redactor), plain };
+    let log = Arc::new(Log::new(writer, state, setup.watchers, cleaner));
     let hosts = Hosts::new(setup.inventory, setup.connector, Arc::clone(&log), setup.limit);
     added.iter().for_each(|event| hosts.add_from(event));
     Session::learn(&setup.redactor, &keybook_api::Value::Map(setup.inputs.clone()));

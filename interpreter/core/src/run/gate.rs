@@ -77,6 +77,11 @@ impl Attempt<'_> {
             self.session.script.render(&gate.ask, &self.scope).map_err(|error| {
                 Fault::failed("evaluate the gate's question", &error.message).at(&error.span)
             })?;
+        if asked.has_secret() {
+            let fault =
+                Fault::failed("evaluate the gate's question", "it holds a secret, so nobody could read it");
+            return Err(fault.at(&gate.span).into());
+        }
         Ok(asked.to_string())
     }
 
@@ -90,6 +95,7 @@ impl Attempt<'_> {
             position: self.session.runbook.position(&self.unit.step),
             at: self.step.span.clone(),
             sandbox: self.session.options.sandbox,
+            begun: self.session.log.state(|state| state.units.values().any(|unit| unit.may_have_changed())),
             question: self.session.redactor.text(&question),
             irreversible,
             plan: self.without_secrets(plan),

@@ -27,10 +27,9 @@ pub fn lock_path(cluster: &str) -> String {
 /// The record on a host; `None` when there is none.
 pub async fn read(target: &Arc<dyn Target>, cluster: &str) -> Result<Option<LockRecord>, Fault> {
     let path = lock_path(cluster);
-    if target.stat(&path).await?.is_none() {
+    let Some((_, bytes)) = target.look(&path, 64 * 1024).await?.file else {
         return Ok(None);
-    }
-    let bytes = target.read(&path, 64 * 1024).await?;
+    };
     let record = serde_json::from_slice(bytes.expose()).map_err(|error| {
         Fault::failed(format!("read the lock record {path}"), error).on(target.name()).hint(
             "look at it; when no run holds the cluster, `keybook unlock -i INVENTORY --run RUN` removes it",
@@ -112,13 +111,16 @@ impl Session {
     async fn lock_host(&self, host: &str, cluster: &str, record: &LockRecord) -> Result<bool, Fault> {
         let target = self.hosts.get(host).await?;
         let path = lock_path(cluster);
-        target.make_dir(STATE_ROOT, 0o700).await?;
-        target.make_dir(&self.state_dir(), 0o700).await?;
+        // With it the folders above it, each of which is looked at before anything is made in it.
         target.make_dir(&format!("{}/staging", self.state_dir()), 0o700).await?;
-        if let Some(other) = read(&target, cluster).await? {
+        let there = target.list(STATE_ROOT).await?;
+        let own = format!("lock-{cluster}.json");
+        if there.contains(&own)
+            && let Some(other) = read(&target, cluster).await?
+        {
             return if other.run == record.run { Ok(false) } else { Err(locked(host, cluster, &other)) };
         }
-        self.refuse_other_clusters(&target, cluster).await?;
+        self.refuse_other_clusters(&target, cluster, there).await?;
         let content = serde_json::to_vec_pretty(record)
             .map_err(|error| Fault::failed("write the lock record", error))?;
         let write = Write { content: Secret::new(content), mode: Some(0o600), owner: None, create_new: true };
@@ -134,8 +136,13 @@ impl Session {
 
     /// A host that a run holds for a cluster of another name is no host of this one, or that run is about the same
     /// cluster.
-    async fn refuse_other_clusters(&self, target: &Arc<dyn Target>, cluster: &str) -> Result<(), Fault> {
-        for name in target.list(STATE_ROOT).await? {
+    async fn refuse_other_clusters(
+        &self,
+        target: &Arc<dyn Target>,
+        cluster: &str,
+        there: Vec<String>,
+    ) -> Result<(), Fault> {
+        for name in there {
             let other = name.strip_prefix("lock-").and_then(|rest| rest.strip_suffix(".json"));
             let Some(other) = other.filter(|other| *other != cluster) else { continue };
             if let Some(record) = read(target, other).await?
@@ -192,7 +199,7 @@ fn locked(host: &str, cluster: &str, other: &LockRecord) -> Fault {
         format!("run {} of {} holds {held} since {}", other.run, other.holder, other.since),
     )
     .on(host)
-    .now("nothing was started on any host")
+    .now("nothing was changed on any host")
     .hint(format!("go on with that run (`keybook resume {0}` or `keybook rollback {0}`)", other.run))
     .hint("when its journal is lost and you know that nothing is under way, `keybook unlock -i INVENTORY --run RUN`")
 }

@@ -1,8 +1,8 @@
 //! Writes records: into the journal, into the state, and to whoever watches.
 
-use super::state::State;
+use super::{clean::Cleaner, state::State};
 use crate::journal::writer::Writer;
-use keybook_api::{Event, Fault, Record, Redactor, UnitId};
+use keybook_api::{Event, Fault, Record, UnitId};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Sees every record right after it was written.
@@ -19,7 +19,7 @@ pub struct Log {
     /// How many records are known to be on the disk. Whoever holds it syncs for all that were written meanwhile.
     synced: tokio::sync::Mutex<u64>,
     watchers: Vec<Arc<dyn Watcher>>,
-    redactor: Arc<Redactor>,
+    cleaner: Cleaner,
 }
 
 struct Inner {
@@ -29,14 +29,9 @@ struct Inner {
 
 impl Log {
     /// Goes on from a state with its writer.
-    pub fn new(
-        writer: Writer,
-        state: State,
-        watchers: Vec<Arc<dyn Watcher>>,
-        redactor: Arc<Redactor>,
-    ) -> Self {
+    pub fn new(writer: Writer, state: State, watchers: Vec<Arc<dyn Watcher>>, cleaner: Cleaner) -> Self {
         let inner = Mutex::new(Inner { writer, state });
-        Self { inner, synced: tokio::sync::Mutex::new(0), watchers, redactor }
+        Self { inner, synced: tokio::sync::Mutex::new(0), watchers, cleaner }
     }
 
     /// Writes a record about the run.
@@ -52,7 +47,7 @@ impl Log {
     /// Writes a record about a unit's attempt, which is on the disk when this returns, as [`Log::unit`] does; units on
     /// other hosts go on meanwhile, and one sync is for all of them.
     pub async fn unit_synced(&self, unit: &UnitId, attempt: u32, event: Event) -> Result<(), Fault> {
-        let event = self.clean(event)?;
+        let event = self.cleaner.clean(&event)?;
         let number = self.append(Some((unit, attempt)), event, false)?;
         self.sync_up_to(number).await
     }
@@ -76,7 +71,7 @@ impl Log {
 
     /// Tells the watchers what a unit is doing; not journaled.
     pub fn progress(&self, unit: &UnitId, text: &str) {
-        let clean = self.redactor.text(text);
+        let clean = self.cleaner.redactor.text(text);
         for watcher in &self.watchers {
             watcher.progress(unit, &clean);
         }
@@ -98,7 +93,7 @@ impl Log {
 
     /// Writes a record; gives how many there are now.
     fn write(&self, unit: Option<(&UnitId, u32)>, event: Event) -> Result<u64, Fault> {
-        let event = self.clean(event)?;
+        let event = self.cleaner.clean(&event)?;
         let durable = is_promise(&event);
         self.append(unit, event, durable)
     }
@@ -117,13 +112,6 @@ impl Log {
             watcher.record(&record);
         }
         Ok(record.seq + 1)
-    }
-
-    /// Secrets are replaced in every text of an event, whatever put them there.
-    fn clean(&self, event: Event) -> Result<Event, Fault> {
-        let lost = |error: serde_json::Error| Fault::failed("write a journal record", error);
-        let json = serde_json::to_value(event).map_err(lost)?;
-        serde_json::from_value(self.redactor.json(&json)).map_err(lost)
     }
 }
 
@@ -178,7 +166,8 @@ mod tests {
             let _ = wait.lock().unwrap().recv();
             Err(Error::from_raw_os_error(5))
         });
-        (dir, Arc::new(Log::new(writer, State::default(), Vec::new(), Arc::default())), begins, go)
+        let cleaner = Cleaner { redactor: Arc::default(), plain: Vec::new() };
+        (dir, Arc::new(Log::new(writer, State::default(), Vec::new(), cleaner)), begins, go)
     }
 
     fn note(text: &str) -> Event {

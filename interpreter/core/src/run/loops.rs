@@ -1,13 +1,12 @@
 //! Loops as the journal names them: `path@host#outer`, with the items that they have there.
 
-use super::{
-    hosts::LOCAL,
-    scope::kept,
-    walk::{NESTED, item_name},
-};
+use super::{hosts::LOCAL, scope::kept};
 use crate::backup::inside;
 use keybook_api::{Value, ids::canonical};
 use serde_json::Value as Json;
+
+/// Stands between the names of items of loops inside each other. No name of an item has it.
+pub const NESTED: char = '#';
 
 /// A loop on a host.
 pub struct Loop<'s> {
@@ -17,6 +16,12 @@ pub struct Loop<'s> {
     /// What the names of its items begin with: those of the loops around it.
     outer: &'s str,
     items: &'s [Json],
+}
+
+/// The name of an item: its field `id`, else `name`, else all of it.
+pub fn item_name(value: &Value) -> String {
+    let name = value.get("id").or_else(|| value.get("name")).unwrap_or(value);
+    name.to_string().replace(NESTED, "%23")
 }
 
 /// The key of a loop, the same in the run and in what a rollback carries out again.

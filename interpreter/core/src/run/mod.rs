@@ -3,6 +3,7 @@
 mod accepted;
 mod again;
 mod calls;
+mod clean;
 pub mod drift;
 pub mod dry;
 mod effect;

@@ -23,6 +23,8 @@ pub struct Card {
     pub at: Span,
     /// The hosts are folders.
     pub sandbox: bool,
+    /// May the run have changed anything by now?
+    pub begun: bool,
     /// The question; a plain one for `--step` without a gate.
     pub question: String,
     /// Why the step cannot be taken back; empty when it can. Then a word has to be typed.

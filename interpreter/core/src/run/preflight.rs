@@ -72,7 +72,7 @@ impl Session {
                     format!("it has {count} hosts; the runbook needs {wanted} ({})", need.help),
                 )
                 .at(&need.span)
-                .now("nothing was started")
+                .now("nothing was changed")
                 .hint("name the hosts under `groups` in the inventory; check --limit"));
             }
         }

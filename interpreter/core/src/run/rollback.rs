@@ -18,7 +18,7 @@ use std::{collections::BTreeSet, sync::Arc};
 const UNDO_RECEIPTS: u32 = 1000;
 
 mod calls;
-mod settle;
+pub(in crate::run) mod settle;
 
 use settle::{Debt, Debts};
 

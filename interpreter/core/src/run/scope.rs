@@ -3,7 +3,7 @@
 use super::{
     hosts::Hosts,
     loops::Loop,
-    machine::UnitState,
+    machine::{RunState, UnitState},
     record::Intent,
     session::{Register, Session},
     walk::inside_item,
@@ -46,7 +46,7 @@ impl Session {
 
     /// The same in a plan. What a step that is to come will give is unknown, and no empty map.
     pub(super) fn scope_after(&self, to_come: &ToCome, unit: &UnitId, item: &Value) -> Map {
-        let mut scope = self.base_scope(&self.hosts);
+        let mut scope = self.base_scope(unit, &self.hosts);
         for (group, path) in &to_come.groups {
             let unknown = || Value::Unknown(format!("the step `{path}` comes first and may add hosts"));
             scope.insert("hosts".to_owned(), unknown());
@@ -164,14 +164,19 @@ impl Session {
         live.get(&(key.to_owned(), name.to_owned())).cloned()
     }
 
-    fn base_scope(&self, hosts: &Hosts) -> Map {
+    fn base_scope(&self, unit: &UnitId, hosts: &Hosts) -> Map {
         let groups =
             hosts.groups().into_iter().map(|(name, members)| (name, members.into())).collect::<Map>();
+        // Of what a rollback does itself: a unit of the run is taken back with the arguments that it was done with.
+        let of_rollback = unit.step.starts_with("rollback/")
+            || (unit.step.starts_with("finally-")
+                && self.log.state(|state| state.run == RunState::RollingBack));
         let run = map([
             ("id", self.id.as_str().into()),
             ("state_dir", self.state_dir().into()),
             ("staging", format!("{}/staging", self.state_dir()).into()),
             ("sandbox", self.options.sandbox.into()),
+            ("rollback", of_rollback.into()),
         ]);
         map([
             ("inputs", Value::Map(self.inputs.clone())),

@@ -4,6 +4,7 @@
 use super::{
     first,
     machine::UnitState,
+    rollback::settle::Settling,
     scope::{ToCome, kept_within},
     session::Session,
     stop::Stop,
@@ -34,6 +35,8 @@ pub(super) struct Attempt<'s> {
     /// `--step`: ask before a change even without a gate.
     pub ask_each: bool,
     pub scope: Map,
+    /// In a rollback, around a settling step: what a yes is to, and nothing else is shown.
+    pub settling: Option<Settling>,
 }
 
 /// What is left to do after the preparations.
@@ -76,7 +79,16 @@ impl<'s> Attempt<'s> {
     ) -> Self {
         let number = session.log.state(|state| state.unit(&unit).map_or(0, |known| known.attempt)) + 1;
         let scope = session.scope_after(to_come, &unit, item);
-        Self { session, step, unit, number, cancel, ask_each: session.options.ask_each, scope }
+        Self {
+            session,
+            step,
+            unit,
+            number,
+            cancel,
+            ask_each: session.options.ask_each,
+            scope,
+            settling: None,
+        }
     }
 
     /// Goes on with an attempt that is in the journal already.

@@ -2,7 +2,7 @@
 
 use super::{
     hosts::LOCAL,
-    loops,
+    loops::{self, NESTED, item_name},
     machine::UnitState,
     scope::{ToCome, kept},
     session::Session,
@@ -496,9 +496,6 @@ fn in_doubt(step: &Step, state: UnitState) -> bool {
     }
 }
 
-/// Stands between the names of items of loops inside each other. No name of an item has it.
-pub(super) const NESTED: char = '#';
-
 /// Is an item one of a loop inside the loop of the other item, in that one?
 pub(super) fn inside_item(item: &str, outer: &str) -> bool {
     item.strip_prefix(outer).is_some_and(|rest| rest.starts_with(NESTED))
@@ -507,11 +504,6 @@ pub(super) fn inside_item(item: &str, outer: &str) -> bool {
 /// Are they the same item, or is one inside the other?
 pub(super) fn related(one: &str, other: &str) -> bool {
     one == other || inside_item(one, other) || inside_item(other, one)
-}
-
-pub(super) fn item_name(value: &Value) -> String {
-    let name = value.get("id").or_else(|| value.get("name")).unwrap_or(value);
-    name.to_string().replace(NESTED, "%23")
 }
 
 /// What to do where a loop may have no items.

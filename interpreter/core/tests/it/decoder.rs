@@ -385,3 +385,72 @@ fn what_has_no_way_back_says_so() {
     let last = "  - { id: a, t.note: { text: x } }\nfinally:\n  - { id: b, t.burn: { name: x } }\n";
     assert!(told(last).is_empty(), "what `finally` does is not taken back");
 }
+
+#[test]
+fn paths_that_can_be_seen_to_be_no_plain_ones_are_refused() {
+    assert_eq!(
+        told("  - id: s\n    t.put: { path: etc/f, content: x }\n"),
+        ["wrong-type 11:20 the argument `path`: `etc/f` is not an absolute path"]
+    );
+    for (path, why) in [
+        ("/etc/../f", "`/etc/../f` has `//`, `.` or `..` in it; write the plain path"),
+        ("etc/${host.name}", "`etc/…` is not an absolute path"),
+        ("${host.name}/", "`/…/` ends with a slash; name the directory without it"),
+    ] {
+        let found = told(&format!(
+            "  - id: s\n    backup: \"{path}\"\n    t.put: {{ path: \"{path}\", content: x }}\n"
+        ));
+        assert_eq!(
+            found,
+            [format!("bad-path 11:13 {why}"), format!("wrong-type 12:20 the argument `path`: {why}")],
+            "{path}"
+        );
+    }
+    for path in ["/${host.name}", "${host.name}", "${host.name}/.${host.name}", "/etc/a..${host.name}"] {
+        let steps =
+            format!("  - id: s\n    backup: [\"{path}\"]\n    t.put: {{ path: \"{path}\", content: x }}\n");
+        assert_eq!(told(&steps), Vec::<String>::new(), "{path}");
+    }
+    assert_eq!(
+        told("  - id: s\n    backup: [5]\n    t.put: { path: /f, content: x }\n"),
+        ["bad-path 11:14 expected a path, got int"]
+    );
+}
+
+#[test]
+fn steps_come_in_the_order_of_the_phases() {
+    let whole = |steps: &str| {
+        told_whole(&format!(
+            "keybook: 1\nname: test\nversion: 1.0.0\ntitle: t\nphases: [check, change]\nsteps:\n{steps}"
+        ))
+    };
+    let step = |id: &str, phase: &str| format!("  - {{ id: {id}, phase: {phase}, t.note: {{ text: x }} }}\n");
+    let (check, change) = (step("a", "check"), step("b", "change"));
+    assert_eq!(whole(&format!("{check}{change}")), Vec::<String>::new());
+    assert_eq!(
+        whole(&format!("{change}{check}{}", step("c", "change"))),
+        [
+            "phase-order 8:11 `a` is of the phase `check` and comes after the phase `change` | list `phases` in the order in which the steps reach them"
+        ]
+    );
+    let inner = "  - id: outer\n    phase: change\n    steps:\n      - { id: in, phase: check, t.note: { text: x } }\n";
+    assert_eq!(whole(inner).len(), 1);
+    let last = format!("{change}finally:\n{check}");
+    assert_eq!(whole(&last), Vec::<String>::new());
+}
+
+#[test]
+fn a_question_shows_no_secret() {
+    let whole = |ask: &str| {
+        told_whole(&format!(
+            "keybook: 1\nname: test\nversion: 1.0.0\ntitle: t\ninputs:\n  pw: {{ type: secret, optional: true }}\nsteps:\n  - id: s\n    gate: {{ ask: '{ask}' }}\n    t.note: {{ text: x }}\n"
+        ))
+    };
+    assert_eq!(
+        whole("Use ${inputs.pw}?"),
+        [
+            "secret-in-question 9:25 `inputs.pw` is a secret, which no question can show | ask about what is no secret, such as a name or a fingerprint"
+        ]
+    );
+    assert_eq!(whole("${if inputs.pw == () { \"Without\" } else { \"With\" }}?"), Vec::<String>::new());
+}

@@ -2,7 +2,7 @@
 
 use crate::support::Bench;
 use keybook_api::{
-    Event,
+    Event, Secret, Value,
     event::{Answer, RunStatus},
 };
 
@@ -46,6 +46,20 @@ async fn no_answer_stops_before_anything_is_touched_and_can_be_answered_later() 
     assert!(bench.events("unit.failed").is_empty());
     assert_eq!(bench.resume().await.exit, 0);
     assert_eq!(both(&bench), ["new", "new"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_that_nobody_could_read_is_not_asked() {
+    let bench = bench(
+        "steps:\n  - { id: s, hosts: master, gate: { ask: \"Use ${inputs.pw}?\" }, t.put: { path: /etc/f, content: new } }\n",
+    );
+    let inputs = keybook_api::value::map([("pw", Value::Secret(Secret::new("hunter2")))]);
+    let bench = Bench { inputs, ..bench };
+    let outcome = bench.start().await;
+    assert_eq!(outcome.exit, 1);
+    assert!(outcome.reason.contains("it holds a secret, so nobody could read it"), "{}", outcome.reason);
+    assert!(bench.person.asked().is_empty());
+    assert_eq!(both(&bench), ["old", "old"]);
 }
 
 #[tokio::test(start_paused = true)]

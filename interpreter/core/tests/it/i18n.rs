@@ -281,3 +281,31 @@ fn a_runbook_with_errors_brings_no_doubts_about_its_translation() {
     assert!(codes.contains(&"unknown-action") && codes.contains(&"unknown-key"), "{found:#?}");
     assert!(!codes.contains(&"unknown-step") && !codes.contains(&"missing-translation"), "{found:#?}");
 }
+
+#[test]
+fn a_translated_question_says_all_that_the_original_says() {
+    let said = |ask: &str| {
+        let text = CHINESE.replace("${facts.now}", ask);
+        assert_ne!(text, CHINESE, "{CHINESE}");
+        problems(&text)
+    };
+    let found = said("");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("this question says nothing of `facts.now`"), "{found:?}");
+    assert_eq!(said("${if facts.now == \"\" { \"空\" } else { \"旧\" }}"), Vec::<String>::new());
+}
+
+/// A misspelt key is a mistake, and its text is not missed as well.
+#[test]
+fn a_misspelt_key_is_not_missing_besides() {
+    let text = CHINESE.replace("    ask:", "    aks:");
+    assert_ne!(text, CHINESE, "{CHINESE}");
+    let found = problems(&text);
+    assert!(found.iter().all(|problem| problem.contains("aks")), "{found:?}");
+}
+
+/// Everything that is said of a runbook with this translation.
+fn problems(translation: &str) -> Vec<String> {
+    loaded(&bench(&[("zh", translation)]))
+        .map_or_else(|problems| problems, |loaded| loaded.warnings.iter().map(told).collect())
+}

@@ -166,3 +166,34 @@ fn mistakes_inside_a_library_are_told_once_at_their_place_in_it() {
         problems("  - { id: s, hosts: master, use: mark, with: { text: a } }\n", &[("mark", &unused)]);
     assert_eq!(found, ["unused-input book/lib/mark.yaml:5:3 nothing reads the input `again`"]);
 }
+
+/// What is given to a library is compared with what it asks for, as far as its type is known.
+#[test]
+fn what_a_library_is_given_has_the_type_that_it_asks_for() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("lib")).unwrap();
+    std::fs::write(dir.path().join("lib/mark.yaml"), MARK).unwrap();
+    let script = ScriptHost::new(Limits::default(), &[]);
+    let said = |with: &str| {
+        let head = "keybook: 1\nname: test\nversion: 1.0.0\ntitle: t\ninputs:\n  word: { type: enum, values: [a] }\n  \
+                    number: { type: int }\n  pw: { type: secret, optional: true }\n";
+        let note = "  - { id: n, t.note: { text: \"${inputs.word}${inputs.number}\" } }\n";
+        let text = format!("{head}steps:\n  - {{ id: one, use: mark, with: {with} }}\n{note}");
+        std::fs::write(dir.path().join("runbook.yaml"), text).unwrap();
+        match load(dir.path(), "book", &actions::registry(), &script) {
+            Ok(_) => String::new(),
+            Err(LoadError::Invalid { problems, .. }) => problems[0].message.clone(),
+            Err(LoadError::Fault(fault)) => panic!("{fault}"),
+        }
+    };
+    for (with, wanted) in [
+        ("{ text: \"${inputs.word}\", again: \"${inputs.number}\" }", ""),
+        ("{ text: \"${inputs.number}!\", again: \"${inputs.number + 1}\" }", ""),
+        ("{ text: \"${inputs.number}\" }", "the input `text`: expected string, got int"),
+        ("{ text: \"${inputs.pw}\" }", "the input `text`: expected string, got secret"),
+        ("{ text: x, again: \"${inputs.word}\" }", "the input `again`: expected int, got string"),
+        ("{ text: x, again: \"1${inputs.number}\" }", "the input `again`: expected int, got string"),
+    ] {
+        assert_eq!(said(with), wanted, "{with}");
+    }
+}

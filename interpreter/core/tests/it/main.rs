@@ -5,6 +5,7 @@
 mod support;
 
 mod accepted;
+mod answers;
 mod crashes;
 mod decoder;
 mod doubts;
@@ -26,6 +27,7 @@ mod script_secrets;
 mod scripts;
 mod secrets;
 mod settling;
+mod settling_gates;
 mod table;
 mod trust;
 mod trust_over_time;

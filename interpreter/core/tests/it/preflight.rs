@@ -204,7 +204,7 @@ fn changed_inputs_are_named_and_secrets_compared_by_hash() {
     let now = map([("a", 2.into()), ("b", "x".into()), ("pw", crate::support::bench::secret("other"))]);
     assert_eq!(
         drift::input_differences(&journaled, &now, "salt"),
-        ["the input a was 1, is 2", "the secret input pw is another one"]
+        ["the input a was 1, is 2", "the secret input pw has another value than the run began with"]
     );
     assert_eq!(drift::input_differences(&journaled, &was, "another salt").len(), 1);
 }

@@ -102,6 +102,7 @@ fn calls_that_are_written_out_are_checked_like_actions() {
     assert_eq!(
         of("act(\"t.put\", #{ path: \"etc\", mode: 420, content: 1 + 1, conten: 2 })"),
         [
+            "wrong-type 12:23+4 the argument `path`: `etc` is not an absolute path",
             "wrong-type 12:36+4 the argument `mode`: expected octal permission bits in quotes, such as \"0644\", got int",
             "unknown-argument 12:63+6 `t.put` has no argument `conten` | did you mean `content`?"
         ]

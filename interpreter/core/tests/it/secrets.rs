@@ -18,7 +18,7 @@ async fn a_secret_input_is_nowhere_in_the_journal_or_the_outcome() {
     for fail in ["false", "true"] {
         let mut bench = Bench::new(&format!(
             "steps:
-  - {{ id: s, hosts: \"master[0]\", gate: {{ ask: \"With ${{inputs.pw}}?\" }}, t.leak: {{ secret: \"${{inputs.pw}}\", fail: {fail} }}, register: told, retry: {{ times: 2, delay: 1s }} }}
+  - {{ id: s, hosts: \"master[0]\", gate: {{ ask: \"With it?\" }}, t.leak: {{ secret: \"${{inputs.pw}}\", fail: {fail} }}, register: told, retry: {{ times: 2, delay: 1s }} }}
   - {{ id: f, hosts: \"master[0]\", t.put: {{ path: /etc/pw, content: \"pw=${{inputs.pw}}\" }} }}
 "
         ));

@@ -37,8 +37,8 @@ pub(crate) struct Job<'a> {
     pub lines: Option<LineSink<'a>>,
     /// Takes a place besides the ones that ordinary commands wait for.
     pub urgent: bool,
-    /// It is a script of ours that changes nothing and has neither input nor receipt: the shell that reads it can
-    /// run it, without another one that watches over it.
+    /// It is a script of ours that has neither input nor receipt and leaves nothing to tidy up, wherever it is cut off
+    /// (so no trap of its own): the shell that reads it can run it, without another one that watches over it.
     pub bare: bool,
 }
 
@@ -119,9 +119,9 @@ async fn start<S: RawShell + ?Sized>(
     texts: Option<&Payload>,
     urgent: bool,
 ) -> Result<Started, Fault> {
-    match texts {
+    match texts.filter(|texts| !texts.alone()) {
         Some(texts) => at.shell.start(&payload::boot(texts.wrapper.len(), at.sudo), urgent).await,
-        None if at.sudo => at.shell.start(payload::bare(true), urgent).await,
+        None if at.sudo || urgent => at.shell.start(payload::bare(at.sudo), urgent).await,
         None => at.shell.start_bare().await,
     }
 }
@@ -131,7 +131,10 @@ async fn attempt<S: RawShell + ?Sized>(at: Place<'_, S>, job: Job<'_>) -> Result
     let clock = Instant::now();
     let attempted = job.attempted.clone();
     let nonce = payload::nonce()?;
-    let texts = (!job.bare).then(|| Payload::new(at.root, &nonce, job.receipt, &job.body));
+    let run = job.receipt.map(|id| &id.run);
+    let vetted = run.is_some_and(|run| at.vetted.get() == Some(run));
+    let texts = (!job.bare)
+        .then(|| Payload::new(at.root, &nonce, job.receipt, &job.body, job.stdin.is_some(), vetted));
     let interrupt = interrupt(job.timeout, job.cancel);
     tokio::pin!(interrupt);
     let started = tokio::select! {
@@ -158,6 +161,9 @@ async fn attempt<S: RawShell + ?Sized>(at: Place<'_, S>, job: Job<'_>) -> Result
     };
     if progress.lacks_group() {
         return Ok(None);
+    }
+    if let Some(run) = run.filter(|_| progress.process().is_some()) {
+        let _ = at.vetted.set(run.clone());
     }
     if let Some(id) = receipt.filter(|_| progress.needs_receipt(&end)) {
         match Box::pin(receipts::look_up(at, id)).await {

@@ -44,8 +44,9 @@ impl<S: RawShell> PosixTarget<S> {
         Fault::failed(attempted, cause).on(self.shell.host())
     }
 
+    /// For scripts that are done or not done wherever they are cut off.
     async fn plain(&self, attempted: String, script: &str, args: &[&str]) -> Result<Outcome, Fault> {
-        let outcome = self.script(&attempted, script, args, |job| job).await?;
+        let outcome = self.script(&attempted, script, args, bare).await?;
         if outcome.status == 0 { Ok(outcome) } else { Err(self.failure(&attempted, &outcome)) }
     }
 
@@ -67,15 +68,15 @@ impl<S: RawShell> PosixTarget<S> {
     }
 }
 
-/// The job of a script that changes nothing.
-pub(super) fn looking(job: Job<'_>) -> Job<'_> {
+/// The job of a script that needs nobody to watch over it.
+pub(super) fn bare(job: Job<'_>) -> Job<'_> {
     Job { bare: true, ..job }
 }
 
 pub(super) async fn stat<S: RawShell>(target: &PosixTarget<S>, path: &str) -> Result<Option<Stat>, Fault> {
     let attempted = format!("look at {path}");
     let path = target.path(&attempted, path)?;
-    let outcome = target.script(&attempted, scripts::STAT, &[path], looking).await?;
+    let outcome = target.script(&attempted, scripts::STAT, &[path], bare).await?;
     match outcome.status {
         0 => {
             let bytes = outcome.stdout.into_bytes();
@@ -133,7 +134,7 @@ async fn content<S: RawShell>(
         .script(attempted, script, &[path, &limit.to_string()], |job| Job {
             stdout: Capture::beginning(room),
             timeout: Some(time),
-            ..looking(job)
+            ..bare(job)
         })
         .await?;
     if outcome.status == 0 {
@@ -185,7 +186,7 @@ pub(super) async fn list<S: RawShell>(target: &PosixTarget<S>, path: &str) -> Re
     let outcome = target
         .script(&attempted, scripts::LIST, &[path], |job| Job {
             stdout: Capture::beginning(64 << 20),
-            ..looking(job)
+            ..bare(job)
         })
         .await?;
     if outcome.status != 0 {

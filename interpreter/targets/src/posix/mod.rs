@@ -25,11 +25,12 @@ use exec::{Job, Outcome, run};
 use output::Capture;
 
 use async_trait::async_trait;
-use keybook_api::target::{Found, LineSink};
+use keybook_api::target::{Found, LineSink, SURVEY, SURVEY_LIMIT};
 use keybook_api::{
-    Command, Exit, Fault, Identity, Receipt, ReceiptId, Secret, Stat, Stream, Target, TreeEntry, Write,
+    Command, Exit, Fault, Identity, Receipt, ReceiptId, RunId, Secret, Stat, Stream, Survey, Target,
+    TreeEntry, Write,
 };
-use std::sync::atomic::AtomicBool;
+use std::sync::{OnceLock, atomic::AtomicBool};
 use std::time::{Duration, SystemTime};
 
 /// How long an operation on one file may take.
@@ -44,6 +45,8 @@ pub(crate) struct Place<'a, S: ?Sized> {
     pub sudo: bool,
     /// False once a bare shell turned out to have no process group of its own.
     pub bare: &'a AtomicBool,
+    /// The run whose folders for receipts were found to be ours alone.
+    pub vetted: &'a OnceLock<RunId>,
 }
 
 // Derived, they would ask the same of S.
@@ -60,6 +63,7 @@ pub struct PosixTarget<S> {
     root: String,
     sudo: bool,
     bare: AtomicBool,
+    vetted: OnceLock<RunId>,
     identity: Identity,
 }
 
@@ -94,7 +98,14 @@ impl<S: RawShell> PosixTarget<S> {
     }
 
     fn unidentified(shell: S, root: String, sudo: bool) -> Self {
-        Self { shell, root, sudo, bare: AtomicBool::new(true), identity: Identity::default() }
+        Self {
+            shell,
+            root,
+            sudo,
+            bare: AtomicBool::new(true),
+            vetted: OnceLock::new(),
+            identity: Identity::default(),
+        }
     }
 
     /// The shell below.
@@ -103,7 +114,13 @@ impl<S: RawShell> PosixTarget<S> {
     }
 
     fn place(&self) -> Place<'_, S> {
-        Place { shell: &self.shell, root: &self.root, sudo: self.sudo, bare: &self.bare }
+        Place {
+            shell: &self.shell,
+            root: &self.root,
+            sudo: self.sudo,
+            bare: &self.bare,
+            vetted: &self.vetted,
+        }
     }
 
     async fn run(&self, job: Job<'_>) -> Result<Outcome, Fault> {
@@ -199,6 +216,14 @@ impl<S: RawShell> Target for PosixTarget<S> {
 
     async fn replace(&self, from: &str, to: &str) -> Result<(), Fault> {
         files::replace(self, from, to).await
+    }
+
+    async fn survey(&self, tools: &[String]) -> Result<Survey, Fault> {
+        let args: Vec<&str> = tools.iter().map(String::as_str).collect();
+        let body = payload::script(&self.root, &[SURVEY], &args)?;
+        let outcome = self.run(Job::looking("look at what the host has", body, SURVEY_LIMIT)).await?;
+        let (out, err) = (outcome.stdout.text(), outcome.stderr.text());
+        Survey::read(&out, tools).ok_or_else(|| Survey::unreadable(self.name(), &out, &err))
     }
 
     async fn open(&self, host: &str, port: u16, timeout: Duration) -> Result<Box<dyn Stream>, Fault> {

@@ -104,6 +104,17 @@ async fn commands_get_arguments_environment_and_input() {
     assert_eq!((exit.status, exit.out().as_str(), exit.err().as_str()), (7, "v '1' 2 two input", "oops\n"));
 }
 
+/// Longer than what one variable of the environment holds.
+#[tokio::test]
+async fn a_script_may_be_long_and_leaves_nothing_in_its_environment() {
+    for length in [10, 300_000] {
+        let script = format!(": {}\nenv | grep -c KB_; printf %s \"$1\"; cat", "x".repeat(length));
+        let command = Command::shell(script).args(["arg "]).stdin(Secret::new("input"));
+        let exit = machine().await.exec(command, &quiet).await.unwrap();
+        assert_eq!(exit.out(), "0\narg input", "{length}: {}", exit.err());
+    }
+}
+
 #[tokio::test]
 async fn a_signal_is_told_and_a_missing_program_too() {
     let host = machine().await;

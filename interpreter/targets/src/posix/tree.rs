@@ -1,7 +1,7 @@
 //! Everything below some paths, as backups and comparisons need it.
 
 use super::exec::Job;
-use super::files::{looking, not_utf8, parse_stat};
+use super::files::{bare, not_utf8, parse_stat};
 use super::output::Capture;
 use super::shell::RawShell;
 use super::{PosixTarget, TREE_LIMIT, scripts};
@@ -21,7 +21,7 @@ pub(super) async fn tree<S: RawShell>(
         .script(&attempted, scripts::TREE, &paths, |job| Job {
             stdout: Capture::beginning(LARGEST),
             timeout: Some(TREE_LIMIT),
-            ..looking(job)
+            ..bare(job)
         })
         .await?;
     if outcome.status != 0 {

@@ -56,7 +56,18 @@ pub(crate) async fn exec(
         );
     }
     let words = Words::of(&command);
-    faults::command(sandbox, host, &words.line)?;
+    let way_back = faults::command(sandbox, host, &words.line)?;
+    way_back.bring(carry_out(sandbox, host, command, words, clock, lines).await)
+}
+
+async fn carry_out(
+    sandbox: &Arc<Sandbox>,
+    host: &str,
+    command: Command,
+    words: Words,
+    clock: Instant,
+    lines: LineSink<'_>,
+) -> Result<Exit, Fault> {
     let takes = find(sandbox, host, &words.line)?.takes;
     let begun = match &command.receipt {
         Some(id) => Some(receipts::begin(sandbox, host, id)?),

@@ -62,6 +62,16 @@ pub(crate) fn settle<'d>(
     Ok(records)
 }
 
+/// Ends all daemons, as a machine that boots does; who looks next starts those whose file is there. The caller holds the
+/// sandbox's lock.
+pub(crate) fn end_all(host: &HostFolder) -> io::Result<()> {
+    let mut records: Records = host.load(RECORDS)?;
+    for record in records.values_mut() {
+        *record = Record { running: false, appeared: None, error: None, ..record.clone() };
+    }
+    host.save(RECORDS, &records)
+}
+
 /// True when the record has changed.
 fn settle_one(host: &HostFolder, daemon: &DaemonSpec, record: &mut Record, now_ms: i64) -> io::Result<bool> {
     let Some(content) = paths::read(&host.root, &daemon.while_file)? else {

@@ -36,6 +36,18 @@ impl SandboxTarget {
         Ok(Self { sandbox, posix, name: name.to_owned(), identity })
     }
 
+    /// Carries out a change of a file, unless the scenario makes it go wrong.
+    async fn changing(
+        &self,
+        doing: &str,
+        path: &str,
+        change: impl Future<Output = Result<(), Fault>> + Send,
+    ) -> Result<(), Fault> {
+        self.settle().await?;
+        let way_back = faults::change(&self.sandbox, &self.name, doing, path)?;
+        way_back.bring(change.await)
+    }
+
     /// Brings this host's daemons up to date, before a change: what they have read by now they keep serving.
     async fn settle(&self) -> Result<(), Fault> {
         let (sandbox, name) = (self.sandbox.clone(), self.name.clone());
@@ -115,10 +127,8 @@ impl Target for SandboxTarget {
     }
 
     async fn write(&self, path: &str, write: Write) -> Result<(), Fault> {
-        self.settle().await?;
-        faults::write(&self.sandbox, &self.name, path)?;
         let owner = write.owner.filter(|_| stand_in().is_none());
-        self.posix.write(path, Write { owner, ..write }).await
+        self.changing("write", path, self.posix.write(path, Write { owner, ..write })).await
     }
 
     async fn list(&self, path: &str) -> Result<Vec<String>, Fault> {
@@ -126,18 +136,15 @@ impl Target for SandboxTarget {
     }
 
     async fn make_dir(&self, path: &str, mode: u32) -> Result<(), Fault> {
-        self.settle().await?;
-        self.posix.make_dir(path, mode).await
+        self.changing("make the folder", path, self.posix.make_dir(path, mode)).await
     }
 
     async fn remove(&self, path: &str) -> Result<(), Fault> {
-        self.settle().await?;
-        self.posix.remove(path).await
+        self.changing("remove", path, self.posix.remove(path)).await
     }
 
     async fn rename(&self, from: &str, to: &str) -> Result<(), Fault> {
-        self.settle().await?;
-        self.posix.rename(from, to).await
+        self.changing("rename to", to, self.posix.rename(from, to)).await
     }
 
     async fn tree(&self, paths: &[String]) -> Result<Vec<TreeEntry>, Fault> {
@@ -147,13 +154,11 @@ impl Target for SandboxTarget {
     }
 
     async fn copy(&self, from: &str, to: &str) -> Result<(), Fault> {
-        self.settle().await?;
-        self.posix.copy(from, to).await
+        self.changing("copy to", to, self.posix.copy(from, to)).await
     }
 
     async fn replace(&self, from: &str, to: &str) -> Result<(), Fault> {
-        self.settle().await?;
-        self.posix.replace(from, to).await
+        self.changing("replace", to, self.posix.replace(from, to)).await
     }
 
     /// The scenario's tools and this machine's free space: no program is looked for.

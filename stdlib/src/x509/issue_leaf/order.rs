@@ -97,7 +97,7 @@ impl Order {
 
     pub fn lines(&self, out_cert: &str, out_key: &str) -> Vec<String> {
         let mut lines = vec![
-            format!("make a {} key and write it to {out_key} (mode 0600, {})", self.key_kind, self.key_form),
+            format!("make an {} key and write it to {out_key} (mode 0600, {})", self.key_kind, self.key_form),
             format!("issue a certificate for {} with the CA {}", self.subject_text, self.ca.subject()),
             format!("names: {}", self.sans_text()),
             format!("usages: {}; until {}", self.request.usages.words().join(", "), self.end),

@@ -3,7 +3,7 @@
 use super::{Decoder, NAMES};
 use crate::model::{Args, Call, Library, Work};
 use indexmap::IndexMap;
-use keybook_api::{ActionSpec, ArgSpec, Diagnostic, Located, Registry, Span, Value};
+use keybook_api::{ActionSpec, ArgKind, ArgSpec, Diagnostic, Located, Registry, Span, Value};
 use keybook_source::{Key, MapReader, Node, NodeValue, advice, read, suggest};
 
 /// The nodes that say what a step does.
@@ -77,7 +77,11 @@ impl Decoder<'_> {
                 continue;
             };
             let Some(dynamic) = self.dynamic(value, more) else { continue };
-            if let Some(problem) = dynamic.fixed().and_then(|fixed| wrong_type(arg, &fixed, &value.span)) {
+            let known = match arg.kind {
+                ArgKind::Path => dynamic.shape(),
+                _ => dynamic.fixed(),
+            };
+            if let Some(problem) = known.and_then(|known| wrong_type(arg, &known, &value.span)) {
                 self.problems.push(problem);
             }
             args.insert(name.name.clone(), dynamic);

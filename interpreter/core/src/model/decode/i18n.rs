@@ -2,11 +2,12 @@
 
 use super::{Decoder, InputNames};
 use crate::model::{
-    Runbook, Step,
+    Gate, Runbook, Step,
     i18n::{self, Place, StepText, StepTexts, Translation},
 };
 use indexmap::{IndexMap, IndexSet};
-use keybook_api::{Diagnostic, Located, Span};
+use keybook_api::{Diagnostic, Located, Severity, Span};
+use keybook_script::{NameUse, Template};
 use keybook_source::{Key, MapReader, Node, read, suggest};
 
 /// How many texts that are not translated are named.
@@ -41,9 +42,12 @@ impl Decoder<'_> {
         let whole = !self.problems.errors();
         let mut translations = IndexMap::new();
         for (name, root) in roots {
+            let before = self.problems.as_slice().len();
             let mut reading = Reading { decoder: self, places: &places, whole };
             let Some(translation) = reading.file(name, root, runbook) else { continue };
-            if whole {
+            // A text whose key is misspelt is not missing as well.
+            let read = self.problems.as_slice().iter().skip(before);
+            if whole && !read.clone().any(|problem| problem.severity == Severity::Error) {
                 self.problems.extend(missing(&translation, runbook));
             }
             translations.insert(name.clone(), translation);
@@ -224,7 +228,7 @@ impl Reading<'_, '_, '_> {
         }
         if let Some((name, node)) = ask {
             match step.map(|step| step.gate.as_ref()) {
-                Some(Some(gate)) => text.ask = self.ask(node, &gate.span),
+                Some(Some(gate)) => text.ask = self.ask(node, gate),
                 Some(None) => {
                     let message = format!("`{}` has no gate, so nothing is asked", key.name);
                     self.push(nothing_to_say(message, name));
@@ -236,18 +240,41 @@ impl Reading<'_, '_, '_> {
     }
 
     /// The question of a gate, with the names that are known where the gate stands.
-    fn ask(&mut self, node: &Node, gate: &Span) -> Option<keybook_script::Template> {
+    fn ask(&mut self, node: &Node, gate: &Gate) -> Option<Template> {
         let decoder = &mut *self.decoder;
         let text = read::text(node, &mut decoder.problems)?;
         if text.as_str().trim().is_empty() {
             return None;
         }
-        let scope = decoder.asks.get(gate)?;
+        let scope = decoder.asks.get(&gate.span)?;
         decoder.registered.clone_from(&scope.registered);
         decoder.facts.clone_from(&scope.facts);
         decoder.inputs = InputNames { declared: scope.inputs.clone(), ..InputNames::default() };
-        decoder.template(text, &["facts"])
+        let before = decoder.problems.as_slice().len();
+        let ask = decoder.template(text, &["facts"])?;
+        let misspelt = decoder.problems.as_slice().len() > before;
+        let lost = if misspelt { Vec::new() } else { lost(&gate.ask, &ask) };
+        if !lost.is_empty() {
+            let message = format!("this question says nothing of {}", lost.join(", "));
+            self.push(
+                Diagnostic::error("translation-loses", message, node.span.clone())
+                    .label("the question in runbook.yaml does")
+                    .help("who reads the translation decides the same, and has to know as much"),
+            );
+        }
+        Some(ask)
     }
+}
+
+/// What a question reads and its translation does not.
+fn lost(original: &Template, translated: &Template) -> Vec<String> {
+    let name = |used: &NameUse| {
+        let keys = used.path.iter().map(|key| format!(".{key}"));
+        format!("`{}{}`", used.name, keys.collect::<String>())
+    };
+    let kept: IndexSet<String> = translated.names_used().map(name).collect();
+    let asked: IndexSet<String> = original.names_used().map(name).collect();
+    asked.into_iter().filter(|name| !kept.contains(name)).collect()
 }
 
 fn advised<'k>(

@@ -1,7 +1,10 @@
 //! `use:`: the steps of a library in the place of a step.
 
-use super::{Decoder, InputNames, names::names_of};
-use crate::model::{Args, Input, Library, Step};
+use super::{
+    Decoder, InputNames,
+    names::{kinds_of, names_of},
+};
+use crate::model::{Args, Dynamic, Input, InputKind, Library, Step};
 use indexmap::IndexMap;
 use keybook_api::{Diagnostic, Located, Value};
 use keybook_source::{Key, MapReader, Node, advice, read, suggest};
@@ -71,7 +74,8 @@ impl Decoder<'_> {
             );
         }
         let inputs = input_nodes.map(|node| self.inputs(node)).unwrap_or_default();
-        let own_names = InputNames { declared: names_of(&inputs, input_nodes), ..InputNames::default() };
+        let declared = names_of(&inputs, input_nodes);
+        let own_names = InputNames { declared, kinds: kinds_of(&inputs), ..InputNames::default() };
         let outer_names = std::mem::replace(&mut self.inputs, own_names);
         let outer_results = std::mem::take(&mut self.registered);
         self.using.push(name.to_owned());
@@ -81,6 +85,19 @@ impl Decoder<'_> {
         self.unused_inputs();
         self.inputs = outer_names;
         Some((inputs, steps))
+    }
+
+    /// What a template gives, where that is known and is no value for an input: an input of another type, or text.
+    fn other_kind(&self, given: &Dynamic, input: &Input) -> Option<&'static str> {
+        let Dynamic::Template(template, _) = given else { return None };
+        let whole = template.exprs().next().filter(|_| template.is_one_expr());
+        let Some(expr) = whole else {
+            let wants_text = !matches!(input.kind, InputKind::Int | InputKind::Bool | InputKind::List);
+            return (!wants_text).then_some("string");
+        };
+        let name = expr.text().as_str().trim().strip_prefix("inputs.")?;
+        let kind = self.inputs.kinds.get(name)?;
+        (kind.value_type() != input.kind.value_type()).then(|| kind.value_type())
     }
 
     /// Does `with` give what the library asks for?
@@ -107,6 +124,12 @@ impl Decoder<'_> {
                 && let Err(why) = input.check(value_now)
             {
                 let message = format!("the input `{}`: {why}", key.name);
+                self.problems.push(Diagnostic::error("wrong-type", message, value.span.clone()));
+            }
+            let other = args.get(&key.name).and_then(|given| self.other_kind(given, input));
+            if let Some(other) = other {
+                let wanted = input.type_name();
+                let message = format!("the input `{}`: expected {wanted}, got {other}", key.name);
                 self.problems.push(Diagnostic::error("wrong-type", message, value.span.clone()));
             }
         }

@@ -12,7 +12,7 @@ use keybook_source::{Node, advice, suggest};
 const OF_HOST: &[&str] = &["name", "address", "groups"];
 
 /// What `run` has in every expression.
-const OF_RUN: &[&str] = &["id", "state_dir", "staging", "sandbox"];
+const OF_RUN: &[&str] = &["id", "state_dir", "staging", "sandbox", "rollback"];
 
 impl Decoder<'_> {
     /// Checks one use of a variable in an expression.
@@ -41,7 +41,16 @@ impl Decoder<'_> {
         let problem = match used.name.as_str() {
             "inputs" => {
                 self.inputs.used.insert(key.clone());
-                missing("input", self.inputs.declared.keys().map(String::as_str).collect())
+                let problem = missing("input", self.inputs.declared.keys().map(String::as_str).collect());
+                let inside = |library: &String| {
+                    format!(
+                        "the library `{library}` sees its own inputs only: declare it there, and give it by `with`"
+                    )
+                };
+                problem.map(|problem| Diagnostic {
+                    help: problem.help.or_else(|| self.using.last().map(inside)),
+                    ..problem
+                })
             }
             "groups" => missing("group", self.groups.iter().map(String::as_str).collect()),
             "facts" => missing("fact of this step", self.facts.iter().map(String::as_str).collect()),
@@ -55,7 +64,7 @@ impl Decoder<'_> {
 
     /// Inputs that nothing reads. What an inventory may name, a secret, is not one of them.
     pub(super) fn unused_inputs(&mut self) {
-        let InputNames { declared, used, all_used } = std::mem::take(&mut self.inputs);
+        let InputNames { declared, used, all_used, .. } = std::mem::take(&mut self.inputs);
         if all_used || self.problems.errors() {
             return;
         }
@@ -88,6 +97,11 @@ pub(super) fn names_of(
     let place = |input: &Input| (input.kind != InputKind::Secret).then(|| input.span.clone());
     let place = |name: &String| inputs.get(name).and_then(place);
     keys_of(written).map(|name| (name.clone(), place(&name))).collect()
+}
+
+/// Types of inputs, by name.
+pub(super) fn kinds_of(inputs: &IndexMap<String, Input>) -> IndexMap<String, InputKind> {
+    inputs.iter().map(|(name, input)| (name.clone(), input.kind.clone())).collect()
 }
 
 /// The keys of a map, also of those values that could not be read.

@@ -4,6 +4,7 @@ use super::{
     Call, Decoder, Diagnostic, Effect, Gate, IndexMap, Key, Located, MapReader, Node, NodeValue, Order, Owes,
     Problems, Retry, Show, Step, Work, read, strings, suggest,
 };
+use keybook_api::{Value, args::plain_path};
 use std::time::Duration;
 
 /// The nodes of a step's keys, asked for so that none of them counts as unknown.
@@ -238,7 +239,20 @@ impl Decoder<'_> {
             NodeValue::List(list) => list.iter().collect(),
             _ => vec![node],
         };
-        nodes.into_iter().filter_map(|n| self.dynamic(n, &["facts"])).collect()
+        nodes.into_iter().filter_map(|n| self.backed_up(n)).collect()
+    }
+
+    fn backed_up(&mut self, node: &Node) -> Option<super::Dynamic> {
+        let path = self.dynamic(node, &["facts"])?;
+        let wrong = match path.shape() {
+            Some(Value::Text(text)) => plain_path(&text).err(),
+            Some(other) => Some(format!("expected a path, got {}", other.type_name())),
+            None => None,
+        };
+        if let Some(why) = wrong {
+            self.problems.push(Diagnostic::error("bad-path", why, node.span.clone()));
+        }
+        Some(path)
     }
 
     fn owes(&mut self, node: &Node) -> Option<Owes> {

@@ -2,13 +2,8 @@
 
 use super::{
     super::{
-        hosts::LOCAL,
-        loops::Loop,
-        machine::UnitState,
-        record::UnitRecord,
-        scope::kept,
-        session::Session,
-        walk::{inside_item, item_name},
+        hosts::LOCAL, loops::Loop, loops::item_name, machine::UnitState, record::UnitRecord, scope::kept,
+        session::Session, walk::inside_item,
     },
     Accepted, named,
 };

@@ -39,15 +39,38 @@ pub(super) struct Debts {
 }
 
 /// What a settling step is carried out for.
-struct Settling<'s> {
-    host: &'s str,
+#[derive(Clone)]
+pub(in crate::run) struct Settling {
+    /// The path of the settling step.
+    at: String,
+    host: String,
     /// The items that are to be settled; `None`: all of them.
     items: Vec<Option<String>>,
 }
 
-impl Settling<'_> {
-    /// Of the items of a step's loop those that are to be settled, or have something inside that is.
-    fn of(&self, step: &Step, mut items: Vec<Place>) -> Vec<Place> {
+impl Settling {
+    /// Is the step at a path around the settling one, it, or inside it?
+    pub fn concerns(&self, path: &str) -> bool {
+        self.is_around(path) || inside(&canonical(path), &self.at)
+    }
+
+    /// Is the step at a path around the settling one?
+    pub fn is_outside(&self, path: &str) -> bool {
+        self.is_around(path) && canonical(path) != self.at
+    }
+
+    /// Is the step at a path the settling one, or around it?
+    pub fn is_around(&self, path: &str) -> bool {
+        inside(&self.at, &canonical(path))
+    }
+
+    /// Is a step that is the settling one, or around it, carried out on this host?
+    pub fn is_on(&self, step: &Step, path: &str, host: &str) -> bool {
+        host == self.host || step.hosts.is_none() && canonical(path) != self.at
+    }
+
+    /// Of the items of a step's loop those that are to be settled, or have something inside that is; the latest first.
+    pub fn of(&self, step: &Step, mut items: Vec<Place>) -> Vec<Place> {
         let named = |place: &Place, item: &Option<String>| match (item, &place.item_name) {
             (Some(item), Some(name)) => related(item, name),
             _ => true,
@@ -55,6 +78,7 @@ impl Settling<'_> {
         if step.for_each.is_some() {
             items.retain(|place| self.items.iter().any(|item| named(place, item)));
         }
+        items.reverse();
         items
     }
 }
@@ -115,7 +139,7 @@ impl Session {
         for at in settling {
             let steps: Vec<&Step> = self.runbook.steps_to(at).map(|(_, step)| step).collect();
             let items = self.items_to_settle(at, &debt.what, host);
-            let there = Settling { host, items };
+            let there = Settling { at: at.clone(), host: host.to_owned(), items };
             self.settle_inside(&steps, &there, Place { prefix: prefix.clone(), ..Place::default() }).await?;
         }
         if !self.was_settled(settling, host, &format!("{prefix}/")) {
@@ -171,22 +195,22 @@ impl Session {
     fn settle_inside<'s>(
         self: &'s Arc<Self>,
         steps: &'s [&'s Step],
-        settling: &'s Settling<'s>,
+        settling: &'s Settling,
         place: Place,
     ) -> BoxFuture<'s, Result<(), Stop>> {
         Box::pin(async move {
             let Some((step, inner)) = steps.split_first() else { return Ok(()) };
             let path = place.path(step);
-            if place.host.is_none() && !self.chooses(step, settling.host) {
+            if place.host.is_none() && !self.chooses(step, &settling.host) {
                 return Ok(());
             }
-            let place = if step.hosts.is_some() { place.on(step, settling.host) } else { place };
+            let place = if step.hosts.is_some() { place.on(step, &settling.host) } else { place };
             let on = place.host.clone().unwrap_or_else(|| LOCAL.to_owned());
             if inner.is_empty() && on != settling.host {
                 return Ok(());
             }
             let places = self.items(step, &path, &on, &place)?;
-            for there in settling.of(step, places).into_iter().rev() {
+            for there in settling.of(step, places) {
                 if inner.is_empty() {
                     self.unit(step, &path, &on, &there).await?;
                 } else {
@@ -204,7 +228,7 @@ impl Session {
         on: &str,
         there: Place,
         inner: &'s [&'s Step],
-        settling: &'s Settling<'s>,
+        settling: &'s Settling,
         path: &str,
     ) -> Result<(), Stop> {
         let unit = UnitId { step: path.to_owned(), host: on.to_owned(), item: there.item_name.clone() };
@@ -215,6 +239,7 @@ impl Session {
         let item = there.item.clone();
         if step.gate.is_some() {
             let mut attempt = Attempt::new(self, step, unit.clone(), &item, self.cancel.clone());
+            attempt.settling = Some(settling.clone());
             match attempt.prepare_or_fail(begun).await? {
                 Prepared::LeftOut => return Ok(()),
                 Prepared::Go(ready) => attempt.effect(*ready, begun).await?,
@@ -228,7 +253,7 @@ impl Session {
     }
 
     /// Was a step around a settling one left out in the run, or would it be left out now?
-    fn was_left_out(self: &Arc<Self>, step: &Step, unit: &UnitId, item: &Value) -> bool {
+    pub(in crate::run) fn was_left_out(self: &Arc<Self>, step: &Step, unit: &UnitId, item: &Value) -> bool {
         let before = UnitId { step: canonical(&unit.step), ..unit.clone() };
         let skipped = self
             .log

@@ -1,5 +1,5 @@
 # Prints the clock (seconds and nanoseconds since 1970), the host name and the machine id
-date +%s.%N | tr '\n' '\0'
-uname -n | tr '\n' '\0'
-if [ -f "$KB_ROOT/etc/machine-id" ]; then tr -d '\n' <"$KB_ROOT/etc/machine-id"; fi
-printf '\0'
+kb_host= kb_machine=
+read -r kb_host </proc/sys/kernel/hostname || kb_host=$(uname -n)
+if [ -f "$KB_ROOT/etc/machine-id" ]; then read -r kb_machine <"$KB_ROOT/etc/machine-id"; fi
+printf '%s\0%s\0%s\0' "$(date +%s.%N)" "$kb_host" "$kb_machine"

@@ -1,12 +1,20 @@
 # PATH MODE
 kb_make() {
-    if [ -d "$1" ]; then return 0; fi
-    kb_parent "$1"
-    kb_make "$kb_parent"
-    # Someone else may have made it meanwhile; then it is there, which is what was asked.
-    mkdir -m "$kb_mode" -- "$1" 2>/dev/null || [ -d "$1" ] || mkdir -m "$kb_mode" -- "$1" || exit 1
-    kb_parent "$1"
-    kb_sync "$kb_parent"
+    kb_place=$1
+    set --
+    while [ ! -d "$kb_place" ]; do
+        set -- "$kb_place" "$@"
+        kb_parent "$kb_place"
+        kb_place=$kb_parent
+    done
+    [ $# -gt 0 ] || return 0
+    # Someone else may make one of them meanwhile; then it is there, which is what was asked.
+    mkdir -m "$kb_mode" -- "$@" 2>/dev/null || for kb_made; do
+        [ -d "$kb_made" ] || mkdir -m "$kb_mode" -- "$kb_made" 2>/dev/null || [ -d "$kb_made" ] ||
+            mkdir -m "$kb_mode" -- "$kb_made" || exit 1
+    done
+    # Each one's name is in the one before.
+    kb_sync "$kb_place" "$@"
 }
 kb_mode=$2
 case $1/ in
@@ -15,12 +23,18 @@ case $1/ in
         kb_user
         kb_own=$KB_ROOT/var/lib/keybook
         kb_below=${1#/var/lib/keybook}/
+        kb_asked=$1
+        set --
         while [ -n "$kb_below" ] && { [ -e "$kb_own" ] || [ -L "$kb_own" ]; }; do
-            kb_private "$kb_own"
+            # What a link leads to is not looked into.
+            if [ -L "$kb_own" ] || [ ! -d "$kb_own" ]; then kb_private "$kb_own"; fi
+            set -- "$@" "$kb_own"
             kb_below=${kb_below#/}
             kb_own=$kb_own/${kb_below%%/*}
             kb_below=${kb_below#"${kb_below%%/*}"}
         done
+        [ $# = 0 ] || kb_private "$@"
+        set -- "$kb_asked"
         ;;
 esac
 if [ -n "$KB_ROOT" ]; then

@@ -59,6 +59,10 @@ kb_real() {
 # kb_there PLACE: whether anything is there; what cannot be told is an error, never "nothing".
 kb_there() {
     if [ -e "$1" ] || [ -L "$1" ]; then return 0; fi
+    # The shell itself says why a file does not open; for whatever it does not say so plainly there is find.
+    case $({ : <"$1"; } 2>&1) in
+        *': No such file' | *': No such file or directory' | *': Not a directory') return 1 ;;
+    esac
     kb_error=$(find "$1" -maxdepth 0 2>&1 >/dev/null) && return 0
     case $kb_error in
         *': No such file or directory' | *': Not a directory') return 1 ;;

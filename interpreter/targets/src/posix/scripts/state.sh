@@ -37,6 +37,13 @@ $kb_private_found
 KB_FOUND
 }
 
+# kb_still PLACE...: whether folders that were found to be ours alone are ours still; only we could open them to others since.
+kb_still() {
+    for kb_private_place; do
+        [ ! -L "$kb_private_place" ] && [ -d "$kb_private_place" ] && [ -O "$kb_private_place" ] || return 1
+    done
+}
+
 # kb_receipts RUN: makes the folder for a run's receipts. Result: $kb_receipts
 kb_receipts() {
     kb_state
@@ -54,7 +61,9 @@ kb_receipts() {
         done
         umask "$kb_mask"
     fi
-    kb_private "$kb_state" "$kb_state/$1" "$kb_receipts"
+    if [ -z "${kb_vetted:-}" ] || ! kb_still "$kb_state" "$kb_state/$1" "$kb_receipts"; then
+        kb_private "$kb_state" "$kb_state/$1" "$kb_receipts"
+    fi
 }
 
 # kb_started PID: since when the process runs, in clock ticks after boot (proc(5), field 22), and its state.

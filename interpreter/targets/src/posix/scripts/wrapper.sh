@@ -1,6 +1,8 @@
 # Runs one command in a session of its own and says on both streams, in lines that nobody can guess, when it
-# began and how it ended. With a receipt, both are on the disk first. Set before: kb_nonce, kb_length (of the
-# text for child.sh, which comes next on standard input), kb_run and kb_name (of the receipt; or empty).
+# began and how it ended. With a receipt, both are on the disk first. Set before: kb_nonce, kb_command (the text for
+# child.sh) or, when it is too long for that, kb_length (of that text, which then comes next on standard input), kb_input
+# (1 when the command reads what follows there), kb_run and kb_name (of the receipt; or empty), kb_vetted (1 when the
+# folders of this run's receipts were looked at before).
 kb_say() {
     printf '\036%s:%s\n' "$kb_nonce" "$1" >&7 2>/dev/null
     printf '\036%s:%s\n' "$kb_nonce" "$1" >&8 2>/dev/null
@@ -22,7 +24,7 @@ if [ -n "$kb_name" ]; then
     kb_receipts "$kb_run"
     kb_base=$kb_receipts/$kb_name
 fi
-exec 3<&0
+if [ -n "$kb_input" ]; then exec 3<&0; else exec 3</dev/null; fi
 if [ -n "$kb_base" ]; then
     # Relays go on reading the command's output when nobody takes it any more: a lost connection must not end a
     # command half-way through its work. With PIPE ignored, tee goes on with its other output when one is gone.
@@ -33,12 +35,16 @@ if [ -n "$kb_base" ]; then
     (trap '' HUP INT PIPE TERM && exec tee /dev/null <"$kb_fifo.2" >&2 2>/dev/null 3<&-) &
     kb_err=$!
     exec 7>"$kb_fifo.1" 8>"$kb_fifo.2"
-    rm -f -- "$kb_fifo.1" "$kb_fifo.2"
 else
     exec 7>&1 8>&2
 fi
 trap - EXIT
-setsid /bin/sh -c 'eval "$(head -c "$1")"' sh "$kb_length" "$kb_base" <&3 >&7 2>&8 3<&- 7>&- 8>&- &
+if [ -n "$kb_length" ]; then
+    setsid /bin/sh -c 'KB_COMMAND=$(head -c "$2"); eval "$KB_COMMAND"' sh "$kb_base" "$kb_length" <&3 >&7 2>&8 3<&- 7>&- 8>&- &
+else
+    # Others may read what a process was started with, but not its environment.
+    KB_COMMAND=$kb_command setsid /bin/sh -c 'eval "$KB_COMMAND"' sh "$kb_base" <&3 >&7 2>&8 3<&- 7>&- 8>&- &
+fi
 kb_pid=$!
 exec 3<&- </dev/null
 # What ends the connection must not keep the receipt from being written.
@@ -57,6 +63,7 @@ if [ -n "$kb_base" ]; then
         *) kb_end=refused:twice ;;
     esac
 fi
+if [ -n "$kb_end" ]; then rm -f -- "$kb_fifo.1" "$kb_fifo.2"; fi
 if [ -n "$kb_base" ] && [ -z "$kb_end" ]; then
     # Whoever finds it empty takes it for missing.
     { printf '%s\n' "$kb_status" >"$kb_base.ended" && kb_sync "$kb_base.ended" "${kb_base%/*}"; } 2>/dev/null ||
@@ -70,6 +77,7 @@ if [ -n "$kb_base" ]; then
         kb_turns=$((kb_turns + 1))
         # A child in the background holds the command's streams, and would hold the relays for ever.
         [ "$kb_turns" -le 100 ] || { kill -s KILL "$kb_out" "$kb_err"; break; }
-        [ "$kb_turns" -gt 3 ] && sleep 0.1 || sleep 0.01
+        # Whoever started this has heard the end already.
+        [ "$kb_turns" -gt 1 ] && sleep 0.1 || sleep 0.05
     done
 fi

@@ -148,6 +148,16 @@ async fn a_state_folder_that_is_not_ours_alone_is_refused() {
     lab.host.exec(touch(&lab, &receipt_id(1)), &quiet).await.unwrap();
     assert_eq!((mode(&state.join("r1")), mode(&state.join("r1/receipts"))), (0o700, 0o700));
     lab.host.make_dir("/var/lib/keybook/r1/staging", 0o750).await.unwrap();
+    // What was found to be ours is looked at again before every command.
+    std::fs::remove_file(lab.at("ran")).unwrap();
+    std::fs::rename(state.join("r1"), state.join("r2")).unwrap();
+    symlink(state.join("r2"), state.join("r1")).unwrap();
+    refused("r1 is a symbolic link").await;
+    std::fs::remove_file(state.join("r1")).unwrap();
+    std::fs::rename(state.join("r2"), state.join("r1")).unwrap();
+    std::os::unix::fs::chown(state.join("r1"), Some(1234), None).unwrap();
+    refused("belongs to user 1234").await;
+    std::os::unix::fs::chown(state.join("r1"), Some(0), None).unwrap();
     assert_eq!(mode(&state.join("r1/staging")), 0o750);
 }
 

@@ -29,7 +29,7 @@ use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 /// cluster: sandbox
 /// hosts: { m1: { address: 172.22.25.10 }, m2: { address: 172.22.25.11 } }    # an inventory's keys; only address counts
 /// groups: { master: [m1, m2], manager: [m1] }
-/// inputs: { settle: 1s }                # values that replace the runbook's defaults in the sandbox
+/// inputs: { settle: 1s, token: made-up }    # values of the runbook's inputs in the sandbox, made-up secrets too
 /// tools: [etcdctl, docker]              # programs that the preflight finds; no others
 /// certificates:                         # made with new keys for every sandbox
 ///   ca:   { ca: true, subject: { CN: etcd-ca, O: [k8s, System] }, key: rsa-2048, valid: { from: -3630d, to: 20d } }
@@ -60,6 +60,9 @@ use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 ///   - { hosts: master, command: "etcdctl *", nth: 2, kind: disconnect }
 ///   - { hosts: m1, path: /srv/*, kind: disk-full }
 /// ```
+///
+/// **inputs** count in the sandbox only, before the environment and defaults; `-e` comes first. A text for a secret input is that secret, kept out of
+/// journal and reports as any other, and so a made-up one: everybody can read a scenario.
 ///
 /// **certificates**: `key` is `rsa-2048` (the default), `rsa-3072`, `rsa-4096`, `ecdsa-p256`, `ecdsa-p384` or
 /// `ecdsa-p521`. `valid` is two signed durations from now, by default `-1d` to `3650d`. A `ca: true` is self-signed; every
@@ -219,7 +222,11 @@ pub(crate) enum FaultOn {
 pub(crate) enum FaultHow {
     Fail,
     Disconnect,
+    /// It is done, and nobody hears of it.
+    DisconnectAfter,
     DiskFull,
+    /// The connection breaks before it, and every daemon starts anew.
+    Reboot,
 }
 
 impl Scenario {

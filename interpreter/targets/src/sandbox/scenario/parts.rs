@@ -286,18 +286,20 @@ impl<'s> Parts<'s> {
         let nth = map.optional("nth").map_or(Some(1), |node| read::int(node, 1..=1_000_000, problems))?;
         let kind = map.required("kind", problems);
         map.finish(problems);
-        let words: &[&str] =
-            if path.is_some() { &["fail", "disconnect", "disk-full"] } else { &["fail", "disconnect"] };
-        let kind = match read::enum_word(kind?, words, "kind of fault here", problems)? {
+        let mut words = vec!["fail", "disconnect", "disconnect-after", "reboot"];
+        words.extend(path.is_some().then_some("disk-full"));
+        let kind = match read::enum_word(kind?, &words, "kind of fault here", problems)? {
             "fail" => FaultHow::Fail,
             "disconnect" => FaultHow::Disconnect,
+            "disconnect-after" => FaultHow::DisconnectAfter,
+            "reboot" => FaultHow::Reboot,
             _ => FaultHow::DiskFull,
         };
         let on = match (command, path) {
             (Some(command), None) => FaultOn::Command(Glob::new(&read::string(command, problems)?)),
             (None, Some(path)) => FaultOn::Path(Glob::new(&read::string(path, problems)?)),
             _ => {
-                let message = "a fault is of a `command` or of a file write (`path`)";
+                let message = "a fault is of a `command` or of a file (`path`)";
                 problems.push(Diagnostic::error("one-content", message, node.span.clone()));
                 return None;
             }

@@ -47,7 +47,7 @@ pub fn schema() -> Value {
         "cluster": text("The cluster's name."),
         "hosts": named(host(), "The hosts, by name, with the keys of an inventory."),
         "groups": named(group, "Names of hosts by group, in order."),
-        "inputs": { "type": "object", "description": "Values in the place of the defaults of the runbook's inputs." },
+        "inputs": { "type": "object", "description": "Values in the place of the defaults of the runbook's inputs, for the sandbox only. A text for a secret input is made up: never a real one." },
         "tools": words("Programs that preflight finds on the hosts; no others are there."),
         "certificates": named(certificate(), "Certificates, by name, made with new keys for every sandbox."),
         "files": each(file(), "Files, in this order; directories above them are made, with mode 0755."),
@@ -164,15 +164,17 @@ fn command() -> Value {
 }
 
 fn fault() -> Value {
-    let kind = "It does nothing and ends with an error, the connection breaks before it, or (files only) the disk is full.";
+    let kind = "It does nothing and ends with an error; the connection breaks before it (`disconnect`), or when it is done, so that nobody \
+                hears of it (`disconnect-after`); the host boots, so that the connection breaks before it and every daemon starts anew \
+                (`reboot`); or (files only) the disk is full.";
     let mut schema = object(
         &["hosts", "kind"],
         json!({
             "hosts": hosts(),
             "command": text("A pattern of a command line."),
-            "path": text("A pattern of the path of a file that is written."),
-            "nth": { "type": "integer", "minimum": 1, "default": 1, "description": "Which of the commands or writes that fit." },
-            "kind": { "enum": ["fail", "disconnect", "disk-full"], "description": kind },
+            "path": text("A pattern of the path of what is written, made, moved here or removed."),
+            "nth": { "type": "integer", "minimum": 1, "default": 1, "description": "Which of the commands or changes that fit." },
+            "kind": { "enum": ["fail", "disconnect", "disconnect-after", "reboot", "disk-full"], "description": kind },
         }),
     );
     if let Some(schema) = schema.as_object_mut() {

@@ -199,7 +199,7 @@ fn daemons_and_answers_are_checked() {
     );
     wrong(
         "faults:\n  - «{ hosts: h1, command: x, path: /y, kind: fail }\n",
-        &["one-content a fault is of a `command` or of a file write (`path`)"],
+        &["one-content a fault is of a `command` or of a file (`path`)"],
     );
     wrong(
         "faults:\n  - { hosts: h1, command: x, kind: «disk-full }\n",

@@ -247,6 +247,51 @@ async fn faults_happen_once_also_after_a_kill() {
 }
 
 #[tokio::test]
+async fn what_was_done_before_the_connection_broke_stays_done() {
+    let faults = "faults:\n  - { hosts: h1, command: count, kind: disconnect-after }\n  \
+        - { hosts: h1, path: /srv/made, kind: disconnect-after }\n  \
+        - { hosts: h1, path: /srv/copy, kind: fail }\n  - { hosts: h1, path: /srv/moved, kind: disconnect }\n  \
+        - { hosts: h1, path: /srv/leaf.pem, kind: fail }\n  - { hosts: h1, path: /srv/dir, kind: disk-full }\n";
+    let world = World::new(&format!("{WORLD}{faults}"));
+    let host = world.host("h1").await;
+    assert_eq!(run(&host, "count").await.unwrap_err().kind, FaultKind::Unreachable);
+    assert_eq!(out(&host, "count").await, "2", "the first one did its work");
+    let fault = host.write("/srv/made", Write::keep(Secret::new("x"))).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Unreachable);
+    assert_eq!(host.read("/srv/made", 9).await.unwrap().expose(), b"x");
+    // Every way to change a file can go wrong, and then it did not happen.
+    host.copy("/srv/made", "/srv/copy").await.unwrap_err();
+    host.rename("/srv/made", "/srv/moved").await.unwrap_err();
+    host.remove("/srv/leaf.pem").await.unwrap_err();
+    host.make_dir("/srv/dir", 0o700).await.unwrap_err();
+    for (path, there) in [
+        ("/srv/copy", false),
+        ("/srv/moved", false),
+        ("/srv/made", true),
+        ("/srv/leaf.pem", true),
+        ("/srv/dir", false),
+    ] {
+        assert_eq!(host.stat(path).await.unwrap().is_some(), there, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_boots_starts_its_daemons_with_the_files_that_are_there() {
+    let faults = "faults: [{ hosts: h1, command: where, kind: reboot }]\n";
+    let world = World::new(&format!("{WORLD}{faults}"));
+    let host = world.host("h1").await;
+    for (from, to) in [("/srv/new.pem", "/srv/leaf.pem"), ("/srv/new-key.pem", "/srv/leaf-key.pem")] {
+        let content = host.read(from, 1 << 20).await.unwrap();
+        host.write(to, Write::keep(content)).await.unwrap();
+    }
+    assert_eq!(serves(&host).await.0, "CN=leaf");
+    assert_eq!(run(&host, "where").await.unwrap_err().kind, FaultKind::Unreachable);
+    assert_eq!(out(&host, "state h1").await, "true 2 ");
+    assert_eq!(serves(&host).await.0, "CN=other");
+    assert_eq!(out(&host, "state h2").await, "true 1 ", "the other host was left alone");
+}
+
+#[tokio::test]
 async fn a_receipt_of_another_process_counts_while_that_one_lives() {
     let world = World::new(WORLD);
     let host = world.host("h1").await;
