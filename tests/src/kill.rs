@@ -1,6 +1,7 @@
 //! Killing the program at seeded instants, counted in records of its journal.
 
 use crate::cli::Keybook;
+use keybook_api::Record;
 use std::{
     process::{Command, Stdio},
     thread::sleep,
@@ -38,21 +39,32 @@ pub enum Fate {
 }
 
 /// Starts the program and kills it some milliseconds after it has written this many records more than there were.
-pub fn killed(keybook: &Keybook, mut command: Command, records: u64, pause: u64) -> Fate {
+pub fn killed(keybook: &Keybook, command: Command, records: u64, pause: u64) -> Fate {
+    let records = usize::try_from(records).expect("few records");
+    killed_when(keybook, command, pause, |before, now| now.len() >= before + records)
+}
+
+/// Starts the program and kills it some milliseconds after its run's journal is so: it is given how many records there were
+/// when the program started, and those of now.
+pub fn killed_when(
+    keybook: &Keybook,
+    mut command: Command,
+    pause: u64,
+    wanted: impl Fn(usize, &[Record]) -> bool,
+) -> Fate {
     let log = std::fs::File::create(keybook.log()).expect("the test's folder is writable");
     let same = log.try_clone().expect("a file can be shared");
     // A run of its own has its own journal.
     let runs = keybook.runs().len();
     let resumes = command.get_args().next().is_some_and(|verb| verb != "run");
     let before = if resumes { keybook.records().len() } else { 0 };
-    let wanted = before + usize::try_from(records).expect("few records");
     let mut child =
         command.stdin(Stdio::null()).stdout(log).stderr(same).spawn().expect("the program starts");
     loop {
         if let Some(status) = child.try_wait().expect("a child of ours") {
             return Fate::Ended(status.code().unwrap_or(-1));
         }
-        if (resumes || keybook.runs().len() > runs) && keybook.records().len() >= wanted {
+        if (resumes || keybook.runs().len() > runs) && wanted(before, &keybook.records()) {
             break;
         }
         sleep(Duration::from_millis(3));

@@ -10,5 +10,7 @@ pub mod mutation;
 pub mod proof;
 pub mod pty;
 pub mod sandbox;
+pub mod sandbox_proof;
 pub mod sources;
 pub mod sshd;
+pub mod tables;

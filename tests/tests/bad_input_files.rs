@@ -233,7 +233,7 @@ fn bad_input_secret_on_the_command_line_or_another_one_on_resume() {
     let resume = |secret: &str| {
         bench.on_run("resume", &["--unattended", "--answers", &yes, "-e", &format!("token=@{secret}")])
     };
-    resume(&second).with(2).says("the secret input token is another one");
+    resume(&second).with(2).says("the secret input token has another value than the run began with");
     let ended = resume(&first).with(0);
     let journal = std::fs::read_to_string(bench.journal()).unwrap();
     for text in [&ended.stdout, &ended.stderr, &journal] {

@@ -28,7 +28,7 @@ fn bad_input_state_directory_that_is_a_file() {
     bench.write("state/keybook", "in the way");
     let ended = bench.run("quick-one", &[]).with(1).says("could not make the run's folder");
     ended
-        .says("now nothing was started")
+        .says("now nothing was changed")
         .says("make the state directory writable, or set XDG_STATE_HOME to one that is");
     assert_eq!(fs::read_to_string(bench.path("state/keybook")).unwrap(), "in the way");
 }
@@ -43,7 +43,7 @@ fn bad_input_state_directory_read_only() {
     ended
         .says("could not make the run's folder")
         .says("Read-only file system")
-        .says("now nothing was started");
+        .says("now nothing was changed");
     nothing_begun(&bench);
     // A run that rests there is not lost: it can be looked at, and goes on when the directory is writable again.
     bench.run("quick-one", &["--until", "check"]).with(0);
@@ -84,7 +84,7 @@ fn bad_input_state_directory_full_from_the_beginning() {
     let ended = bench
         .on_this_machine(&small_disk("4k"), &["run", &runbook, "-i", &inventory, "--unattended"])
         .with(1);
-    ended.says("No space left on device").says("now nothing was started");
+    ended.says("No space left on device").says("now nothing was changed");
 }
 
 /// The disk becomes full while the run goes on: it stops, says so, and goes on when there is room.
@@ -133,7 +133,7 @@ fn bad_input_state_directory_of_somebody_else() {
     let runs = bench.path("state/keybook/runs");
     let before = tree(&bench.run_folder());
     chown(&runs, Some(12345), None).unwrap();
-    let why = "why it belongs to uid 12345, this program runs as uid 0 now nothing was started what you can do: \
+    let why = "why it belongs to uid 12345, this program runs as uid 0 now nothing was changed what you can do: \
                - set XDG_STATE_HOME to a directory of your own";
     for ended in
         [bench.run("quick-one", &[]), bench.resume(), bench.roll_back(), bench.keybook.call(["history"])]
@@ -142,7 +142,7 @@ fn bad_input_state_directory_of_somebody_else() {
     }
     chown(&runs, Some(0), None).unwrap();
     fs::set_permissions(&runs, fs::Permissions::from_mode(0o777)).unwrap();
-    bench.resume().with(2).says("why others can write to it now nothing was started").says("chmod 700");
+    bench.resume().with(2).says("why others can write to it now nothing was changed").says("chmod 700");
     assert_same(&before, &tree(&bench.run_folder()));
     fs::set_permissions(&runs, fs::Permissions::from_mode(0o700)).unwrap();
     bench.resume().with(0);

@@ -47,7 +47,7 @@ fn lab_stop_resume_in_mid_distribution() {
         .call([&start[..], &["--unattended"]].concat())
         .with(7)
         .says(&format!("could not lock the cluster tos-lab-106 on jiujiu-tdh-10 why run {run} of operator@"))
-        .says("now nothing was started on any host");
+        .says("now nothing was changed on any host");
 
     // Unattended it goes on as far as the answers reach.
     let partly = answers(lab.scratch(), &["install@*: run"]);

@@ -7,6 +7,7 @@ use keybook_tests::{
     lab::{Lab, answers},
     manager::{only_flannel_restarted, rows_are_the_files, table},
     proof::{Before, Trio, one_healthy_cluster},
+    tables::row,
 };
 
 const GATES: [&str; 7] = [
@@ -80,6 +81,15 @@ impl Shape<'_> {
         before.restored(&lab);
         assert_eq!(table(&lab, "manager_info"), rows);
         only_flannel_restarted(&lab, 2);
+        self.told("renewed (exit 0), client certificates, quorum and data proven; taken back (exit 5), all as before");
+    }
+
+    fn told(&self, outcome: &str) {
+        let Self { nodes, ca, manager, flannel, database, index } = self;
+        let shape = format!(
+            "{nodes} masters, {ca}, manager {manager}, {flannel} flannel-only nodes, database by {database}"
+        );
+        row("shapes", &index.to_string(), &[&shape, "2", outcome]);
     }
 
     /// With certificates that have ended; the rollback puts back files that serve nobody, and does not wait for what cannot be.
@@ -94,6 +104,7 @@ impl Shape<'_> {
         Self::roll_back(&lab, &keybook);
         assert_eq!(lab.files(), before);
         assert_eq!(table(&lab, "manager_info"), rows);
+        self.told("expired: renewed (exit 0), healthy; taken back (exit 5), files and rows as before");
     }
 }
 

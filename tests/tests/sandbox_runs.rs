@@ -295,7 +295,7 @@ fn sandbox_run_without_a_terminal_is_refused_unless_it_is_unattended() {
     let bench = Bench::new();
     let ended = bench.keybook.call(["run", &bench.runbook(), "--sandbox", "quick-one"]).with(2);
     ended.says(
-        "wrong input: could not guide a run why there is no terminal to ask at now nothing was started",
+        "wrong input: could not guide a run why there is no terminal to ask at now nothing was changed",
     );
     assert!(
         !bench.run_folder().join("journal.jsonl").exists() && !bench.run_folder().join("sandbox").exists()

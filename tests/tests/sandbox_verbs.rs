@@ -191,7 +191,7 @@ fn sandbox_second_run_on_a_locked_cluster_begins_nothing() {
     let refused = bench.on_this_machine("", &run).with(7);
     refused
         .says(&format!("locked: could not lock the cluster here on here why run {holder} of operator@"))
-        .says("now nothing was started on any host")
+        .says("now nothing was changed on any host")
         .says(&format!("`keybook resume {holder}` or `keybook rollback {holder}`"));
     assert!(bench.keybook.units(|_| true).is_empty(), "no unit was begun");
     assert_eq!(fs::read_to_string(bench.path("varlib/lock-here.json")).unwrap(), record);

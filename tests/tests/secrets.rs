@@ -41,7 +41,7 @@ const STEPS: &str = r#"
 steps:
   - { id: print, title: Print, hosts: node, register: printed, sh.run: { script: "${encodings()}", stdin: "${inputs.it}", changes: false } }
   - { id: again, title: "Again", hosts: node, sh.read: { script: "cat; cat >&2", stdin: "${printed.stdout}" } }
-  - { id: put, title: Put, hosts: node, gate: { ask: "Put ${inputs.it}?", show: [diff] }, file.put: { path: "${inputs.file}", content: "first\n${inputs.it}\nlast\n", mode: "0600" } }
+  - { id: put, title: Put, hosts: node, gate: { ask: "Put?", show: [diff] }, file.put: { path: "${inputs.file}", content: "first\n${inputs.it}\nlast\n", mode: "0600" } }
   - { id: note, title: Note, hosts: node, note.write: { text: "It is ${printed.stdout}." } }
   - { id: fail, title: Fail, hosts: node, sh.run: { script: "sh -c \"$1\"; exit 3", args: ["${encodings()}"], stdin: "${inputs.it}", changes: false } }
 "#;

@@ -3,7 +3,7 @@
 use super::FileKind;
 use crate::cli::root;
 use keybook_api::{Diagnostic, Registry};
-use keybook_core::model::{Answers, Runbook, load, load::LoadError};
+use keybook_core::model::{Answers, Loaded, load, load::LoadError};
 use keybook_script::{Limits, ScriptHost};
 use keybook_source::Problems;
 use keybook_targets::sandbox::Scenario;
@@ -88,7 +88,7 @@ pub struct Checker<'b> {
     folder: TempDir,
     registry: Registry,
     script: ScriptHost,
-    runbook: Runbook,
+    loaded: Loaded,
 }
 
 impl<'b> Checker<'b> {
@@ -103,7 +103,7 @@ impl<'b> Checker<'b> {
         let (registry, script) = (keybook_stdlib::registry(), keybook_stdlib::script_host(Limits::default()));
         let loaded = load(folder.path(), "book", &registry, &script);
         let loaded = loaded.unwrap_or_else(|error| panic!("{} is not valid: {error:?}", book.name));
-        Self { book, folder, registry, script, runbook: loaded.runbook }
+        Self { book, folder, registry, script, loaded }
     }
 
     /// What is reported when a file has this text.
@@ -134,7 +134,11 @@ impl<'b> Checker<'b> {
         let mut problems = Problems::default();
         let answers = Answers::decode(&root, &mut problems);
         let mut found = problems.into_vec();
-        found.extend(answers.map(|answers| answers.review(&self.runbook)).unwrap_or_default());
+        found.extend(
+            answers
+                .map(|answers| answers.review(&self.loaded.runbook, &self.loaded.script))
+                .unwrap_or_default(),
+        );
         found
     }
 }

@@ -139,11 +139,11 @@ fn codes<'m>(makers: &'m Makers, spot: &Spot) -> Vec<Code<'m>> {
     if !spot.simple(makers.text) || raw.contains('\\') || raw.contains("''") {
         return Vec::new();
     }
-    let quotes = u32::from(raw.starts_with(['"', '\'']));
-    let inner = raw.trim_matches(['"', '\'']);
-    if raw.len() - inner.len() > 2 {
-        return Vec::new();
-    }
+    // A plain text may end with a quote of its own.
+    let within = |quote| raw.strip_prefix(quote)?.strip_suffix(quote);
+    let quoted = within('"').or_else(|| within('\''));
+    let quotes = u32::from(quoted.is_some());
+    let inner = quoted.unwrap_or(raw);
     let (line, from) = (spot.value.span.line, spot.value.span.column + quotes);
     let expr = wants(&spot.around, spot.name()) == Some(Wants::Expr) || spot.is_expect();
     if expr {
