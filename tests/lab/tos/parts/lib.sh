@@ -1,14 +1,11 @@
 # shellcheck shell=bash
-# What the lab's commands have in common: messages, the options of a lab, and whether a recorded
-# process is still the one that was recorded. Sourced, never run.
+# What the commands of this lab have in common: its options, names and addresses. Sourced, never run.
 
 parts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export parts
 
-die() {
-  echo "lab: $*" >&2
-  exit 1
-}
+# shellcheck source=../../common.sh
+source "$parts/../../common.sh"
 
 # Sets dir to the lab's absolute path. A path goes into YAML, mount options and host files unquoted.
 lab_dir() {
@@ -42,43 +39,4 @@ address_of() {
     flannel-*) echo "127.66.$INDEX.$((30 + ${1##*-}))" ;;
     *) echo "127.66.$INDEX.${1##*-}" ;;
   esac
-}
-
-# "pid start-time" of a process; the start time tells a reused pid apart. A zombie counts as gone.
-# Builtins only: node-boot uses it, as the only process that may read its own /proc/self.
-process_identity() {
-  local stat rest fields
-  read -r stat <"/proc/$1/stat" || return 1
-  rest=${stat##*) }
-  read -ra fields <<<"$rest"
-  [[ ${fields[0]} != Z ]] || return 1
-  echo "${stat%% *} ${fields[19]}"
-}
-
-# Is the process recorded in this file alive? Sets recorded_pid.
-# shellcheck disable=SC2034  # the caller reads it
-recorded_alive() {
-  local record now
-  recorded_pid=
-  [[ -s $1 ]] || return 1
-  read -r record <"$1"
-  now=$(process_identity "${record%% *}" 2>/dev/null) || return 1
-  [[ $now == "$record" ]] || return 1
-  recorded_pid=${record%% *}
-}
-
-# Closes every open file but the standard ones, so that nodes, which outlive their starter, hold no pipe that
-# somebody waits on. For a subshell that is about to exec.
-close_inherited() {
-  local fd
-  for fd in "/proc/$BASHPID/fd/"*; do
-    fd=${fd##*/}
-    ((fd <= 2 || fd == 255)) || exec {fd}>&-
-  done
-}
-
-join() {
-  local IFS=$1
-  shift
-  echo "$*"
 }
