@@ -4,6 +4,7 @@ use expectrl::{
     process::unix::{PtyStream, WaitStatus},
     session::{OsProcess, Session},
 };
+use rustix::termios::{LocalModes, tcgetattr};
 use std::{
     io::{ErrorKind, Write},
     process::Command,
@@ -172,7 +173,8 @@ impl Terminal {
         (COLUMNS..2 * COLUMNS).any(|column| self.screen.screen().cell(row, column).is_some_and(beyond))
     }
 
-    /// Waits for the program's end; returns its exit code and the whole screen. No row is wider than the terminal.
+    /// Waits for the program's end; returns its exit code and the whole screen. No row is wider than the terminal, and the terminal
+    /// takes lines and Ctrl-C again, as it did before.
     #[track_caller]
     pub fn end(mut self) -> (i32, Vec<String>) {
         self.until("the end", |terminal| terminal.ended);
@@ -180,6 +182,10 @@ impl Terminal {
             Ok(WaitStatus::Exited(_, code)) => code,
             other => panic!("the program did not exit: {other:?}\n{}", self.news()),
         };
+        let terminal = self.session.get_process().get_raw_handle().expect("there is a terminal");
+        let modes = tcgetattr(terminal).expect("a terminal has settings").local_modes;
+        let usual = LocalModes::ICANON | LocalModes::ISIG;
+        assert!(modes.contains(usual), "the terminal was not given back: {modes:?}\n{}", self.news());
         let mut rows = self.rows();
         let used = rows.iter().rposition(|row| !row.is_empty()).map_or(0, |last| last + 1);
         rows.truncate(used);

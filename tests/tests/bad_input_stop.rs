@@ -223,13 +223,15 @@ fn bad_input_sigterm_ends_the_program_and_the_run_goes_on_later() {
     assert_eq!(child.wait().unwrap().code(), Some(143), "{}", bench.printed());
     std::thread::sleep(Duration::from_millis(200));
     bench.resume().with(0);
-    // At a prompt as well.
-    let bench = Bench::new();
-    let mut terminal = bench.guided("quick-one", &[]);
-    terminal.prompted(GATE);
-    signal(terminal.pid(), "TERM");
-    assert_eq!(terminal.end().0, 143);
-    bench.resume().with(0);
+    // At a prompt as well; a signal from elsewhere leaves the prompt in its middle.
+    for (name, code) in [("TERM", 143), ("INT", 8), ("HUP", 8)] {
+        let bench = Bench::new();
+        let mut terminal = bench.guided("quick-one", &[]);
+        terminal.prompted(GATE);
+        signal(terminal.pid(), name);
+        assert_eq!(terminal.end().0, code, "{name}");
+        bench.resume().with(0);
+    }
 }
 
 /// Waiting and commands outside atomic steps are ended at once.

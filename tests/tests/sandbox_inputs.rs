@@ -73,3 +73,16 @@ fn a_file_gives_several_inputs() {
     let ended = bench.keybook.call(["run", &folder, "--sandbox", "--unattended", "-e", &format!("@{file}")]);
     ended.with(2).says("this file is written in language version 2");
 }
+
+/// The journal would hide it, and a resume go on with `[secret]` in its place.
+#[test]
+fn an_input_that_holds_a_secret_one_is_refused() {
+    let (bench, folder) = bench();
+    let file = bench.write("inputs.yaml", "words: [one, at made-up-for-the-sandbox]\n");
+    let ended = bench.keybook.call(["run", &folder, "--sandbox", "--unattended", "-e", &format!("@{file}")]);
+    ended
+        .with(2)
+        .says("could not read the input `words`")
+        .says("the secret input `token` is part of its value");
+    assert!(bench.keybook.runs().is_empty());
+}

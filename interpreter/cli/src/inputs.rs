@@ -1,7 +1,7 @@
 //! Inputs: from -e, files, the environment (secrets), the scenario, defaults, and the prompt.
 
 use indexmap::IndexMap;
-use keybook_api::{Fault, Map, Secret, Value};
+use keybook_api::{Fault, Map, Redactor, Secret, Value};
 use keybook_core::model::{InputKind, Runbook};
 use keybook_source::{NodeValue, Problems};
 use std::path::Path;
@@ -58,7 +58,37 @@ pub fn collect(runbook: &Runbook, given: &Given<'_>) -> Result<Map, CliError> {
         };
         inputs.insert(name.clone(), value);
     }
+    keep_apart(runbook, &inputs)?;
     Ok(inputs)
+}
+
+/// No input that the journal keeps holds a secret one: it would be hidden there, and a resume would go on with another value.
+fn keep_apart(runbook: &Runbook, inputs: &Map) -> Result<(), Fault> {
+    for (secret, value) in inputs {
+        let Value::Secret(value) = value else { continue };
+        let redactor = Redactor::default();
+        redactor.add(value);
+        for (name, plain) in inputs {
+            let kept = plain.to_json();
+            if plain.has_secret() || redactor.json(&kept) == kept {
+                continue;
+            }
+            let fault = Fault::usage(
+                format!("read the input `{name}`"),
+                format!(
+                    "the secret input `{secret}` is part of its value, and the journal keeps this one in the open"
+                ),
+            );
+            let fault = match runbook.inputs.get(name) {
+                Some(input) => fault.at(&input.span),
+                None => fault,
+            };
+            return Err(fault
+                .now("nothing was changed")
+                .hint(format!("give `{secret}` a value that is no ordinary word, or have the runbook's author make `{name}` secret")));
+        }
+    }
+    Ok(())
 }
 
 fn how_to_give(name: &str, kind: &InputKind, help: &str) -> String {

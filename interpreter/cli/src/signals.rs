@@ -32,11 +32,11 @@ pub fn watch() {
                 _ = interrupt.recv() => match RUN.get().filter(|(run, _)| !run.is_cancelled()) {
                     None => leave(130, terminal.as_ref()),
                     Some((run, _)) => {
-                        run.cancel();
-                        // On a line of its own: a prompt may be waiting on this one.
+                        // On a line of its own, and before anything else is printed: a prompt may be waiting on this one.
                         let stopping = "\nstopping in order: a host inside an atomic step is brought through first.\n\
                                         Ctrl-C again ends the program at once";
                         let _ = console::Term::stderr().write_line(stopping);
+                        run.cancel();
                     }
                 },
                 _ = terminate.recv() => leave(143, terminal.as_ref()),

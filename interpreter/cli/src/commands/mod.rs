@@ -21,7 +21,7 @@ use crate::{
     args::{Cli, Format, Verb},
     error::CliError,
     output::Output,
-    people::prompt,
+    people::prompt::Question,
 };
 use async_trait::async_trait;
 use clap::{CommandFactory, ValueEnum};
@@ -93,17 +93,13 @@ struct AskAboutHostKeys {
 impl HostKeyPolicy for AskAboutHostKeys {
     async fn unknown_host(&self, host: &str, fingerprint: &str) -> bool {
         let _turn = self.one_at_a_time.lock().await;
-        prompt::forget();
+        let question = Question::begin();
         self.output.tell(&format!(
             "\nThe host key of {host} is not known yet: {fingerprint}\n\
              Compare it with what the host's console shows (for key in /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf $key; done)."
         ));
-        let asked = tokio::task::spawn_blocking(|| {
-            dialoguer::Input::<String>::new()
-                .with_prompt("Accept this key? Type yes")
-                .allow_empty(true)
-                .interact_on(&console::Term::stderr())
-                .is_ok_and(|typed| typed == "yes")
+        let asked = tokio::task::spawn_blocking(move || {
+            question.ask("Accept this key? Type yes").is_ok_and(|typed| typed == "yes")
         });
         asked.await.unwrap_or(false)
     }

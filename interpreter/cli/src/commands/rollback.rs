@@ -7,7 +7,7 @@ use crate::{
     error::CliError,
     lang,
     output::Output,
-    people::prompt,
+    people::prompt::Question,
     runs::RunDir,
 };
 use keybook_api::{Fault, FaultKind, Record, event::Answer};
@@ -88,7 +88,7 @@ fn confirm(run: &RunDir, records: &[Record], sandbox: bool, output: &Output) -> 
         .map(|(unit, _)| unit.to_string())
         .collect();
     let sandbox = if sandbox { "[SANDBOX] " } else { "" };
-    prompt::forget();
+    let question = Question::begin();
     output.tell(&format!(
         "{sandbox}Run {} changed something in {} units. They are taken back, the latest first:",
         run.id,
@@ -99,7 +99,7 @@ fn confirm(run: &RunDir, records: &[Record], sandbox: bool, output: &Output) -> 
         output.say(&format!("  and {more} more (`keybook show {}`)", run.id));
     }
     for _ in 0..PATIENCE {
-        let typed = prompt::ask("Roll back? Type yes");
+        let typed = question.ask("Roll back? Type yes");
         match typed.as_deref().map(str::trim) {
             Err(dialoguer::Error::IO(error)) if error.kind() == ErrorKind::Interrupted => {
                 let stopped =

@@ -6,7 +6,7 @@ use crate::{
     error::CliError,
     inputs,
     output::Output,
-    people::prompt,
+    people::prompt::Question,
 };
 use keybook_api::{Fault, FaultKind};
 use keybook_core::run::lock::{lock_path, read};
@@ -26,9 +26,9 @@ pub async fn unlock(args: UnlockArgs, output: &Output) -> Result<i32, CliError> 
                 .hint("--yes says that you are sure")
                 .into());
         }
-        prompt::forget();
+        let question = Question::begin();
         output.tell("Make sure that the run is lost and nothing of it is under way: the lock is what keeps two runs apart.");
-        let typed = prompt::ask(&format!(
+        let typed = question.ask(&format!(
             "Type the cluster's name ({}) to remove the lock of {}",
             inventory.cluster, args.run
         ));

@@ -1,6 +1,6 @@
 //! A person at the terminal. Prompts run on a thread of their own, so that Ctrl-C is heard while one waits.
 
-use super::{conflict, inbox, prompt};
+use super::{conflict, inbox, prompt::Question};
 use crate::{output::Output, watch::Screen};
 use async_trait::async_trait;
 use keybook_api::{
@@ -54,9 +54,9 @@ impl Person for Guided {
             return Some(reply);
         }
         let _still = self.screen.hold();
-        prompt::forget();
+        let asking = Asking::begin(&card.cancel);
         self.show(card);
-        let reply = self.answer(card).await;
+        let reply = self.answer(card, &asking).await;
         // An answer from elsewhere that came meanwhile must not count for a later asking.
         inbox::discard(&self.inbox, &card.unit);
         reply
@@ -65,7 +65,7 @@ impl Person for Guided {
     async fn doubt(&self, doubt: &Doubt) -> Option<Verdict> {
         let _turn = self.turn.lock().await;
         let _still = self.screen.hold();
-        prompt::forget();
+        let asking = Asking::begin(&self.cancel);
         self.output.tell(&format!(
             "\n{} was under way when the run was interrupted ({}).\nNobody can tell whether it happened: {}\n\
              Look at {} before you answer.",
@@ -75,8 +75,7 @@ impl Person for Guided {
             doubt.unit.host
         ));
         let choices: &[(&str, &str)] = &[("done", "d"), ("not done", "n"), ("stop here", "q")];
-        match self.choose("Had it happened? [d]one, [n]ot done, [q] stop here", choices, &self.cancel).await?
-        {
+        match self.choose("Had it happened? [d]one, [n]ot done, [q] stop here", choices, &asking).await? {
             "done" => Some(Verdict::Done),
             "not done" => Some(Verdict::NotDone),
             _ => None,
@@ -86,12 +85,12 @@ impl Person for Guided {
     async fn conflict(&self, conflict: &Conflict) -> Option<bool> {
         let _turn = self.turn.lock().await;
         let _still = self.screen.hold();
-        prompt::forget();
+        let asking = Asking::begin(&self.cancel);
         self.output.tell(&conflict::told(conflict));
         let choices: &[(&str, &str)] = &[("yes", "y"), ("no", "n"), ("details", "d")];
         let prompt = format!("{} [y]es, [n]o, [d]etails", conflict::question(conflict));
         loop {
-            match self.choose(&prompt, choices, &self.cancel).await? {
+            match self.choose(&prompt, choices, &asking).await? {
                 "details" => conflict::details(conflict).iter().for_each(|(name, is)| self.detail(name, is)),
                 answer => return Some(answer == "yes"),
             }
@@ -100,6 +99,19 @@ impl Person for Guided {
 
     fn name(&self) -> String {
         self.name.clone()
+    }
+}
+
+/// What a person is being asked, and what ends it.
+struct Asking {
+    question: Arc<Question>,
+    cancel: Cancel,
+}
+
+impl Asking {
+    /// To be called before anything of the question is printed.
+    fn begin(cancel: &Cancel) -> Self {
+        Self { question: Arc::new(Question::begin()), cancel: cancel.clone() }
     }
 }
 
@@ -112,21 +124,20 @@ const YES_NO: &[(&str, &str)] = &[("yes", "y"), ("no", "n")];
 
 impl Guided {
     /// Asks until there is an answer.
-    async fn answer(&self, card: &Card) -> Option<Reply> {
-        let cancel = &card.cancel;
+    async fn answer(&self, card: &Card, asking: &Asking) -> Option<Reply> {
         loop {
             let (prompt, choices) = if going_back(card) { GOING_BACK } else { FORWARD };
-            let answer = match self.choose(prompt, choices, cancel).await? {
+            let answer = match self.choose(prompt, choices, asking).await? {
                 "run" if card.irreversible.is_empty() => Answer::Run,
                 "run" => {
-                    if !self.typed_word(&card.unit.host, cancel).await? {
+                    if !self.typed_word(&card.unit.host, asking).await? {
                         continue;
                     }
                     Answer::Run
                 }
                 "skip" => {
                     let why =
-                        self.line("Why skip it? It is left out until you ask for it again", cancel).await?;
+                        self.line("Why skip it? It is left out until you ask for it again", asking).await?;
                     return Some(self.reply(Answer::Skip, why));
                 }
                 "details" => {
@@ -137,7 +148,7 @@ impl Guided {
                 "roll back" if !card.begun => Answer::RollBack,
                 "roll back" => {
                     let sure =
-                        self.choose("Take back everything this run did? [y]es, [n]o", YES_NO, cancel).await?;
+                        self.choose("Take back everything this run did? [y]es, [n]o", YES_NO, asking).await?;
                     if sure == "no" {
                         continue;
                     }
@@ -208,8 +219,8 @@ impl Guided {
     }
 
     /// The host's name, typed out: nothing irreversible happens by a single key.
-    async fn typed_word(&self, word: &str, cancel: &Cancel) -> Option<bool> {
-        let typed = self.line(&format!("Type `{word}` to confirm"), cancel).await?;
+    async fn typed_word(&self, word: &str, asking: &Asking) -> Option<bool> {
+        let typed = self.line(&format!("Type `{word}` to confirm"), asking).await?;
         if typed == word {
             return Some(true);
         }
@@ -221,10 +232,10 @@ impl Guided {
         &self,
         prompt: &str,
         choices: &[(&'static str, &'static str)],
-        cancel: &Cancel,
+        asking: &Asking,
     ) -> Option<&'static str> {
         for _ in 0..PATIENCE {
-            let typed = self.line(prompt, cancel).await?.to_lowercase();
+            let typed = self.line(prompt, asking).await?.to_lowercase();
             let found = choices.iter().find(|(word, letter)| typed == *word || typed == *letter);
             if let Some((word, _)) = found {
                 return Some(word);
@@ -236,9 +247,9 @@ impl Guided {
     }
 
     /// One line that is not empty. `None` at the end of the input, on Ctrl-C, and after too many empty lines.
-    async fn line(&self, prompt: &str, cancel: &Cancel) -> Option<String> {
+    async fn line(&self, prompt: &str, asking: &Asking) -> Option<String> {
         for _ in 0..PATIENCE {
-            let typed = self.read(prompt.to_owned(), cancel).await?;
+            let typed = self.read(prompt.to_owned(), asking).await?;
             let typed = typed.trim().to_owned();
             if !typed.is_empty() {
                 return Some(typed);
@@ -247,23 +258,28 @@ impl Guided {
         None
     }
 
-    async fn read(&self, prompt: String, cancel: &Cancel) -> Option<String> {
+    async fn read(&self, prompt: String, asking: &Asking) -> Option<String> {
         loop {
             let (send, receive) = tokio::sync::oneshot::channel();
-            let prompt = prompt.clone();
+            let (prompt, question) = (prompt.clone(), Arc::clone(&asking.question));
             std::thread::spawn(move || {
-                // The receiver is gone when Ctrl-C was faster.
-                let _ = send.send(prompt::ask(&prompt));
+                // The receiver is gone when a stop was faster.
+                let _ = send.send(question.ask(&prompt));
             });
             let typed = tokio::select! {
-                () = cancel.cancelled() => return None,
+                () = asking.cancel.cancelled() => {
+                    asking.question.end();
+                    // What comes next does not go on in the prompt's line.
+                    self.output.say("");
+                    return None;
+                }
                 typed = receive => typed,
             };
             match typed {
                 Ok(Ok(typed)) => return Some(typed),
                 Ok(Err(dialoguer::Error::IO(error))) if error.kind() == ErrorKind::Interrupted => {
                     // The prompt notices Ctrl-C before the stop does; a stop that has to wait asks again.
-                    if tokio::time::timeout(STOP, cancel.cancelled()).await.is_ok() {
+                    if tokio::time::timeout(STOP, asking.cancel.cancelled()).await.is_ok() {
                         return None;
                     }
                 }

@@ -282,8 +282,10 @@ impl<'a, 's> Calls<'a, 's> {
         let mut ctx =
             attempt.session.ctx(target, &attempt.unit, attempt.number, false, self.caller.cancel.clone());
         ctx.first_receipt = intent.as_ref().map_or(0, |intent| intent.receipts);
-        let memo = intent.map_or(Value::Null, |intent| intent.memo);
-        Ok(match asked.action.reconcile(&ctx, &asked.args, &memo).await? {
+        let Ok(noted) = intent.as_ref().map_or(Ok(&Value::Null), Intent::noted) else {
+            return Ok(Value::Null);
+        };
+        Ok(match asked.action.reconcile(&ctx, &asked.args, noted).await? {
             Reconcile::Done(value) => {
                 Session::learn(&attempt.session.redactor, &value);
                 value

@@ -72,17 +72,16 @@ impl Cleaner {
         }
     }
 
+    /// The text without its secrets; nothing when all that is secret in it stands in the runbook's text.
+    fn hidden(&self, text: &str) -> Option<String> {
+        let hidden = self.redactor.text(text);
+        let plain = |part: &str| self.plain.iter().any(|source| source.contains(part));
+        if hidden_parts(text, &hidden).into_iter().all(plain) { None } else { Some(hidden) }
+    }
+
     fn must_be_plain(&self, json: &Json) -> Result<(), Fault> {
         match json {
-            Json::String(text) => {
-                let hidden = self.redactor.text(text);
-                let plain = |part: &str| self.plain.iter().any(|source| source.contains(part));
-                if hidden_parts(text, &hidden).into_iter().all(plain) {
-                    Ok(())
-                } else {
-                    Err(refused(&hidden))
-                }
-            }
+            Json::String(text) => self.hidden(text).map_or(Ok(()), |hidden| Err(refused(&hidden))),
             Json::Array(list) => list.iter().try_for_each(|item| self.must_be_plain(item)),
             Json::Object(map) => map.values().try_for_each(|item| self.must_be_plain(item)),
             _ => Ok(()),

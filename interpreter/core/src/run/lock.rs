@@ -131,6 +131,12 @@ impl Session {
                 _ => Err(fault),
             };
         }
+        // Two that began at once with other names for the cluster saw nothing of each other: now at least one of them does.
+        let there = target.list(STATE_ROOT).await?;
+        if let Err(fault) = self.refuse_other_clusters(&target, cluster, there).await {
+            self.unlock_host(host, cluster).await?;
+            return Err(fault);
+        }
         Ok(true)
     }
 

@@ -129,8 +129,12 @@ impl Session {
             let why = "its arguments are other ones than those it was begun with";
             return Ok(Reconcile::Unknown(why.to_owned()));
         }
+        let noted = match intent.noted() {
+            Ok(noted) => noted,
+            Err(why) => return Ok(Reconcile::Unknown(why)),
+        };
         let ctx = self.ctx_of(&attempt.unit, intent, target);
-        let found = attempt.action(call)?.reconcile(&ctx, &args, &intent.memo).await;
+        let found = attempt.action(call)?.reconcile(&ctx, &args, noted).await;
         Ok(found.map_err(|fault| fault.at(&call.span))?)
     }
 
@@ -145,8 +149,12 @@ impl Session {
         let action = attempt.action_named(&intent.action, &attempt.step.span)?;
         let unit = attempt.unit.clone();
         let args = attempt.call_args(script, intent).await?;
+        let noted = match intent.noted() {
+            Ok(noted) => noted,
+            Err(why) => return Ok(Reconcile::Unknown(why)),
+        };
         let ctx = self.ctx_of(&unit, intent, target);
-        Ok(action.reconcile(&ctx, &args, &intent.memo).await?)
+        Ok(action.reconcile(&ctx, &args, noted).await?)
     }
 
     /// For looking at what an intent came to.

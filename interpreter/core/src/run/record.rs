@@ -1,6 +1,9 @@
 //! What the journal says of one unit: its intents, and the calls of its script.
 
-use super::machine::{self, UnitState};
+use super::{
+    machine::{self, UnitState},
+    scope,
+};
 use crate::model::SCRIPT;
 use indexmap::IndexMap;
 use keybook_api::{
@@ -59,8 +62,8 @@ pub struct Intent {
     pub args_digest: String,
     /// The arguments are not whole, because of a secret (only told of calls).
     pub withheld: bool,
-    /// The plan's memo.
-    pub memo: Value,
+    /// The plan's memo; unknown where a secret was.
+    memo: Value,
     /// Paths with what was there before.
     pub touches: Vec<Touched>,
     /// The attempt, from 1.
@@ -120,6 +123,17 @@ impl Intent {
     /// Its effect happened, or may have.
     pub fn may_have_changed(&self) -> bool {
         !self.not_done && !self.unchanged
+    }
+
+    /// What the action noted before its effect, for finding out what came of it and for taking it back.
+    ///
+    /// # Errors
+    /// A secret was part of it, so it is not whole: to go by the rest would be to take back something else, or nothing.
+    pub fn noted(&self) -> Result<&Value, String> {
+        self.memo.unknown().map_or(Ok(&self.memo), |(keys, why)| {
+            let part = if keys.is_empty() { String::new() } else { format!(" (`{}`)", keys.join(".")) };
+            Err(format!("what {} noted before its change{part} is not whole: {why}", self.action))
+        })
     }
 }
 
@@ -316,7 +330,7 @@ impl UnitRecord {
             args: object(args),
             args_digest: args_digest.to_owned(),
             withheld: false,
-            memo: Value::from_json(memo),
+            memo: scope::kept_within(memo),
             touches: touches.to_vec(),
             attempt,
             facts: self.facts.clone(),

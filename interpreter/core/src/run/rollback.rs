@@ -240,11 +240,10 @@ impl Session {
         let args = attempt.args(call)?;
         // Each attempt that may have had an effect knows only what itself found and changed.
         for intent in begun.iter().rev() {
+            let noted = intent.noted().map_err(|why| not_whole(&attempt.unit, why).at(&call.span))?;
             let ctx = self.undo_ctx(&target, &attempt.unit, intent.attempt, 0, undos);
-            let undone = attempt
-                .action(call)?
-                .undo(&ctx, &args, &intent.memo, &result.clone().unwrap_or_default())
-                .await;
+            let undone =
+                attempt.action(call)?.undo(&ctx, &args, noted, &result.clone().unwrap_or_default()).await;
             undone.map_err(|fault| fault.at(&call.span))?;
         }
         Ok(())
@@ -501,6 +500,14 @@ impl Session {
         .now("the rest is as it was before the run")
         .into())
     }
+}
+
+/// What an action needs to know to take its change back is not in the journal.
+fn not_whole(unit: &UnitId, why: String) -> Fault {
+    Fault::failed(format!("take back {unit}"), why)
+        .on(&unit.host)
+        .now("this was not taken back")
+        .hint("take it back by hand, then skip it with a reason")
 }
 
 /// Is a path the temporary file of a write to another one (`.keybook-`, 16 digits of the name's SHA-256, 32 random ones)?

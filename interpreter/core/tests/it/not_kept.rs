@@ -136,3 +136,24 @@ async fn a_library_in_a_loop_says_which_input_it_has_no_more_after_a_resume() {
         assert!(outcome.reason.contains(part), "{part}: {}", outcome.reason);
     }
 }
+
+/// What an action noted for the way back is not whole: nothing is done by the rest of it, and nobody is told that it was.
+#[tokio::test(start_paused = true)]
+async fn a_note_for_the_way_back_that_held_a_secret_is_not_gone_by() {
+    let steps = |fails: &str| {
+        format!(
+            "steps:
+  - {{ id: move, hosts: \"master[0]\", t.move: {{ from: /etc/x, to: /etc/y, label: \"of ${{inputs.pw}}\" }} }}
+{fails}"
+        )
+    };
+    let mut bench = Bench::new(&steps(""));
+    bench.inputs = map([("pw", secret(PASSWORD))]);
+    bench.world.put("a", "/etc/x", "moved");
+    assert_eq!(bench.start().await.exit, 0);
+    let outcome = bench.roll_back().await;
+    assert_eq!(outcome.exit, 6, "{}", outcome.reason);
+    let why = "what t.move noted before its change (`label`) is not whole: it was secret";
+    assert!(outcome.reason.contains(why), "{}", outcome.reason);
+    assert_eq!(bench.world.text("a", "/etc/y").unwrap(), "moved");
+}

@@ -251,6 +251,29 @@ async fn a_host_that_is_held_for_a_cluster_of_another_name_is_refused() {
     assert!(bench.world.text("b", "/var/lib/keybook/lock-prod.json").is_some());
 }
 
+/// Another run's record came between the look and the write of our own.
+#[tokio::test(start_paused = true)]
+async fn a_host_that_is_taken_at_the_same_time_for_a_cluster_of_another_name_is_refused() {
+    const OTHER: &str = "/var/lib/keybook/lock-prod.json";
+    let bench = Bench::new(ONE);
+    let world = std::sync::Arc::clone(&bench.world);
+    let own = keybook_core::run::lock::lock_path(&bench.setup().inventory.cluster);
+    bench.world.hook(move |hosts| {
+        if hosts["b"].files.contains_key(&own) && !hosts["b"].files.contains_key(OTHER) {
+            let record = r#"{"run":"20230101-000000-0000","cluster":"prod","holder":"eve@desk","since":"2023-01-01T00:00:00Z"}"#;
+            world.put("b", OTHER, record);
+        }
+    });
+    let outcome = bench.start().await;
+    assert_eq!(outcome.exit, 7, "{}", outcome.reason);
+    assert!(outcome.reason.contains("holds this host for the cluster prod"), "{}", outcome.reason);
+    for host in ["a", "b", "c", "m"] {
+        assert_eq!(bench.world.locked_by(host), None, "{host}");
+        assert_eq!(bench.world.effects(host, "s"), 0, "{host}");
+    }
+    assert!(bench.world.text("b", OTHER).is_some());
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_was_accepted_is_pinned_by_the_record_of_the_resume() {
     let mut bench = Bench::new(ONE);

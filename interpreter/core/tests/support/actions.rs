@@ -214,11 +214,15 @@ impl Action for Read {
     }
 }
 
-/// Renames; undone by renaming back.
+/// Renames; undone by renaming back. Notes `label` for the way back.
 pub struct Move;
 
-static MOVE: ActionSpec =
-    spec("t.move", Effect::Changes, &[need("from", ArgKind::Path), need("to", ArgKind::Path)], WayBack::Undo);
+static MOVE: ActionSpec = spec(
+    "t.move",
+    Effect::Changes,
+    &[need("from", ArgKind::Path), need("to", ArgKind::Path), may("label", ArgKind::Any)],
+    WayBack::Undo,
+);
 
 #[async_trait]
 impl Action for Move {
@@ -231,7 +235,9 @@ impl Action for Move {
             let memo = Value::Map(map([("moved", false.into())]));
             return Ok(Plan { memo, ..Plan::wont("it is moved already") });
         }
-        Ok(Plan::will([format!("rename {}", args.path("from")?)]))
+        let label = args.get("label").cloned().unwrap_or_default();
+        let memo = Value::Map(map([("moved", true.into()), ("label", label)]));
+        Ok(Plan { memo, ..Plan::will([format!("rename {}", args.path("from")?)]) })
     }
 
     async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {

@@ -90,8 +90,9 @@ impl Session {
         };
         let (unit, span) = (attempt.unit.clone(), attempt.step.span.clone());
         let args = attempt.call_args(script, intent).await?;
+        let noted = intent.noted().map_err(|why| super::not_whole(&unit, why).at(&span))?;
         let ctx = self.undo_ctx(target, &unit, intent.attempt, intent.receipts, known.undos);
-        action.undo(&ctx, &args, &intent.memo, &result).await.map_err(|fault| fault.at(&span))?;
+        action.undo(&ctx, &args, noted, &result).await.map_err(|fault| fault.at(&span))?;
         Ok(())
     }
 }
