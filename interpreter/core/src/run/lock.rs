@@ -4,7 +4,13 @@ use super::{session::STATE_ROOT, session::Session, stop::Stop};
 use futures::future::join_all;
 use keybook_api::{Event, Fault, FaultKind, Secret, Target, Write};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+/// How often a lock record is written anew when another run is at it at the same moment.
+const TRIES: u32 = 4;
+
+/// The pause between.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What a lock record says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +33,13 @@ pub fn lock_path(cluster: &str) -> String {
 /// The record on a host; `None` when there is none.
 pub async fn read(target: &Arc<dyn Target>, cluster: &str) -> Result<Option<LockRecord>, Fault> {
     let path = lock_path(cluster);
-    let Some((_, bytes)) = target.look(&path, 64 * 1024).await?.file else {
+    let file = match target.look(&path, 64 * 1024).await {
+        Ok(found) => found.file,
+        // Whoever held it gives it back at this very moment.
+        Err(_) if target.stat(&path).await?.is_none() => None,
+        Err(fault) => return Err(fault),
+    };
+    let Some((_, bytes)) = file else {
         return Ok(None);
     };
     let record = serde_json::from_slice(bytes.expose()).map_err(|error| {
@@ -110,26 +122,27 @@ impl Session {
     /// True when the record was written now, false when this run held it already.
     async fn lock_host(&self, host: &str, cluster: &str, record: &LockRecord) -> Result<bool, Fault> {
         let target = self.hosts.get(host).await?;
-        let path = lock_path(cluster);
         // With it the folders above it, each of which is looked at before anything is made in it.
         target.make_dir(&format!("{}/staging", self.state_dir()), 0o700).await?;
-        let there = target.list(STATE_ROOT).await?;
-        let own = format!("lock-{cluster}.json");
-        if there.contains(&own)
-            && let Some(other) = read(&target, cluster).await?
-        {
-            return if other.run == record.run { Ok(false) } else { Err(locked(host, cluster, &other)) };
-        }
-        self.refuse_other_clusters(&target, cluster, there).await?;
         let content = serde_json::to_vec_pretty(record)
             .map_err(|error| Fault::failed("write the lock record", error))?;
         let write = Write { content: Secret::new(content), mode: Some(0o600), owner: None, create_new: true };
-        if let Err(fault) = target.write(&path, write).await {
-            // Somebody was faster between the look and the write.
-            return match read(&target, cluster).await? {
-                Some(other) if other.run != record.run => Err(locked(host, cluster, &other)),
-                _ => Err(fault),
-            };
+        for left in (0..TRIES).rev() {
+            let there = target.list(STATE_ROOT).await?;
+            if there.contains(&format!("lock-{cluster}.json"))
+                && let Some(other) = read(&target, cluster).await?
+            {
+                // After the first look it is what this call wrote, although it heard of a failure.
+                let ours_now = left + 1 < TRIES;
+                return if other.run == record.run { Ok(ours_now) } else { Err(locked(host, cluster, &other)) };
+            }
+            self.refuse_other_clusters(&target, cluster, there).await?;
+            match target.write(&lock_path(cluster), write.clone()).await {
+                Ok(_) => break,
+                // Somebody else is at it: a write removes what it takes for the rest of an earlier one. The next look tells.
+                Err(fault) if fault.kind == FaultKind::Failed && left > 0 => tokio::time::sleep(PAUSE).await,
+                Err(fault) => return Err(fault),
+            }
         }
         // Two that began at once with other names for the cluster saw nothing of each other: now at least one of them does.
         let there = target.list(STATE_ROOT).await?;
