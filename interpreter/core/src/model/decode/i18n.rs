@@ -257,7 +257,7 @@ impl Reading<'_, '_, '_> {
         if !lost.is_empty() {
             let message = format!("this question says nothing of {}", lost.join(", "));
             self.push(
-                Diagnostic::error("translation-loses", message, node.span.clone())
+                Diagnostic::warning("translation-loses", message, node.span.clone())
                     .label("the question in runbook.yaml does")
                     .help("who reads the translation decides the same, and has to know as much"),
             );
