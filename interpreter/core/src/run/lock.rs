@@ -134,7 +134,11 @@ impl Session {
             {
                 // After the first look it is what this call wrote, although it heard of a failure.
                 let ours_now = left + 1 < TRIES;
-                return if other.run == record.run { Ok(ours_now) } else { Err(locked(host, cluster, &other)) };
+                return if other.run == record.run {
+                    Ok(ours_now)
+                } else {
+                    Err(locked(host, cluster, &other))
+                };
             }
             self.refuse_other_clusters(&target, cluster, there).await?;
             match target.write(&lock_path(cluster), write.clone()).await {
