@@ -28,6 +28,13 @@ pub struct Terminal {
     /// The row from which on nothing was answered yet.
     mark: usize,
     ended: bool,
+    /// How the terminal takes keys, before the program asks anything.
+    modes: LocalModes,
+}
+
+fn modes(session: &Session<OsProcess, PtyStream>) -> LocalModes {
+    let terminal = session.get_process().get_raw_handle().expect("there is a terminal");
+    tcgetattr(terminal).expect("a terminal has settings").local_modes
 }
 
 impl Terminal {
@@ -35,9 +42,10 @@ impl Terminal {
     pub fn start(command: Command) -> Self {
         let mut session = Session::spawn(command).expect("the program starts");
         session.get_process_mut().set_window_size(COLUMNS, 24).expect("a terminal has a size");
+        let modes = modes(&session);
         let size = |number: u16| number.try_into().expect("not zero");
         let screen = vt100::Parser::new(size(6000), size(2 * COLUMNS), 0);
-        Self { session, screen, mark: 0, ended: false }
+        Self { session, screen, mark: 0, ended: false, modes }
     }
 
     /// Everything that the screen shows.
@@ -174,7 +182,7 @@ impl Terminal {
     }
 
     /// Waits for the program's end; returns its exit code and the whole screen. No row is wider than the terminal, and the terminal
-    /// takes lines and Ctrl-C again, as it did before.
+    /// takes keys as it did before.
     #[track_caller]
     pub fn end(mut self) -> (i32, Vec<String>) {
         self.until("the end", |terminal| terminal.ended);
@@ -182,10 +190,7 @@ impl Terminal {
             Ok(WaitStatus::Exited(_, code)) => code,
             other => panic!("the program did not exit: {other:?}\n{}", self.news()),
         };
-        let terminal = self.session.get_process().get_raw_handle().expect("there is a terminal");
-        let modes = tcgetattr(terminal).expect("a terminal has settings").local_modes;
-        let usual = LocalModes::ICANON | LocalModes::ISIG;
-        assert!(modes.contains(usual), "the terminal was not given back: {modes:?}\n{}", self.news());
+        assert_eq!(modes(&self.session), self.modes, "the terminal was not given back\n{}", self.news());
         let mut rows = self.rows();
         let used = rows.iter().rposition(|row| !row.is_empty()).map_or(0, |last| last + 1);
         rows.truncate(used);

@@ -65,7 +65,18 @@ impl Default for Bench {
 impl Bench {
     /// A fresh one, without runs.
     pub fn new() -> Self {
-        let folder = Arc::new(tempfile::tempdir().unwrap());
+        Self::of(tempfile::tempdir().unwrap())
+    }
+
+    /// A fresh one on the disk on which everything is built: not every file system can do everything.
+    pub fn on_disk() -> Self {
+        let folder = root().join("target/tests");
+        fs::create_dir_all(&folder).unwrap();
+        Self::of(tempfile::tempdir_in(folder).unwrap())
+    }
+
+    fn of(folder: TempDir) -> Self {
+        let folder = Arc::new(folder);
         let keybook = Keybook::new(folder.path());
         let bench = Self { folder, keybook };
         copy(&root().join("runbooks/tos-etcd-ca"), &bench.path("tos-etcd-ca"));
@@ -194,6 +205,24 @@ impl Bench {
     pub fn start(&self, args: &[String]) -> Child {
         let file = |name: &str| fs::File::create(self.path(name)).unwrap();
         let mut command = self.keybook.command(args);
+        command.stdin(Stdio::null()).stdout(file("out")).stderr(file("err"));
+        command.spawn().unwrap()
+    }
+
+    /// Starts an unattended run that can write no file beyond this many bytes: for a journal that is what a full disk is, at a
+    /// place that can be chosen. (What else it writes is smaller.)
+    pub fn start_bounded(&self, args: &[String], bytes: u64) -> Child {
+        let file = |name: &str| fs::File::create(self.path(name)).unwrap();
+        let inner = self.keybook.command(args);
+        let mut command = Command::new("sh");
+        // Without the trap the system ends the program instead of telling it.
+        command
+            .args(["-c", "trap '' XFSZ; exec prlimit --fsize=\"$0\" \"$@\"", &bytes.to_string()])
+            .arg(inner.get_program())
+            .args(inner.get_args())
+            .env_clear()
+            .current_dir(inner.get_current_dir().unwrap())
+            .envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
         command.stdin(Stdio::null()).stdout(file("out")).stderr(file("err"));
         command.spawn().unwrap()
     }

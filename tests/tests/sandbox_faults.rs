@@ -11,6 +11,7 @@ use keybook_tests::{
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    process::Child,
     time::Duration,
 };
 
@@ -56,7 +57,10 @@ fn count(bench: &Bench) -> u64 {
 
 /// Carries a run out; gives its host as it was before, and its exit code.
 fn watched(bench: &Bench) -> (Tree, i32) {
-    let mut child = bench.start(&bench.unattended("faulty", &[]));
+    watched_child(bench, bench.start(&bench.unattended("faulty", &[])))
+}
+
+fn watched_child(bench: &Bench, mut child: Child) -> (Tree, i32) {
     // The hosts appear at once, long before anything on them changes.
     let original = loop {
         if bench.keybook.runs().pop().is_some_and(|run| run.join("sandbox").is_dir()) {
@@ -115,15 +119,20 @@ impl Outcomes {
         } else {
             stopped(bench)
         };
+        let seen = self.at(place, &said.replace(&bench.keybook.latest(), "RUN"));
+        seen.exits.insert(exit);
+        seen
+    }
+
+    /// What came out at a place, once more.
+    fn at(&mut self, place: String, said: &str) -> &mut Seen {
         let known = self.0.iter().position(|(known, _)| *known == place);
         let index = known.unwrap_or_else(|| {
-            let said = said.replace(&bench.keybook.latest(), "RUN");
-            self.0.push((place, Seen { said, ..Seen::default() }));
+            self.0.push((place, Seen { said: said.to_owned(), ..Seen::default() }));
             self.0.len() - 1
         });
         let seen = &mut self.0[index].1;
         seen.faults += 1;
-        seen.exits.insert(exit);
         seen
     }
 
@@ -185,6 +194,72 @@ fn in_rollbacks(kind: Kind) {
     assert!(all - run > 10, "a rollback asks more than {} things of its host", all - run);
     assert!(outcomes.0.len() > 1, "{} is noticed in a rollback", kind.name);
     outcomes.print("rollback", kind);
+}
+
+/// Where in the journal of a run its intents end, and what came of them begins, in bytes.
+fn edges_of_effects(bench: &Bench) -> Vec<(u64, &'static str)> {
+    let (mut at, mut edges) = (0, Vec::new());
+    for line in fs::read_to_string(bench.journal()).unwrap().split_inclusive('\n') {
+        let record: Record = serde_json::from_str(line).unwrap();
+        let middle = at + line.len() as u64 / 2;
+        match record.event {
+            Event::UnitIntent { .. } | Event::CallIntent { .. } => edges.push((middle, BEFORE)),
+            Event::UnitApplied { .. } | Event::CallDone { .. } => edges.push((middle, AFTER)),
+            _ => {}
+        }
+        at += line.len() as u64;
+    }
+    edges
+}
+
+const BEFORE: &str = "disk full for the journal, before an effect";
+const AFTER: &str = "disk full for the journal, after an effect";
+
+/// The journal cannot take an intent: nothing is done. It cannot take what came of it: a resume finds that out.
+#[test]
+fn full_fault_journal_full() {
+    let fresh = || {
+        let bench = Bench::on_disk();
+        bench.scenario("faulty", 1, QUICK_CERTIFICATES);
+        bench
+    };
+    let whole = fresh();
+    whole.run("faulty", &[]).with(0);
+    let edges = edges_of_effects(&whole);
+    assert!(edges.len() > 20, "{edges:?}");
+    let mut outcomes = BTreeMap::from([(BEFORE, Outcomes::default()), (AFTER, Outcomes::default())]);
+    for (bytes, name) in edges {
+        let at = format!("{name}, at {bytes} bytes");
+        let bench = fresh();
+        let child = bench.start_bounded(&bench.unattended("faulty", &[]), bytes);
+        let (original, exit) = watched_child(&bench, child);
+        assert_eq!(exit, 1, "{at}: {}", bench.printed());
+        let said = bench.printed();
+        assert!(said.contains("could not write the journal"), "{at}: {said}");
+        let seen = outcomes
+            .get_mut(name)
+            .unwrap()
+            .at(last_unit(&bench), "could not write the journal: File too large");
+        seen.exits.insert(exit);
+        let twin = bench.twin("resumed");
+        let ended = twin.resume();
+        assert_eq!(ended.code, Some(0), "{at}\n{}\n{}", ended.stdout, ended.stderr);
+        seen.resumed.extend(ended.code);
+        renewed(&twin, &original, &MASTERS[..1], &at);
+        taken_back(&bench, &original, &at);
+        seen.back.insert(5);
+    }
+    for (name, outcomes) in outcomes {
+        let how = if name == BEFORE { "before" } else { "after" };
+        outcomes.print("run", Kind { of: "journal", how, name });
+    }
+}
+
+/// The step of the last record that belongs to one.
+fn last_unit(bench: &Bench) -> String {
+    let records = bench.keybook.records();
+    let last = records.iter().rev().find_map(|record| record.unit.as_ref());
+    last.map_or("(before its first step)".to_owned(), |unit| unit.step.to_string())
 }
 
 macro_rules! faults {

@@ -84,5 +84,10 @@ fn an_input_that_holds_a_secret_one_is_refused() {
         .with(2)
         .says("could not read the input `words`")
         .says("the secret input `token` is part of its value");
+    // A private key is hidden without anybody saying that it is one.
+    let key = "-----BEGIN PRIVATE KEY-----\\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\\n-----END PRIVATE KEY-----\\n";
+    let file = bench.write("inputs.yaml", format!("words: [\"{key}\"]\n"));
+    let ended = bench.keybook.call(["run", &folder, "--sandbox", "--unattended", "-e", &format!("@{file}")]);
+    ended.with(2).says("could not read the input `words`").says("it holds a private key");
     assert!(bench.keybook.runs().is_empty());
 }

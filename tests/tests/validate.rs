@@ -22,6 +22,25 @@ fn validate_accepts_everything_that_is_shipped() {
 }
 
 #[test]
+fn validate_reads_a_folder_of_runbooks() {
+    let bench = Bench::new();
+    let folder = root().join("runbooks");
+    let mut ended = bench.keybook.call(["validate", folder.to_str().unwrap()]).with(0);
+    for entry in fs::read_dir(&folder).unwrap().flatten() {
+        ended = ended.says(&format!("{}: runbook", entry.path().display()));
+    }
+    bench.write("two/one/runbook.yaml", "keybook: 1\n");
+    bench.write("two/other/runbook.yaml", "keybook: 1\n");
+    let ended = bench.keybook.call(["validate", "--format", "json", &bench.text("two")]).with(2);
+    for name in ["one", "other"] {
+        assert!(ended.stdout.contains(&format!("two/{name}/runbook.yaml")), "{}", ended.stdout);
+    }
+    // A folder of anything else is meant to be a runbook.
+    bench.write("three/notes.txt", "");
+    bench.keybook.call(["validate", &bench.text("three")]).with(2).says("runbook.yaml");
+}
+
+#[test]
 fn validate_reports_every_problem_of_a_folder_at_once() {
     let bench = Bench::new();
     let (all, two) = (MASTERS[..3].join(", "), MASTERS[..2].join(", "));

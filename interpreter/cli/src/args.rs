@@ -181,7 +181,7 @@ pub struct PlanArgs {
 
 #[derive(Debug, Args)]
 pub struct ValidateArgs {
-    /// Runbook folders, or single files: runbook.yaml, scenarios, answers, inventories
+    /// Runbook folders, folders of these, or single files: runbook.yaml, scenarios, answers, inventories
     #[arg(required = true)]
     pub paths: Vec<PathBuf>,
 }

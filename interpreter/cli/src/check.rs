@@ -11,6 +11,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// The file that makes a folder a runbook's.
+const RUNBOOK: &str = "runbook.yaml";
+
 /// What was found in the files.
 #[derive(Default)]
 pub struct Findings {
@@ -20,6 +23,19 @@ pub struct Findings {
     pub sources: HashMap<String, String>,
     /// What was read without an error: its name and what it is.
     pub valid: Vec<(String, String)>,
+}
+
+/// The runbooks' folders in a folder that is none itself, by name.
+fn runbooks_in(path: &Path) -> Vec<PathBuf> {
+    let is_runbook = |folder: &Path| folder.join(RUNBOOK).is_file();
+    if is_runbook(path) {
+        return Vec::new();
+    }
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    let mut folders: Vec<PathBuf> =
+        entries.map(|entry| entry.path()).filter(|folder| is_runbook(folder)).collect();
+    folders.sort();
+    folders
 }
 
 /// What a file is, by the key that only its kind has.
@@ -34,10 +50,13 @@ enum Kind {
 }
 
 impl Findings {
-    /// Reads what a path names: a runbook's folder with everything in it, or one file.
+    /// Reads what a path names: a runbook's folder with everything in it, a folder of such folders, or one file.
     pub fn path(&mut self, path: &Path) -> Result<(), Fault> {
         if path.is_dir() {
-            return self.folder(path);
+            return match runbooks_in(path).as_slice() {
+                [] => self.folder(path),
+                folders => folders.iter().try_for_each(|folder| self.folder(folder)),
+            };
         }
         let missing = |cause: String| {
             Fault::usage(format!("read {}", path.display()), cause)
@@ -349,7 +368,7 @@ fn kind_of(root: &Node) -> Option<Kind> {
 fn runbook_of(part: &Path) -> Option<PathBuf> {
     let folder =
         folder_around(part, &["lib", "i18n"]).unwrap_or_else(|| assemble::folder_of(part).to_owned());
-    folder.join("runbook.yaml").is_file().then_some(folder)
+    folder.join(RUNBOOK).is_file().then_some(folder)
 }
 
 /// The folder around that of a file, when the file's folder has one of these names: also where the path does not say so,

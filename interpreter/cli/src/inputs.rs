@@ -62,30 +62,36 @@ pub fn collect(runbook: &Runbook, given: &Given<'_>) -> Result<Map, CliError> {
     Ok(inputs)
 }
 
-/// No input that the journal keeps holds a secret one: it would be hidden there, and a resume would go on with another value.
+/// No input that the journal keeps holds a secret: it would be hidden there, and a resume would go on with another value.
 fn keep_apart(runbook: &Runbook, inputs: &Map) -> Result<(), Fault> {
+    let plain = || inputs.iter().filter(|(_, value)| !value.has_secret());
+    let shows = |redactor: &Redactor, value: &Value| redactor.json(&value.to_json()) != value.to_json();
+    let refused = |name: &str, why: String| {
+        let fault = Fault::usage(format!("read the input `{name}`"), why).now("nothing was changed");
+        match runbook.inputs.get(name) {
+            Some(input) => fault.at(&input.span),
+            None => fault,
+        }
+    };
+    for (name, value) in plain() {
+        if shows(&Redactor::default(), value) {
+            let why = "it holds a private key, and the journal keeps this input in the open".to_owned();
+            return Err(refused(name, why).hint(format!(
+                "have the runbook's author make `{name}` secret, or give the place of a file"
+            )));
+        }
+    }
     for (secret, value) in inputs {
         let Value::Secret(value) = value else { continue };
         let redactor = Redactor::default();
         redactor.add(value);
-        for (name, plain) in inputs {
-            let kept = plain.to_json();
-            if plain.has_secret() || redactor.json(&kept) == kept {
-                continue;
-            }
-            let fault = Fault::usage(
-                format!("read the input `{name}`"),
-                format!(
-                    "the secret input `{secret}` is part of its value, and the journal keeps this one in the open"
-                ),
+        if let Some((name, _)) = plain().find(|(_, value)| shows(&redactor, value)) {
+            let why = format!(
+                "the secret input `{secret}` is part of its value, and the journal keeps this one in the open"
             );
-            let fault = match runbook.inputs.get(name) {
-                Some(input) => fault.at(&input.span),
-                None => fault,
-            };
-            return Err(fault
-                .now("nothing was changed")
-                .hint(format!("give `{secret}` a value that is no ordinary word, or have the runbook's author make `{name}` secret")));
+            return Err(refused(name, why).hint(format!(
+                "give `{secret}` a value that is no ordinary word, or have the runbook's author make `{name}` secret"
+            )));
         }
     }
     Ok(())

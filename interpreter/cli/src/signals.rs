@@ -4,11 +4,18 @@
 
 use keybook_api::{Cancel, RunId};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
-use std::sync::OnceLock;
+use std::{sync::OnceLock, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The stop of the run, once there is one, and the run's id.
 static RUN: OnceLock<(Cancel, String)> = OnceLock::new();
+
+/// What the first Ctrl-C says, on a line of its own.
+const STOPPING: &str = "\nstopping in order: a host inside an atomic step is brought through first.\n\
+                        Ctrl-C again ends the program at once";
+
+/// How long telling may take.
+const TELL: Duration = Duration::from_millis(200);
 
 /// Hears signals from here on. To be called in the runtime, before anything is asked.
 pub fn watch() {
@@ -32,10 +39,10 @@ pub fn watch() {
                 _ = interrupt.recv() => match RUN.get().filter(|(run, _)| !run.is_cancelled()) {
                     None => leave(130, terminal.as_ref()),
                     Some((run, _)) => {
-                        // On a line of its own, and before anything else is printed: a prompt may be waiting on this one.
-                        let stopping = "\nstopping in order: a host inside an atomic step is brought through first.\n\
-                                        Ctrl-C again ends the program at once";
-                        let _ = console::Term::stderr().write_line(stopping);
+                        // Before anything else is printed, as a prompt may be waiting on this line; but a terminal that takes
+                        // no text must not keep the run from being stopped.
+                        let told = tokio::task::spawn_blocking(|| console::Term::stderr().write_line(STOPPING));
+                        let _ = tokio::time::timeout(TELL, told).await;
                         run.cancel();
                     }
                 },
@@ -66,16 +73,22 @@ fn leave(code: i32, terminal: Option<&Termios>) -> ! {
     if let Some(settings) = terminal {
         let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, settings);
     }
-    let term = console::Term::stderr();
-    if term.is_term() {
-        // A progress bar hides the cursor.
-        let _ = term.show_cursor();
-    }
-    if let Some((_, run)) = RUN.get() {
-        let _ = term.write_line(&format!(
-            "\nended at once; what was under way may be half done. Find out and go on:\n  keybook resume {run}\n\
-             or take it back:\n  keybook rollback {run}"
-        ));
-    }
+    // A terminal that takes no text does not keep the program from ending.
+    let (through, heard) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let term = console::Term::stderr();
+        if term.is_term() {
+            // A progress bar hides the cursor.
+            let _ = term.show_cursor();
+        }
+        if let Some((_, run)) = RUN.get() {
+            let _ = term.write_line(&format!(
+                "\nended at once; what was under way may be half done. Find out and go on:\n  keybook resume {run}\n\
+                 or take it back:\n  keybook rollback {run}"
+            ));
+        }
+        let _ = through.send(());
+    });
+    let _ = heard.recv_timeout(TELL);
     std::process::exit(code)
 }

@@ -1,7 +1,7 @@
 //! Inputs: what the operator gives a runbook.
 
 use indexmap::IndexMap;
-use keybook_api::{Fault, Map, Secret, Span, Value, duration};
+use keybook_api::{Fault, Map, Secret, Span, Value, args::plain_path, duration};
 use keybook_source::suggest;
 use regex::Regex;
 use std::time::Duration;
@@ -153,11 +153,7 @@ impl Input {
             (InputKind::Int, Value::Int(number)) => self.check_range(*number, &|end| end.to_string())?,
             (InputKind::Enum(words), Value::Text(text)) if words.contains(text) => {}
             (InputKind::Enum(words), _) => return Err(format!("`{value}` is none of {}", words.join(", "))),
-            (InputKind::Path, Value::Text(text)) => {
-                if !text.starts_with('/') || text.split('/').any(|part| part == "..") {
-                    return Err(format!("`{text}` is not an absolute path without `..`"));
-                }
-            }
+            (InputKind::Path, Value::Text(text)) => plain_path(text)?,
             (InputKind::Duration, Value::Text(text)) => {
                 let millis = duration::parse(text)?.as_millis();
                 self.check_range(i64::try_from(millis).unwrap_or(i64::MAX), &in_milliseconds)?;

@@ -41,15 +41,21 @@ fn secrets_in(
 ) -> Vec<Diagnostic> {
     let shown = ask.exprs().filter_map(shown_as_it_is);
     let secret = shown.filter(|used| is_secret(runbook, registry, path, step, used));
-    secret.map(problem).collect()
+    secret.map(|used| problem(&used)).collect()
 }
 
-/// The variable that an expression is, with its keys, when it is nothing else: what is computed from a secret may be none.
-fn shown_as_it_is(expr: &Expr) -> Option<&NameUse> {
+/// The variable that an expression is, with its keys, when it is nothing else: what is computed from a secret may be none. A key
+/// may be in brackets, and all of it in parentheses.
+fn shown_as_it_is(expr: &Expr) -> Option<NameUse> {
     let [used] = names_used(expr) else { return None };
-    let keys = used.path.iter().map(String::as_str);
-    let chain: Vec<&str> = std::iter::once(used.name.as_str()).chain(keys).collect();
-    (expr.text().as_str().trim() == chain.join(".")).then_some(used)
+    let dotted = expr.text().as_str().replace('[', ".");
+    let dotted: String = dotted.chars().filter(|letter| !" \n\t()]\"'`".contains(*letter)).collect();
+    let mut parts = dotted.split('.').map(str::to_owned);
+    let name = parts.next().filter(|name| *name == used.name)?;
+    let path: Vec<String> = parts.collect();
+    let plain =
+        |key: &String| key.chars().all(|letter| letter.is_alphanumeric() || letter == '_' || letter == '-');
+    path.iter().all(plain).then(|| NameUse { name, path, ..used.clone() })
 }
 
 fn is_secret(runbook: &Runbook, registry: &Registry, path: &str, step: &Step, used: &NameUse) -> bool {

@@ -47,7 +47,7 @@ impl Dynamic {
     }
 
     /// The value as far as it is known beforehand, for a path: `…` stands for each expression in a text, with a directory before
-    /// one at its beginning. `None` for what is all expression.
+    /// one at its beginning.
     pub fn shape(&self) -> Option<Value> {
         match self {
             Self::Template(template, _) => {

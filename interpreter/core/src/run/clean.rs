@@ -22,6 +22,15 @@ const PLACES: &[&str] = &["touches", "paths", "store"];
 /// What a backup found on the host, by the names that the files have there.
 const FOUND: &str = "entries";
 
+/// Parts with keys of the journal's own. In each, the keys whose values are names, words of the journal's own, or digests.
+const PARTS: &[(&str, &[&str])] = &[
+    ("fault", &["kind", "host"]),
+    ("diffs", &[]),
+    ("pinned", &[]),
+    ("identity", &[]),
+    ("wrote", &["kind", "sha256"]),
+];
+
 /// Hides secrets in events.
 pub struct Cleaner {
     /// Knows the secrets.
@@ -42,12 +51,22 @@ impl Cleaner {
         let added = matches!(event, Event::HostAdded { .. });
         // What is taken back was recorded when it was done.
         let recorded = matches!(event, Event::UnitUndoIntent { .. });
+        let word_of_ours = matches!(event, Event::UnitSkipped { .. });
         for (key, value) in json.as_object_mut().into_iter().flatten() {
             let key = key.as_str();
-            if key == "type" || key == FOUND || (NAMES.contains(&key) && !added) {
+            if key == "type"
+                || key == FOUND
+                || (NAMES.contains(&key) && !added)
+                || key == "reason" && word_of_ours
+            {
                 continue;
             }
-            if REASONED.contains(&key) {
+            if let Some((part, kept)) = PARTS.iter().find(|(part, _)| *part == key) {
+                // Where files are was judged before they were changed.
+                self.hide_values(value, kept, *part == "wrote");
+            } else if key == "memo" {
+                self.hide_noted(value);
+            } else if REASONED.contains(&key) {
                 self.hide_reasons(value);
             } else if added || PLACES.contains(&key) {
                 if !recorded {
@@ -69,6 +88,32 @@ impl Cleaner {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Hides texts, and no keys. `places`: a text stays whose secret is a word of the runbook's.
+    fn hide_values(&self, json: &mut Json, kept: &[&str], places: bool) {
+        match json {
+            Json::String(text) if places => *text = self.hidden(text).unwrap_or_else(|| text.clone()),
+            Json::String(text) => *text = self.redactor.text(text),
+            Json::Array(list) => list.iter_mut().for_each(|item| self.hide_values(item, kept, places)),
+            Json::Object(map) => {
+                let values = map.iter_mut().filter(|(key, _)| !kept.contains(&key.as_str()));
+                values.for_each(|(_, item)| self.hide_values(item, kept, places));
+            }
+            _ => {}
+        }
+    }
+
+    /// Hides what an action noted for the way back: it may be the path of what is to be removed, and may be a password.
+    fn hide_noted(&self, json: &mut Json) {
+        match json {
+            Json::String(text) if text.starts_with('/') && self.hidden(text).is_none() => {}
+            Json::Array(list) => list.iter_mut().for_each(|item| self.hide_noted(item)),
+            Json::Object(map) if map.keys().all(|key| self.hidden(key).is_none()) => {
+                map.values_mut().for_each(|item| self.hide_noted(item));
+            }
+            other => *other = self.redactor.json(other),
         }
     }
 
@@ -170,6 +215,67 @@ mod tests {
         let known = cleaner("kubernetes", "path: /srv/kubernetes/${item}");
         let event = taken("/srv/kubernetes/imap.pem");
         assert_eq!(known.clean(&event).unwrap(), event);
+    }
+
+    #[test]
+    fn paths_of_plain_words_are_kept_for_the_way_back() {
+        let noted = |path: &str, text: &str| Event::UnitIntent {
+            action: "file.make_dir".into(),
+            args: Default::default(),
+            args_digest: String::new(),
+            memo: serde_json::json!({ "made": [path], "label": text }),
+            touches: Vec::new(),
+        };
+        let known = cleaner("kubernetes", "path: /srv/kubernetes/${item}");
+        let clean = known.clean(&noted("/srv/kubernetes/a", "of kubernetes")).unwrap();
+        assert_eq!(clean, noted("/srv/kubernetes/a", "of [secret]"));
+        let secret = cleaner("hunter2hunter2", "path: /srv/kubernetes/${item}");
+        assert_eq!(secret.clean(&noted("/srv/hunter2hunter2/a", "")).unwrap(), noted("/srv/[secret]/a", ""));
+        let wrote = |path: &str| Event::UnitDone {
+            result: Json::Null,
+            changed: true,
+            wrote: vec![keybook_api::event::Touched { path: path.into(), before: None }],
+            took_ms: 1,
+        };
+        assert_eq!(known.clean(&wrote("/srv/kubernetes/a")).unwrap(), wrote("/srv/kubernetes/a"));
+    }
+
+    /// Whatever word is a secret, the record can be written.
+    #[test]
+    fn no_secret_makes_a_record_of_another_kind() {
+        let entry = serde_json::json!({ "path": "/srv/a", "stat": { "kind": "symlink", "mode": 511, "owner": { "uid": 0, "gid": 0 },
+            "size": 3, "modified": 1, "link": "target" }, "sha256": "00ff" });
+        let fault = serde_json::json!({ "kind": "timed-out", "attempted": "to look", "cause": "because", "host": "m1" });
+        for event in [
+            serde_json::json!({ "type": "unit.skipped", "reason": "operator", "detail": "why not" }),
+            serde_json::json!({ "type": "unit.skipped", "reason": "nothing-to-change", "detail": "it is so" }),
+            serde_json::json!({ "type": "unit.failed", "fault": fault, "before_effect": true, "only_trust": false, "took_ms": 1,
+                "wrote": [{ "path": "/srv/a", "before": entry }] }),
+            serde_json::json!({ "type": "unit.planned", "change": { "verdict": "will" }, "lines": ["a line"],
+                "diffs": [{ "path": "/srv/a", "before": "old", "after": "new", "described": false }] }),
+            serde_json::json!({ "type": "gate.answered", "answer": "run", "by": "ann@desk", "via": "terminal", "why": "so" }),
+        ] {
+            let mut words = Vec::new();
+            words_of(&event, &mut words);
+            let Ok(event) = serde_json::from_value::<Event>(event.clone()) else { panic!("{event}") };
+            for word in words {
+                let clean = cleaner(&word, "").clean(&event);
+                let clean = clean.unwrap_or_else(|fault| panic!("{word}: {fault}"));
+                assert_eq!(std::mem::discriminant(&clean), std::mem::discriminant(&event), "{word}");
+            }
+        }
+    }
+
+    fn words_of(json: &Json, words: &mut Vec<String>) {
+        match json {
+            Json::String(text) => words.push(text.clone()),
+            Json::Array(list) => list.iter().for_each(|item| words_of(item, words)),
+            Json::Object(map) => map.iter().for_each(|(key, item)| {
+                words.push(key.clone());
+                words_of(item, words);
+            }),
+            _ => {}
+        }
     }
 
     #[test]

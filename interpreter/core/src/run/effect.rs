@@ -207,10 +207,7 @@ impl Attempt<'_> {
             let cause = match outcome {
                 Ok(applied) => match self.until(&applied)? {
                     true => return Ok(applied),
-                    false => Fault::failed(
-                        format!("reach what `until` asks for in {}", self.unit),
-                        format!("it is not so after {attempt} of {tries} tries"),
-                    ),
+                    false => self.not_yet(attempt, tries, &applied.value),
                 },
                 // Nobody knows what happened: that is not tried again.
                 Err(fault) if self.in_doubt(call, &fault) || fault.kind == FaultKind::Stopped => {
@@ -306,6 +303,19 @@ impl Attempt<'_> {
             self.session.trust_of_added(&spec.name).await?;
         }
         Ok(())
+    }
+
+    fn not_yet(&self, attempt: u32, tries: u32, result: &keybook_api::Value) -> Fault {
+        let until = self.step.retry.as_ref().and_then(|retry| retry.until.as_ref());
+        let asked = until.map_or("", |until| until.text().as_str().trim());
+        let fault = Fault::failed(
+            format!("reach what `until` asks for in {}", self.unit),
+            format!("it is not so after {attempt} of {tries} tries: `{asked}` is false{}", told(result)),
+        );
+        match until {
+            Some(until) => fault.at(&until.text().whole()),
+            None => fault,
+        }
     }
 
     fn until(&mut self, applied: &Applied) -> Result<bool, Fault> {

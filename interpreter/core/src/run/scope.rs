@@ -3,7 +3,7 @@
 use super::{
     hosts::Hosts,
     loops::Loop,
-    machine::{RunState, UnitState},
+    machine::UnitState,
     record::Intent,
     session::{Register, Session},
     walk::inside_item,
@@ -167,10 +167,14 @@ impl Session {
     fn base_scope(&self, unit: &UnitId, hosts: &Hosts) -> Map {
         let groups =
             hosts.groups().into_iter().map(|(name, members)| (name, members.into())).collect::<Map>();
-        // Of what a rollback does itself: a unit of the run is taken back with the arguments that it was done with.
+        // Of what a rollback does itself: a unit of the run is taken back with the arguments that it was done with, and one of
+        // the closing steps that was begun before the rollback is reconciled with its own.
+        let round = || {
+            let (number, _) = unit.step.strip_prefix("finally-")?.split_once('/')?;
+            number.parse::<u32>().ok()
+        };
         let of_rollback = unit.step.starts_with("rollback/")
-            || (unit.step.starts_with("finally-")
-                && self.log.state(|state| state.run == RunState::RollingBack));
+            || round().is_some_and(|round| self.log.state(|state| state.finally_back.contains(&round)));
         let run = map([
             ("id", self.id.as_str().into()),
             ("state_dir", self.state_dir().into()),

@@ -49,6 +49,8 @@ pub struct State {
     pub originals: Originals,
     /// How often `finally` began.
     pub finally_rounds: u32,
+    /// Those of them that began in a rollback, from 1.
+    pub finally_back: BTreeSet<u32>,
     /// True while steps may have begun that no `finally` followed, because the process was killed.
     pub interrupted: bool,
     /// `finally` began since the run was begun, resumed or taken back.
@@ -85,6 +87,7 @@ impl Default for State {
             backups: Vec::new(),
             originals: Originals::default(),
             finally_rounds: 0,
+            finally_back: BTreeSet::new(),
             interrupted: false,
             finally_seen: false,
             started: false,
@@ -257,6 +260,9 @@ impl State {
             Event::TrustChecked { first, edges } => self.trust.learn(*first, edges),
             Event::FinallyStarted {} => {
                 self.finally_rounds += 1;
+                if self.run == RunState::RollingBack {
+                    self.finally_back.insert(self.finally_rounds);
+                }
                 self.finally_seen = true;
             }
             Event::LockTaken { hosts } => {

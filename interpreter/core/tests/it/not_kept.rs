@@ -157,3 +157,26 @@ async fn a_note_for_the_way_back_that_held_a_secret_is_not_gone_by() {
     assert!(outcome.reason.contains(why), "{}", outcome.reason);
     assert_eq!(bench.world.text("a", "/etc/y").unwrap(), "moved");
 }
+
+/// A password that is a word of the runbook's, too, keeps no file from being brought back.
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_is_a_word_of_a_path_keeps_nothing_from_being_taken_back() {
+    for lost in [false, true] {
+        let mut bench = Bench::new(
+            "steps:
+  - { id: put, hosts: \"master[0]\", t.put: { path: /srv/kubernetes/a.conf, content: new } }
+",
+        );
+        bench.inputs = map([("pw", secret("kubernetes"))]);
+        bench.world.put_node("a", "/srv/kubernetes", crate::support::Node::dir(0o755));
+        bench.world.put("a", "/srv/kubernetes/a.conf", "old");
+        if lost {
+            bench.world.trouble("a", "write", "a.conf", crate::support::How::LostAfter);
+        }
+        assert_eq!(bench.start().await.exit, 0);
+        assert_eq!(bench.world.text("a", "/srv/kubernetes/a.conf").unwrap(), "new");
+        let outcome = bench.roll_back().await;
+        assert_eq!(outcome.exit, 5, "{}", outcome.reason);
+        assert_eq!(bench.world.text("a", "/srv/kubernetes/a.conf").unwrap(), "old");
+    }
+}

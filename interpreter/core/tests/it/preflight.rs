@@ -1,6 +1,6 @@
 //! Before the first step: hosts, groups, locks, identity.
 
-use crate::support::{Bench, How, bench::RUN};
+use crate::support::{Bench, How, Trouble, bench::RUN};
 use keybook_api::{Event, FaultKind, event::RunStatus, value::map};
 use keybook_core::{
     journal::reader,
@@ -119,7 +119,9 @@ async fn a_cluster_held_by_another_run_is_refused_and_left_as_it_is() {
 async fn a_lock_that_fails_half_way_is_given_back() {
     for how in [How::Fails("the disk is full"), How::LostBefore, How::LostAfter] {
         let bench = Bench::new(ONE);
-        bench.world.trouble("c", "write", "lock-c1", how.clone());
+        // Also when it is tried again.
+        let (host, call, about) = ("c", "write", "lock-c1");
+        bench.world.add_trouble(Trouble { host, call, about, how: how.clone(), after: 0, times: 9 });
         let outcome = bench.start().await;
         assert!([1, 4].contains(&outcome.exit), "{}", outcome.reason);
         for host in ["a", "b", "c"] {

@@ -119,7 +119,7 @@ async fn start<S: RawShell + ?Sized>(
     texts: Option<&Payload>,
     urgent: bool,
 ) -> Result<Started, Fault> {
-    match texts.filter(|texts| !texts.alone()) {
+    match texts {
         Some(texts) => at.shell.start(&payload::boot(texts.wrapper.len(), at.sudo), urgent).await,
         None if at.sudo || urgent => at.shell.start(payload::bare(at.sudo), urgent).await,
         None => at.shell.start_bare().await,
@@ -133,8 +133,7 @@ async fn attempt<S: RawShell + ?Sized>(at: Place<'_, S>, job: Job<'_>) -> Result
     let nonce = payload::nonce()?;
     let run = job.receipt.map(|id| &id.run);
     let vetted = run.is_some_and(|run| at.vetted.get() == Some(run));
-    let texts = (!job.bare)
-        .then(|| Payload::new(at.root, &nonce, job.receipt, &job.body, job.stdin.is_some(), vetted));
+    let texts = (!job.bare).then(|| Payload::new(at.root, &nonce, job.receipt, &job.body, vetted));
     let interrupt = interrupt(job.timeout, job.cancel);
     tokio::pin!(interrupt);
     let started = tokio::select! {

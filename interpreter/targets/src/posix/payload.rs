@@ -18,50 +18,29 @@ pub(crate) fn quote(word: &str) -> String {
 
 /// What a command's two texts are made of.
 pub(crate) struct Payload {
-    /// For the first shell: the wrapper, and mostly the command's own text in it.
+    /// For the first shell.
     pub wrapper: String,
-    /// For the second shell, which becomes the command; empty when the wrapper has it.
+    /// For the second shell, which becomes the command. It comes on standard input, not in an argument and not in the environment:
+    /// arguments that are secret would be seen there for as long as the command runs (proc_pid_environ(5)).
     pub command: String,
-    input: bool,
 }
-
-fn flag(set: bool) -> &'static str {
-    if set { "1" } else { "" }
-}
-
-/// The longest text that a wrapper hands to the command's shell in its environment, in bytes. Linux takes 128 KiB in one
-/// variable (execve(2)).
-const HANDED: usize = 64 << 10;
 
 impl Payload {
-    /// Puts the texts together. `body` is what [`script`] or [`command`] made; `input` says that the command has an
-    /// input; `vetted` that the folders of the run's receipts were looked at before.
-    pub fn new(
-        root: &str,
-        nonce: &str,
-        receipt: Option<&ReceiptId>,
-        body: &str,
-        input: bool,
-        vetted: bool,
-    ) -> Self {
+    /// Puts the texts together. `body` is what [`script`] or [`command`] made; `vetted` says that the folders of the run's
+    /// receipts were looked at before.
+    pub fn new(root: &str, nonce: &str, receipt: Option<&ReceiptId>, body: &str, vetted: bool) -> Self {
         let command = format!(
             "{{\nkb_nonce={nonce}\n{}{}\n{}\n{body}\n}}\n",
             scripts::PRELUDE,
             scripts::CHILD,
             "unset -f kb_since"
         );
-        let (length, handed, command) = if command.len() <= HANDED {
-            (String::new(), quote(&command), String::new())
-        } else {
-            (command.len().to_string(), String::new(), command)
-        };
         let (run, name) = receipt.map(|id| (id.run.as_str(), id.file_name())).unwrap_or_default();
         let wrapper = format!(
-            "{{\nKB_ROOT={}\nkb_nonce={nonce}\nkb_length={length}\nkb_command={handed}\nkb_input={}\nkb_vetted={}\nkb_run={}\nkb_name={}\n\
-             {}{}{}{}\nexit\n}}\n",
+            "{{\nKB_ROOT={}\nkb_nonce={nonce}\nkb_length={}\nkb_vetted={}\nkb_run={}\nkb_name={}\n{}{}{}{}\n}}\n",
             quote(root),
-            flag(input || !command.is_empty()),
-            flag(vetted),
+            command.len(),
+            if vetted { "1" } else { "" },
             quote(run),
             quote(&name),
             scripts::PRELUDE,
@@ -69,13 +48,7 @@ impl Payload {
             scripts::PATH,
             scripts::WRAPPER,
         );
-        Self { wrapper, command, input }
-    }
-
-    /// True when nothing follows the wrapper, so that the shell which runs it can read it by itself, possibly far
-    /// beyond its end.
-    pub fn alone(&self) -> bool {
-        self.command.is_empty() && !self.input
+        Self { wrapper, command }
     }
 
     /// Both texts, as they go to standard input.
@@ -175,8 +148,8 @@ mod tests {
     #[test]
     fn a_text_cut_anywhere_runs_nothing() {
         let body = command(&Command::shell("echo ran").args(["x y"])).unwrap();
-        let text = Payload::new("", "n", None, &body, true, false).text();
-        let wrapper = Payload::new("", "n", None, &body, true, false).wrapper.len();
+        let text = Payload::new("", "n", None, &body, false).text();
+        let wrapper = Payload::new("", "n", None, &body, false).wrapper.len();
         for end in (1..wrapper - 3).step_by(97) {
             let Some(cut) = text.get(..end) else { continue };
             let out = std::process::Command::new("/bin/sh").arg("-c").arg(cut).output().unwrap();

@@ -90,13 +90,11 @@ impl Decoder<'_> {
     /// What a template gives, where that is known and is no value for an input: an input of another type, or text.
     fn other_kind(&self, given: &Dynamic, input: &Input) -> Option<&'static str> {
         let Dynamic::Template(template, _) = given else { return None };
-        let whole = template.exprs().next().filter(|_| template.is_one_expr());
-        let Some(expr) = whole else {
+        if !template.is_one_expr() {
             let wants_text = !matches!(input.kind, InputKind::Int | InputKind::Bool | InputKind::List);
             return (!wants_text).then_some("string");
-        };
-        let name = expr.text().as_str().trim().strip_prefix("inputs.")?;
-        let kind = self.inputs.kinds.get(name)?;
+        }
+        let kind = self.inputs.kind_of(given)?;
         (kind.value_type() != input.kind.value_type()).then(|| kind.value_type())
     }
 

@@ -2,7 +2,7 @@
 //! there is no such key.
 
 use super::{Decoder, InputNames};
-use crate::model::{Input, InputKind};
+use crate::model::{Dynamic, Input, InputKind};
 use indexmap::IndexMap;
 use keybook_api::{Diagnostic, Span};
 use keybook_script::NameUse;
@@ -85,6 +85,15 @@ impl Decoder<'_> {
             let at = root.get("library").unwrap_or(root).span.clone();
             self.problems.push(Diagnostic::warning("unused-library", message, at));
         }
+    }
+}
+
+impl InputNames {
+    /// The type of the input that a template is, when it is nothing else.
+    pub(super) fn kind_of(&self, given: &Dynamic) -> Option<&InputKind> {
+        let Dynamic::Template(template, _) = given else { return None };
+        let expr = template.exprs().next().filter(|_| template.is_one_expr())?;
+        self.kinds.get(expr.text().as_str().trim().strip_prefix("inputs.")?)
     }
 }
 

@@ -244,10 +244,12 @@ impl Decoder<'_> {
 
     fn backed_up(&mut self, node: &Node) -> Option<super::Dynamic> {
         let path = self.dynamic(node, &["facts"])?;
-        let wrong = match path.shape() {
-            Some(Value::Text(text)) => plain_path(&text).err(),
-            Some(other) => Some(format!("expected a path, got {}", other.type_name())),
-            None => None,
+        let got = |what: &str| Some(format!("expected a path, got {what}"));
+        let wrong = match (self.inputs.kind_of(&path), path.shape()) {
+            (Some(kind), _) if kind.value_type() != "string" => got(kind.value_type()),
+            (_, Some(Value::Text(text))) => plain_path(&text).err(),
+            (_, Some(other)) => got(other.type_name()),
+            (_, None) => None,
         };
         if let Some(why) = wrong {
             self.problems.push(Diagnostic::error("bad-path", why, node.span.clone()));

@@ -1,6 +1,5 @@
 # The process that becomes the command: writes the receipt's beginning, says that it begins. What comes after
 # this text is the command itself. Set before: kb_nonce. $1: where the receipt goes, or empty.
-unset KB_COMMAND
 kb_since() {
     read -r kb_line <"/proc/$1/stat" || exit 125
     # shellcheck disable=SC2086 # fields

@@ -1,8 +1,7 @@
 # Runs one command in a session of its own and says on both streams, in lines that nobody can guess, when it
-# began and how it ended. With a receipt, both are on the disk first. Set before: kb_nonce, kb_command (the text for
-# child.sh) or, when it is too long for that, kb_length (of that text, which then comes next on standard input), kb_input
-# (1 when the command reads what follows there), kb_run and kb_name (of the receipt; or empty), kb_vetted (1 when the
-# folders of this run's receipts were looked at before).
+# began and how it ended. With a receipt, both are on the disk first. Set before: kb_nonce, kb_length (of the text for
+# child.sh, which comes next on standard input), kb_run and kb_name (of the receipt; or empty), kb_vetted (1
+# when the folders of this run's receipts were looked at before).
 kb_say() {
     printf '\036%s:%s\n' "$kb_nonce" "$1" >&7 2>/dev/null
     printf '\036%s:%s\n' "$kb_nonce" "$1" >&8 2>/dev/null
@@ -24,7 +23,7 @@ if [ -n "$kb_name" ]; then
     kb_receipts "$kb_run"
     kb_base=$kb_receipts/$kb_name
 fi
-if [ -n "$kb_input" ]; then exec 3<&0; else exec 3</dev/null; fi
+exec 3<&0
 if [ -n "$kb_base" ]; then
     # Relays go on reading the command's output when nobody takes it any more: a lost connection must not end a
     # command half-way through its work. With PIPE ignored, tee goes on with its other output when one is gone.
@@ -39,12 +38,7 @@ else
     exec 7>&1 8>&2
 fi
 trap - EXIT
-if [ -n "$kb_length" ]; then
-    setsid /bin/sh -c 'KB_COMMAND=$(head -c "$2"); eval "$KB_COMMAND"' sh "$kb_base" "$kb_length" <&3 >&7 2>&8 3<&- 7>&- 8>&- &
-else
-    # Others may read what a process was started with, but not its environment.
-    KB_COMMAND=$kb_command setsid /bin/sh -c 'eval "$KB_COMMAND"' sh "$kb_base" <&3 >&7 2>&8 3<&- 7>&- 8>&- &
-fi
+setsid /bin/sh -c 'eval "$(head -c "$2")"' sh "$kb_base" "$kb_length" <&3 >&7 2>&8 3<&- 7>&- 8>&- &
 kb_pid=$!
 exec 3<&- </dev/null
 # What ends the connection must not keep the receipt from being written.
