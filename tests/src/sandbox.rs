@@ -88,8 +88,11 @@ impl Bench {
         fs::write(&file, quick).unwrap();
         bench.scenario("quick-one", 1, "");
         bench.scenario("quick-three", 3, "");
-        let fault = r#"faults: [{ hosts: master, path: "/var/lib/keybook/lock-*", kind: fail }]"#;
-        bench.scenario("first-write-fails", 1, fault);
+        // Each time that it is tried.
+        let fault =
+            |nth| format!(r#"{{ hosts: master, path: "/var/lib/keybook/lock-*", nth: {nth}, kind: fail }}"#);
+        let faults: Vec<String> = (1..=4).map(fault).collect();
+        bench.scenario("first-write-fails", 1, &format!("faults: [{}]", faults.join(", ")));
         bench
     }
 
