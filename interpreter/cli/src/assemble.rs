@@ -30,13 +30,16 @@ pub fn registry() -> Registry {
     keybook_stdlib::registry()
 }
 
-/// Reads a runbook's folder.
+/// Reads a runbook's folder. It is known by its whole path: a run may be gone on with from another folder.
 pub fn load(folder: &Path, shown: &str) -> Result<Loaded, CliError> {
     let script = keybook_stdlib::script_host(Limits::default());
-    model::load(folder, shown, &registry(), &script).map_err(|error| match error {
+    let mut loaded = model::load(folder, shown, &registry(), &script).map_err(|error| match error {
         LoadError::Fault(fault) => CliError::Fault(fault),
         LoadError::Invalid { problems, sources } => CliError::Invalid { problems, sources },
-    })
+    })?;
+    loaded.folder = std::path::absolute(folder)
+        .map_err(|error| Fault::failed(format!("find where {} is", folder.display()), error))?;
+    Ok(loaded)
 }
 
 /// The folder that a path is in; `.` for a path that is only a name.

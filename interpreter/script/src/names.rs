@@ -29,7 +29,8 @@ pub fn names_used(expr: &Expr) -> &[NameUse] {
 pub fn is_variable_name(name: &str) -> bool {
     let plain = name.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_')
         && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
-    plain && rhai::is_valid_function_name(name) && !matches!(name, "global")
+    // Words that Rhai keeps for later are told only by its parser.
+    plain && name != "global" && rhai::Engine::new_raw().compile_expression(name).is_ok()
 }
 
 pub(crate) fn collect(ast: &AST, text: &SourceText) -> Vec<NameUse> {

@@ -185,7 +185,10 @@ pub fn current_runbook(
     output: &Output,
 ) -> Result<(Loaded, Vec<String>), CliError> {
     if !opened.folder.join("runbook.yaml").exists() {
-        output.say(&format!("{} is gone; going on with the run's own copy.", opened.folder.display()));
+        output.say(&format!(
+            "{} is gone, so nobody can tell whether the runbook changed; going on with the run's own copy.",
+            opened.folder.display()
+        ));
         return Ok((pinned, Vec::new()));
     }
     let shown = opened.folder.display().to_string();

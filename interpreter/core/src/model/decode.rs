@@ -194,7 +194,8 @@ impl<'d> Decoder<'d> {
         let hosts = hosts.and_then(|n| self.choice(n, inside));
         let inside_now = inside || hosts.is_some();
         if children.is_some() || uses.is_some() {
-            fields.refuse_with_steps(&mut self.problems);
+            let beside = if children.is_some() { "steps" } else { "use" };
+            fields.refuse_with_steps(beside, &mut self.problems);
         }
         if script.is_some() {
             fields.refuse_with_script(&mut self.problems);

@@ -197,7 +197,9 @@ fn registered_names_are_plain_and_new() {
     assert_eq!(told(&step("facts")), ["register 10:49 the name `facts` is taken"]);
     assert_eq!(
         told(&step("new-ca")),
-        ["register 10:50 `new-ca` is no name for a result: lower-case letters, digits and `_`"]
+        [
+            "register 10:50 `new-ca` is no name for a result: lower-case letters, digits and `_`, and no word of Rhai's"
+        ]
     );
     let twice =
         "  - { id: a, t.note: { text: x }, register: x }\n  - { id: b, t.note: { text: x }, register: x }\n";

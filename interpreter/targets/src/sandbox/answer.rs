@@ -156,7 +156,7 @@ fn answer(sandbox: &Arc<Sandbox>, host: &str, command: &Command, words: &Words) 
     let failed = |why: &str| {
         Fault::failed(format!("answer `{}` in the sandbox", shortened(&words.line)), why)
             .on(host)
-            .hint("mend the answer in the scenario; what it did before it failed is done")
+            .hint("what it did before it failed is done; a run keeps the scenario it began with: mend the answer and begin a new run")
     };
     let engine = &sandbox.scenario().engine;
     let value = engine.run_with(&found.script, &scope, &natives, &command.cancel).map_err(|error| {

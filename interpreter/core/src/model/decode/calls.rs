@@ -4,6 +4,7 @@ use super::{Decoder, NAMES};
 use crate::model::{Args, Call, Library, Work};
 use indexmap::IndexMap;
 use keybook_api::{ActionSpec, ArgKind, ArgSpec, Diagnostic, Located, Registry, Span, Value};
+use keybook_script::is_variable_name;
 use keybook_source::{Key, MapReader, Node, NodeValue, advice, read, suggest};
 
 /// The nodes that say what a step does.
@@ -96,11 +97,14 @@ impl Decoder<'_> {
     pub(super) fn register(&mut self, node: &Node) -> Option<Located<String>> {
         let name = read::string(node, &mut self.problems)?;
         let fits = name.starts_with(|c: char| c.is_ascii_lowercase())
-            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+            && is_variable_name(&name);
         let reserved = NAMES.iter().chain(&["facts", "result"]).any(|taken| *taken == name);
         if !fits || reserved || !self.registered.insert(name.clone()) {
             let message = if !fits {
-                format!("`{name}` is no name for a result: lower-case letters, digits and `_`")
+                format!(
+                    "`{name}` is no name for a result: lower-case letters, digits and `_`, and no word of Rhai's"
+                )
             } else {
                 format!("the name `{name}` is taken")
             };

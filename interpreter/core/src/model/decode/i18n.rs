@@ -221,7 +221,7 @@ impl Reading<'_, '_, '_> {
         };
         if let Some((name, node)) = irreversible {
             text.irreversible = self.text(node);
-            if step.is_some_and(|step| step.irreversible.is_none()) {
+            if self.whole && step.is_some_and(|step| step.irreversible.is_none()) {
                 let message = format!("`{}` is not irreversible", key.name);
                 self.push(nothing_to_say(message, name));
             }
@@ -229,11 +229,12 @@ impl Reading<'_, '_, '_> {
         if let Some((name, node)) = ask {
             match step.map(|step| step.gate.as_ref()) {
                 Some(Some(gate)) => text.ask = self.ask(node, gate),
-                Some(None) => {
+                // A gate that could not be read is none.
+                Some(None) if self.whole => {
                     let message = format!("`{}` has no gate, so nothing is asked", key.name);
                     self.push(nothing_to_say(message, name));
                 }
-                None => {}
+                Some(None) | None => {}
             }
         }
         Some(text)

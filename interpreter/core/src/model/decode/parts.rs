@@ -68,7 +68,8 @@ impl<'n> StepNodes<'n> {
     }
 
     /// Keys that mean something only for an action are not silently ignored beside `steps`.
-    pub(super) fn refuse_with_steps(&self, problems: &mut Problems) {
+    /// `beside` is `steps` or `use`.
+    pub(super) fn refuse_with_steps(&self, beside: &str, problems: &mut Problems) {
         let keys = [
             ("expect", self.expect),
             ("register", self.register),
@@ -78,7 +79,7 @@ impl<'n> StepNodes<'n> {
         ];
         for (key, node) in keys {
             let Some(node) = node else { continue };
-            let message = format!("`{key}` does not go with `steps`");
+            let message = format!("`{key}` does not go with `{beside}`");
             problems.push(
                 Diagnostic::error("with-steps", message, node.span.clone())
                     .help(format!("give `{key}` to the steps inside")),
