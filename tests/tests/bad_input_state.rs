@@ -174,7 +174,11 @@ fn refused(bench: &Bench, journal: &[u8], why: &str) {
             .says(&format!("could not read the journal {} why {why}", path.display()))
             .says("nothing was changed, and the journal was left as it is");
     }
-    bench.keybook.call(["history"]).with(1).says(why);
+    let id = bench.keybook.latest();
+    bench.keybook.call(["history"]).with(1).says(why).says(&format!("{id} cannot be read"));
+    let list = bench.keybook.call(["history", "--format", "json"]).with(1);
+    let list: serde_json::Value = serde_json::from_str(&list.stdout).unwrap();
+    assert_eq!((&list["unreadable"][0]["run"], &list["runs"]), (&id.into(), &serde_json::json!([])));
     assert_same(&before, &tree(&bench.run_folder()));
     fs::write(&path, good).unwrap();
 }

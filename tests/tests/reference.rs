@@ -64,9 +64,16 @@ fn exit_codes() {
         "the command line, runbook, inputs or inventory are wrong; nothing was touched".to_owned(),
     ));
     rows.push((7, "another run holds the cluster, or another process this run".to_owned()));
+    rows.push((
+        1,
+        "`plan`: the run would stop before its end; `history`, `verify`: a journal is damaged, or was rewritten".to_owned(),
+    ));
     rows.push((130, "second Ctrl-C: the program ended at once".to_owned()));
     rows.push((143, "SIGTERM: the program ended at once".to_owned()));
-    rows.push((129, "SIGHUP before a run was under way".to_owned()));
+    rows.push((
+        129,
+        "SIGHUP before a run was under way, or the second one: the program ended at once".to_owned(),
+    ));
     rows.sort();
     let mut text = String::from(
         "# Exit codes\n\nA contract: they do not change their meaning. Where several hold, the first of 9, 6, 4, 1 is given.\n\n| code | meaning |\n|---|---|\n",

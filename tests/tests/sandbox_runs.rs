@@ -189,6 +189,7 @@ fn sandbox_plan_changes_nothing_and_has_three_answers() {
         .says(&format!("only looks ca-dates@{FIRST} Read the etcd CA on every node"))
         .says(&format!("cannot know install/ca@{FIRST} Replace etcd-ca.pem because"))
         .says(&format!("gate: Replace the etcd certificates on {FIRST}?"))
+        .says("left out,")
         .says("cannot be known before; nothing was changed.");
     assert!(!ended.stdout.contains("PRIVATE KEY"));
 
@@ -358,4 +359,25 @@ fn sandbox_rollback_needs_a_yes_of_its_own() {
     bench.on_run("rollback", &["--unattended", "--answers", &silent]).with(3).says("nobody said yes");
     bench.on_run("rollback", &[]).with(2).says("there is no terminal to ask at");
     assert_same(&before, &bench.trees());
+}
+
+#[test]
+fn sandbox_scenario_that_is_mended_is_gone_on_with_once_that_is_accepted() {
+    let bench = Bench::new();
+    let runbook = bench.small_runbook("  - { id: ask, hosts: node, sh.read: { script: mail version } }\n");
+    bench.small_scenario("commands: [{ match: mail vresion, answer: \"\\\"2\\\"\" }]\n");
+    bench
+        .keybook
+        .call(["run", &runbook, "--sandbox", "--unattended"])
+        .with(1)
+        .says("resume with --accept-changes");
+    bench.on_run("resume", &["--unattended"]).with(1);
+    bench.small_scenario("commands: [{ match: mail version, answer: \"\\\"2\\\"\" }]\n");
+    let refused = bench.on_run("resume", &["--unattended"]).with(2);
+    refused.says("default.yaml changed since the run began").says("--accept-changes");
+    bench.on_run("resume", &["--unattended", "--accept-changes"]).with(0);
+    // What was accepted is what it was made from, from now on.
+    bench.small_scenario("");
+    let yes = bench.write("yes.yaml", "keybook: 1\nanswers: { rollback: run }\n");
+    bench.on_run("rollback", &["--unattended", "--answers", &yes]).with(5);
 }

@@ -68,6 +68,19 @@ fn sandbox_history_and_status_know_every_run() {
 }
 
 #[test]
+fn sandbox_operator_is_the_login_where_no_variable_names_one() {
+    let bench = Bench::new();
+    let mut command = bench.keybook.command(bench.unattended("quick-one", &["--until", "check"]));
+    for variable in ["SUDO_USER", "USER", "LOGNAME"] {
+        command.env_remove(variable);
+    }
+    assert!(command.output().unwrap().status.success());
+    let login = std::process::Command::new("id").arg("-un").output().unwrap().stdout;
+    let login = String::from_utf8(login).unwrap();
+    bench.on_run("show", &[]).with(0).says(&format!("by {}@", login.trim()));
+}
+
+#[test]
 fn sandbox_verify_proves_what_a_kept_head_proves() {
     let bench = Bench::new();
     bench.run("quick-one", &["--until", "check"]).with(0);
@@ -77,6 +90,10 @@ fn sandbox_verify_proves_what_a_kept_head_proves() {
     bench.on_run("verify", &["--head", &head]).with(0).says("nothing was rewritten");
     bench.resume().with(0);
     bench.on_run("verify", &["--head", &head]).with(0).says("Up to the head you kept nothing was rewritten;");
+    let json = bench.on_run("verify", &["--head", &head, "--format", "json"]).with(0);
+    let json: Json = serde_json::from_str(&json.stdout).unwrap();
+    assert!(json["since_kept"].as_u64() > Some(0) && json["records"].as_u64() > json["since_kept"].as_u64());
+    assert_eq!((&json["torn_bytes"], &json["v"]), (&0.into(), &1.into()));
     let other = "0".repeat(64);
     bench.on_run("verify", &["--head", &other]).with(1).says("is the hash of no line of this journal");
 }

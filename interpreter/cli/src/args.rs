@@ -22,7 +22,7 @@ pub struct Global {
     /// Show more (twice: even more)
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
-    /// Show only what went wrong
+    /// While something runs, show only gates, their answers and what went wrong
     #[arg(short, long, global = true)]
     pub quiet: bool,
     /// No colours (the environment variable NO_COLOR says the same)
@@ -35,9 +35,9 @@ pub struct Global {
 pub enum Format {
     /// For people
     Human,
-    /// One JSON document
+    /// One JSON document (run, resume, rollback, plan, status, history, show, verify, validate)
     Json,
-    /// One JSON object a line, as things happen
+    /// One JSON object a line, as things happen (run, resume, rollback, show)
     Jsonl,
     /// A self-contained HTML page (show)
     Html,
@@ -87,14 +87,15 @@ impl Verb {
             Self::Run(_) | Self::Resume(_) | Self::Rollback(_) => {
                 &[Format::Human, Format::Json, Format::Jsonl]
             }
-            Self::Plan(_) | Self::Status(_) | Self::History => &[Format::Human, Format::Json],
+            Self::Plan(_) | Self::Status(_) | Self::History | Self::Verify(_) => {
+                &[Format::Human, Format::Json]
+            }
             Self::Validate(_) => &[Format::Human, Format::Json, Format::Sarif],
             Self::Show(_) => &[Format::Human, Format::Json, Format::Jsonl, Format::Html],
             Self::New(_)
             | Self::Completions(_)
             | Self::Man(_)
             | Self::Schema(_)
-            | Self::Verify(_)
             | Self::Approve(_)
             | Self::Unlock(_) => &[Format::Human],
         }

@@ -18,7 +18,8 @@ use keybook_script::Limits;
 use keybook_source::{Node, Problems};
 use keybook_targets::sandbox::{Sandbox, SandboxConnector, Scenario};
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
+    ffi::OsString,
     fs,
     io::IsTerminal,
     path::{Path, PathBuf},
@@ -175,6 +176,12 @@ impl Hosts {
                 scenario.sources.iter().map(|(file, text)| (PathBuf::from(file), text.as_str())).collect()
             }
         }
+    }
+
+    /// The texts of these files by the files' names, wherever they are.
+    pub fn texts(&self) -> BTreeMap<OsString, String> {
+        let named = |(file, text): (PathBuf, &str)| Some((file.file_name()?.to_owned(), text.to_owned()));
+        self.files().into_iter().filter_map(named).collect()
     }
 
     /// The file it was read from.

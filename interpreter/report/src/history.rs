@@ -31,6 +31,8 @@ pub struct HistoryRow {
     pub started: String,
     /// Milliseconds from its first record to its last.
     pub duration_ms: u64,
+    /// Of these, how many it rested: stopped, or nobody worked on it.
+    pub resting_ms: u64,
     /// How many hosts it had.
     pub hosts: usize,
     /// No real host was touched.
@@ -48,10 +50,20 @@ impl From<&RunSummary> for HistoryRow {
             exit: run.exit,
             started: run.started.clone(),
             duration_ms: run.times.total_ms,
+            resting_ms: run.times.resting_ms,
             hosts: run.hosts.len(),
             sandbox: run.sandbox,
         }
     }
+}
+
+/// A run whose journal cannot be read.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Unreadable {
+    /// The run.
+    pub run: RunId,
+    /// Why it cannot be read.
+    pub problem: String,
 }
 
 /// The list as JSON.
@@ -59,20 +71,22 @@ impl From<&RunSummary> for HistoryRow {
 struct List<'a> {
     v: u32,
     runs: &'a [HistoryRow],
+    unreadable: &'a [Unreadable],
 }
 
-/// The table as text, in the order given; no line is wider than `width` columns (at least
-/// [`crate::text::NARROWEST`]). Where a row does not fit, its second part gets a line of its own.
-pub fn render(rows: &[HistoryRow], color: bool, width: usize) -> String {
+/// The table as text, in the order given, what cannot be read at its end; no line is wider than `width` columns (at least
+/// [`crate::text::NARROWEST`]). Where a row does not fit, its second part gets a line of its own. A run took the time that
+/// it did not rest.
+pub fn render(rows: &[HistoryRow], unreadable: &[Unreadable], color: bool, width: usize) -> String {
     let mut page = Page::new(width, color);
-    if rows.is_empty() {
+    if rows.is_empty() && unreadable.is_empty() {
         page.hang("", "No runs yet.", Tone::Plain);
         return page.finish();
     }
     let strong = Tone::Strong;
     page.cells(&[("RUN", 22, strong), ("STARTED (UTC)", 21, strong), ("TOOK", 14, strong)], "STATUS", strong);
     for row in rows {
-        let took = time::took(row.duration_ms);
+        let took = time::took(row.duration_ms.saturating_sub(row.resting_ms));
         let started = time::stamp(&row.started);
         page.cells(
             &[(row.run.as_str(), 22, Tone::Plain), (&started, 21, Tone::Plain), (&took, 14, Tone::Plain)],
@@ -83,10 +97,18 @@ pub fn render(rows: &[HistoryRow], color: bool, width: usize) -> String {
         let sandbox = if row.sandbox { ", SANDBOX" } else { "" };
         page.hang("  ", &format!("{} on {}, {hosts}{sandbox}", row.runbook, row.cluster), Tone::Dim);
     }
+    for run in unreadable {
+        page.cells(
+            &[(run.run.as_str(), 22, Tone::Plain), ("", 21, Tone::Plain), ("", 14, Tone::Plain)],
+            "cannot be read",
+            Tone::Bad,
+        );
+        page.hang("  ", &run.problem, Tone::Dim);
+    }
     page.finish()
 }
 
-/// The table as indented JSON: `{"v": 1, "runs": […]}`.
-pub fn to_json(rows: &[HistoryRow]) -> Result<String, serde_json::Error> {
-    serde_json::to_string_pretty(&List { v: FORMAT, runs: rows })
+/// The table as indented JSON: `{"v": 1, "runs": […], "unreadable": […]}`.
+pub fn to_json(runs: &[HistoryRow], unreadable: &[Unreadable]) -> Result<String, serde_json::Error> {
+    serde_json::to_string_pretty(&List { v: FORMAT, runs, unreadable })
 }

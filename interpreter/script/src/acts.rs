@@ -43,21 +43,36 @@ pub(crate) fn collect(ast: &AST, text: &SourceText) -> Vec<ActCall> {
     found.into_iter().map(|(_, call)| call).collect()
 }
 
-/// The texts that are written out as the only argument of a function, in the order of their places, quotes included.
-pub(crate) fn texts_given(ast: &AST, text: &SourceText, function: &str) -> Vec<(String, Span)> {
-    let mut found: Vec<(Position, String)> = Vec::new();
+/// A text that is written out as an argument.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GivenText {
+    /// The text.
+    pub text: String,
+    /// Where it stands, quotes included.
+    pub span: Span,
+}
+
+/// The arguments of each call of a function, in the order of their places; `None` for one that is no text written out.
+pub(crate) fn texts_given(ast: &AST, text: &SourceText, function: &str) -> Vec<Vec<Option<GivenText>>> {
+    let mut found: Vec<(Position, Vec<Option<GivenText>>)> = Vec::new();
     ast.walk(&mut |path| {
-        if let Some(ASTNode::Expr(Node::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _))) = path.last()
+        if let Some(ASTNode::Expr(Node::FnCall(call, at)) | ASTNode::Stmt(Stmt::FnCall(call, at))) =
+            path.last()
             && call.name == function
-            && let [Node::StringConstant(given, at)] = call.args.as_slice()
         {
-            found.push((*at, given.to_string()));
+            found.push((*at, call.args.iter().map(|arg| given_text(arg, text)).collect()));
         }
         true
     });
     found.sort_by_key(|(at, _)| (at.line(), at.position()));
+    // A statement that is a call is walked as both.
     found.dedup();
-    found.into_iter().map(|(at, given)| (given.clone(), quoted(text, at, &given))).collect()
+    found.into_iter().map(|(_, given)| given).collect()
+}
+
+fn given_text(arg: &Node, source: &SourceText) -> Option<GivenText> {
+    let Node::StringConstant(given, at) = arg else { return None };
+    Some(GivenText { text: given.to_string(), span: quoted(source, *at, given) })
 }
 
 fn of_call(call: &FnCallExpr, text: &SourceText) -> Option<ActCall> {

@@ -1,6 +1,6 @@
 //! hooks.rhai: functions for expressions, and the hooks themselves.
 
-use crate::{ActCall, acts, check, error::Sources};
+use crate::{ActCall, GivenText, acts, check, error::Sources};
 use keybook_api::{SourceText, Span};
 use rhai::AST;
 use std::{
@@ -25,7 +25,7 @@ pub(crate) struct HooksInner {
     /// The calls of actions that each function writes out.
     pub acts: BTreeMap<String, Vec<ActCall>>,
     /// See [`Hooks::secrets`].
-    pub secrets: Vec<(String, Span)>,
+    pub secrets: Vec<GivenText>,
 }
 
 /// A function that hooks.rhai defines.
@@ -48,7 +48,7 @@ impl Hooks {
     }
 
     /// The secret inputs that it asks for by `secret("name")`, and where each name stands, as far as they are written out.
-    pub fn secrets(&self) -> &[(String, Span)] {
+    pub fn secrets(&self) -> &[GivenText] {
         &self.0.secrets
     }
 
@@ -91,7 +91,7 @@ impl HooksInner {
             })
             .collect();
         functions.sort_by(|a, b| (&a.name, a.params.len()).cmp(&(&b.name, b.params.len())));
-        let secrets = acts::texts_given(&ast, &text, "secret");
+        let secrets = acts::texts_given(&ast, &text, "secret").into_iter().flatten().flatten().collect();
         Self { text, ast, defined, acting, functions, calls, acts, secrets }
     }
 

@@ -22,7 +22,7 @@ mod session;
 mod template;
 mod unknown;
 
-pub use acts::{ActArg, ActCall};
+pub use acts::{ActArg, ActCall, GivenText};
 pub use docs::FunctionDoc;
 pub use error::ScriptError;
 pub use expr::Expr;

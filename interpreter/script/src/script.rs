@@ -1,6 +1,6 @@
 //! Whole scripts: `script:` steps and the command answers of sandbox scenarios.
 
-use crate::{ActCall, NameUse, error::Sources};
+use crate::{ActCall, GivenText, NameUse, acts, error::Sources};
 use keybook_api::{SourceText, Value};
 use rhai::AST;
 use std::{collections::BTreeSet, fmt, sync::Arc};
@@ -33,6 +33,11 @@ impl Script {
     /// The calls of actions that it writes out.
     pub fn acts(&self) -> &[ActCall] {
         &self.0.acts
+    }
+
+    /// The arguments of each call of a function that it writes out; `None` for one that is no text written out.
+    pub fn texts_given(&self, function: &str) -> Vec<Vec<Option<GivenText>>> {
+        acts::texts_given(&self.0.ast, &self.0.text, function)
     }
 }
 

@@ -263,7 +263,8 @@ fn a_judge_of_calls_speaks_together_with_the_checks() {
 fn hooks_ask_for_secrets_by_name_and_nothing_else_does() {
     let source = "fn after_run(run) { act(\"x.read\", #{ path: secret(\"token\") }) }\nfn two(x) { secret(x) }\nfn three() { two(`no`) }";
     let hooks = host().hooks(&rhai(source)).unwrap();
-    let asked: Vec<_> = hooks.secrets().iter().map(|(name, at)| (name.as_str(), at.to_string())).collect();
+    let asked: Vec<_> =
+        hooks.secrets().iter().map(|asked| (asked.text.as_str(), asked.span.to_string())).collect();
     assert_eq!(asked, [("token", "hooks.rhai:1:51".to_owned())], "as far as it is written out");
     let acting: Vec<_> =
         hooks.functions().iter().map(|function| (function.name.as_str(), function.acts)).collect();

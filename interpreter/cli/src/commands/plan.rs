@@ -74,10 +74,11 @@ fn show(planned: &[Planned], sandbox: bool, output: &Output) {
     }
     let count = |wanted: &str| planned.iter().filter(|unit| verdict(unit).0 == wanted).count();
     let sum = format!(
-        "{} will change, {} will not, {} only look, {} cannot be known before; nothing was changed.",
+        "{} will change, {} will not, {} only look, {} left out, {} cannot be known before; nothing was changed.",
         count("will change"),
-        count("will not change") + count("left out"),
+        count("will not change"),
         count(LOOKS),
+        count("left out"),
         count("cannot know")
     );
     output.result(&format!("\n{}", text::wrap(&sum, output.width).join("\n")));

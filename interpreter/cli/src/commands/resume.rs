@@ -58,12 +58,15 @@ pub async fn resume(args: ResumeArgs, output: &Output) -> Result<i32, CliError> 
     let pinned = pinned(&opened)?;
     let (mut loaded, mut differences) = current_runbook(&opened, pinned, args.accept_changes, output)?;
     lang::again(&run, &mut loaded, args.language.lang.as_deref())?;
-    let other = args.inventory.clone().or(changed_inventory(&opened)?);
+    let other = args.inventory.clone().or(changed_hosts(&opened)?);
     let hosts = hosts(&opened, other.as_deref())?;
     if other.is_some() {
         let before = pinned_hosts(&opened)?.inventory();
         same_cluster(&before, &hosts.inventory())?;
         differences.extend(inventory_differences(&before, &hosts.inventory()));
+        if opened.sandbox {
+            differences.push(format!("the scenario {} changed since the run began", hosts.file().display()));
+        }
     }
     let known = known_inputs(&opened, &hosts, &loaded.runbook);
     let guided = !args.answering.unattended;
@@ -217,6 +220,7 @@ pub fn current_runbook(
 /// Hosts of the run: the pinned copy, or another inventory.
 pub fn hosts(opened: &Opened, other: Option<&Path>) -> Result<Hosts, CliError> {
     match other {
+        Some(file) if opened.sandbox => Hosts::scenario(file),
         Some(file) => Hosts::inventory_file(file),
         None => pinned_hosts(opened),
     }
@@ -227,19 +231,19 @@ fn pinned_hosts(opened: &Opened) -> Result<Hosts, CliError> {
     if opened.sandbox { Hosts::scenario(&file) } else { Hosts::inventory_from(&file, &folder) }
 }
 
-/// The file of a run's inventory, when it is still there and no longer says what the run's copy says. One that is
-/// wrong now is reported, not passed over.
-fn changed_inventory(opened: &Opened) -> Result<Option<PathBuf>, CliError> {
-    if opened.sandbox {
-        return Ok(None);
-    }
+/// The file of a run's inventory, or of its scenario, when it is still there and no longer says what the run's copy says.
+/// One that is wrong now is reported, not passed over.
+fn changed_hosts(opened: &Opened) -> Result<Option<PathBuf>, CliError> {
     let (copy, folder) = pinned_place(opened)?;
     let Some(file) = copy.file_name().map(|name| folder.join(name)).filter(|file| file.exists()) else {
         return Ok(None);
     };
-    let before = pinned_hosts(opened)?.inventory();
-    let now = Hosts::inventory_file(&file)?.inventory();
-    Ok((before.lines() != now.lines()).then_some(file))
+    let (before, now) = (pinned_hosts(opened)?, hosts(opened, Some(&file))?);
+    let same = match opened.sandbox {
+        true => before.texts() == now.texts(),
+        false => before.inventory().lines() == now.inventory().lines(),
+    };
+    Ok((!same).then_some(file))
 }
 
 /// The copy of the file that says which hosts there are, and the folder that relative places in it start from.

@@ -1,6 +1,11 @@
 //! `keybook verify`
 
-use crate::{args::VerifyArgs, error::CliError, output::Output, runs::RunDir};
+use crate::{
+    args::{Format, VerifyArgs},
+    error::CliError,
+    output::Output,
+    runs::RunDir,
+};
 use keybook_api::Fault;
 use keybook_core::{journal::reader::Journal, run::state::State};
 
@@ -17,12 +22,29 @@ fn records_until(journal: &Journal, head: &str) -> Result<usize, Fault> {
     })
 }
 
+/// `since_kept`: how many records were added since the head that was kept; null without one.
+fn as_json(run: &RunDir, journal: &Journal, kept: Option<usize>) -> serde_json::Value {
+    let all = journal.records.len();
+    serde_json::json!({
+        "v": 1,
+        "run": run.id.as_str(),
+        "records": all,
+        "head": journal.head,
+        "torn_bytes": journal.torn_bytes,
+        "since_kept": kept.map(|kept| all - kept),
+    })
+}
+
 /// Checks a journal: every line, the chain, and that each record can follow the ones before.
 pub fn verify(args: &VerifyArgs, output: &Output) -> Result<i32, CliError> {
     let run = RunDir::named_or_latest(args.run.as_deref())?;
     let journal = run.read()?;
     State::replay(&journal.records).map_err(|why| Fault::failed(format!("verify run {}", run.id), why))?;
     let kept = args.head.as_ref().map(|head| records_until(&journal, head)).transpose()?;
+    if output.format == Format::Json {
+        output.result(&as_json(&run, &journal, kept).to_string());
+        return Ok(0);
+    }
     let torn = if journal.torn_bytes > 0 {
         "\nThe last line was cut off in mid-write; a resume cuts it away."
     } else {

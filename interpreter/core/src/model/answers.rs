@@ -217,11 +217,15 @@ fn read_answer(node: &Node, problems: &mut Problems) -> Option<(Answer, String)>
         map.finish(problems);
         return Some((Answer::Skip, read::string(why?, problems)?));
     }
-    let word = read::enum_word(node, &["run", "stop", "roll-back"], "answer", problems)?;
-    let answer = match word {
+    let answer = match read::enum_word(node, &["run", "stop", "roll-back", "skip"], "answer", problems)? {
         "run" => Answer::Run,
         "stop" => Answer::Stop,
-        _ => Answer::RollBack,
+        "roll-back" => Answer::RollBack,
+        _ => {
+            let problem = Diagnostic::error("missing-key", "a skip needs its reason", node.span.clone());
+            problems.push(problem.help("write { skip: \"already replaced by hand\" }"));
+            return None;
+        }
     };
     Some((answer, String::new()))
 }

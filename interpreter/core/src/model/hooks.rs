@@ -5,8 +5,8 @@ use super::{
     decode::{called, misfit},
 };
 use crate::run::hooks::HOOKS;
-use keybook_api::{Diagnostic, Effect, Registry, Span};
-use keybook_script::{ActCall, HookFn, Hooks};
+use keybook_api::{Diagnostic, Effect, Registry};
+use keybook_script::{ActCall, GivenText, HookFn, Hooks};
 use keybook_source::suggest;
 
 /// Everything that is wrong with it by itself.
@@ -55,13 +55,13 @@ fn changes(call: &ActCall, registry: &Registry) -> Option<Diagnostic> {
 
 /// Secret inputs that hooks ask for and the runbook does not have.
 pub fn wrong_secrets(hooks: Option<&Hooks>, runbook: &Runbook) -> Vec<Diagnostic> {
-    let wrong = |(name, at): &(String, Span)| {
+    let wrong = |GivenText { text: name, span }: &GivenText| {
         let input = runbook.inputs.get(name);
         if input.is_some_and(Input::is_secret) {
             return None;
         }
         let message = format!("the runbook has no secret input `{name}`");
-        let mut problem = Diagnostic::error("unknown-input", message, at.clone());
+        let mut problem = Diagnostic::error("unknown-input", message, span.clone());
         problem.help = match input {
             Some(_) => Some(format!("the input is no secret: hooks have it as `run.inputs.{name}`")),
             None => suggest(name, runbook.inputs.keys().map(String::as_str)),

@@ -4,7 +4,9 @@ use crate::data::{self, Journal};
 use keybook_api::{
     Change, Diff, Event, HowKnown, Record, Side, StreamName, TrustEdge, TrustVerdict, UnitId, event::*,
 };
-use keybook_report::{Card, HistoryRow, LiveText, RunSummary, history, html, human, live, render_card};
+use keybook_report::{
+    Card, HistoryRow, LiveText, RunSummary, history, history::Unreadable, html, human, live, render_card,
+};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -155,7 +157,8 @@ proptest! {
         let run = RunSummary::from_records(records.iter()).unwrap();
         assert_safe(&human::render(&run, false, width), width)?;
         assert_safe(&human::render(&run, false, 80), 80)?;
-        assert_safe(&history::render(&[HistoryRow::from(&run)], false, width), width)?;
+        let lost = Unreadable { run: run.run.clone(), problem: text.clone() };
+        assert_safe(&history::render(&[HistoryRow::from(&run)], &[lost], false, width), width)?;
         let mut lines = LiveText::new(live::ALL, false, width);
         for record in &records {
             assert_safe(&lines.text(record), width)?;

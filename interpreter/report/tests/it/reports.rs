@@ -125,8 +125,8 @@ fn the_history() {
         .iter()
         .map(|records| HistoryRow::from(&summary(records)))
         .collect();
-    insta::assert_snapshot!(history::render(&rows, false, 80));
-    insta::assert_snapshot!(history::render(&[], false, 80));
+    insta::assert_snapshot!(history::render(&rows, &[], false, 80));
+    insta::assert_snapshot!(history::render(&[], &[], false, 80));
 }
 
 /// What is said when a run comes to rest.

@@ -205,7 +205,7 @@ fn history_counts_hosts_and_time() {
     let row = HistoryRow::from(&summary(&data::success(5, true)));
     assert_eq!((row.hosts, row.sandbox, row.status), (5, true, RunStatus::Done));
     let json: serde_json::Value =
-        serde_json::from_str(&keybook_report::history::to_json(&[row]).unwrap()).unwrap();
+        serde_json::from_str(&keybook_report::history::to_json(&[row], &[]).unwrap()).unwrap();
     assert_eq!(json["v"], 1);
     assert_eq!(json["runs"][0]["status"], "done");
 }

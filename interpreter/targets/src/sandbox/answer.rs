@@ -118,7 +118,8 @@ fn find<'s>(sandbox: &'s Sandbox, host: &str, line: &str) -> Result<&'s CommandA
         .at(&scenario.span)
         .now("nothing was run")
         .hint(format!(
-            "add an entry under `commands` in {}, with a `match` that fits this line",
+            "add an entry under `commands` in {}, with a `match` that fits this line; a run that rests goes on with it: \
+             resume with --accept-changes",
             scenario.file
         ))
     })

@@ -1,6 +1,7 @@
 //! The keys at a scenario's top: hosts, groups, inputs, tools; the rest is in [`super::parts`].
 
 use super::Scenario;
+use super::names;
 use super::parts::Parts;
 use super::places::Choices;
 use indexmap::IndexMap;
@@ -60,6 +61,7 @@ fn decode(file: &str, root: &Node, engine: ScriptHost, problems: &mut Problems) 
     let daemons = daemons.map(|node| parts.daemons(node, problems)).unwrap_or_default();
     let span = commands.map_or_else(|| root.span.clone(), |node| node.span.clone());
     let commands = commands.map(|node| parts.commands(node, problems)).unwrap_or_default();
+    names::daemons_asked_for(&commands, &hosts, &daemons, problems);
     let faults = faults.map(|node| parts.faults(node, problems)).unwrap_or_default();
     Some(Scenario {
         name: name?,

@@ -1,6 +1,7 @@
 //! A scenario: what the hosts of a sandbox are and how they behave.
 
 mod decode;
+mod names;
 mod parts;
 mod places;
 mod schema;

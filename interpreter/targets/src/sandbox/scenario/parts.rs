@@ -1,18 +1,21 @@
 //! Certificates, files, daemons, commands and faults of a scenario.
 
 use super::decode::entries;
+use super::names;
 use super::places::{Choices, key_kind, mode, offset, owner, path};
 use super::{CertificateSpec, CommandAnswer, Content, DaemonSpec, FaultHow, FaultOn, FaultRule, FileSpec};
 use crate::sandbox::{glob::Glob, natives};
 use indexmap::IndexMap;
 use keybook_api::{Diagnostic, SourceText, Span};
 use keybook_pki::{KeyForm, KeyKind, San, Usages};
-use keybook_script::{NameUse, ScriptHost, Template};
+use keybook_script::{ScriptHost, Template};
 use keybook_source::{MapReader, Node, NodeValue, Problems, advice, read, suggest};
 use std::time::Duration;
 
-/// What templates may name.
-pub(crate) const NAMES: [&str; 4] = ["host", "hosts", "groups", "cluster"];
+/// What templates of files may name.
+const NAMES: [&str; 4] = ["host", "hosts", "groups", "cluster"];
+/// What the templates of a certificate's names may name: a certificate is of no host.
+const SAN_NAMES: [&str; 3] = ["hosts", "groups", "cluster"];
 /// What answers may name.
 pub(crate) const ANSWER_NAMES: [&str; 10] =
     ["argv", "args", "line", "script", "env", "stdin_text", "host", "hosts", "groups", "cluster"];
@@ -32,26 +35,10 @@ impl<'s> Parts<'s> {
         Self { choices, engine }
     }
 
-    fn template(&self, text: &SourceText, problems: &mut Problems) -> Option<Template> {
-        let template = self.engine.template(text, &NAMES).map_err(|found| problems.extend(found)).ok()?;
-        template.names_used().for_each(|used| self.known_name(used, problems));
+    fn template(&self, text: &SourceText, names: &[&str], problems: &mut Problems) -> Option<Template> {
+        let template = self.engine.template(text, names).map_err(|found| problems.extend(found)).ok()?;
+        template.names_used().for_each(|used| names::known(used, &self.choices, problems));
         Some(template)
-    }
-
-    /// A host or group that is read by its name: only while running would it turn out that there is none.
-    fn known_name(&self, used: &NameUse, problems: &mut Problems) {
-        let (Some(name), Some(at)) = (used.path.first(), used.path_spans.first()) else { return };
-        let known: Vec<&str> = match used.name.as_str() {
-            "groups" => self.choices.groups.keys().map(String::as_str).collect(),
-            "hosts" => self.choices.hosts.keys().map(String::as_str).collect(),
-            _ => return,
-        };
-        if !known.contains(&name.as_str()) {
-            let message = format!("there is no {} `{name}`", used.name.trim_end_matches('s'));
-            let mut problem = Diagnostic::error("unknown-name", message, at.clone());
-            problem.help = suggest(name, known);
-            problems.push(problem);
-        }
     }
 
     fn hosts(&self, map: &mut MapReader, problems: &mut Problems) -> Vec<String> {
@@ -107,7 +94,7 @@ impl<'s> Parts<'s> {
     }
 
     fn san(&self, text: &SourceText, problems: &mut Problems) -> Option<Template> {
-        let template = self.template(text, problems)?;
+        let template = self.template(text, &SAN_NAMES, problems)?;
         if template.is_constant()
             && let Err(error) = text.as_str().parse::<San>()
         {
@@ -177,7 +164,7 @@ impl<'s> Parts<'s> {
                 let form = key_form(spec.kind, form, problems)?;
                 Some(Content::Key(name.as_str().to_owned(), form))
             }
-            "text" => Some(Content::Text(self.template(read::text(value, problems)?, problems)?)),
+            "text" => Some(Content::Text(self.template(read::text(value, problems)?, &NAMES, problems)?)),
             "link" => Some(Content::Link(read::string(value, problems)?)),
             _ => {
                 if read::bool(value, problems)? {
@@ -265,7 +252,7 @@ impl<'s> Parts<'s> {
         let text = read::text(answer?, problems)?;
         let script = self.engine.script_with(text, &ANSWER_NAMES, &natives::arities());
         let script = script.map_err(|found| problems.extend(found)).ok()?;
-        script.names_used().iter().for_each(|used| self.known_name(used, problems));
+        script.names_used().iter().for_each(|used| names::known(used, &self.choices, problems));
         Some(CommandAnswer {
             pattern: Glob::new(&pattern),
             hosts,
@@ -376,6 +363,12 @@ fn attributes(node: &Node, problems: &mut Problems) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for (key, value) in entries(node, "`subject`", problems) {
         for text in read::strings(value, problems).unwrap_or_default() {
+            if text.as_str().contains("${") {
+                let message = "a subject is plain text, no template";
+                problems.push(
+                    Diagnostic::error("not-here", message, text.whole()).help("`sans` may have templates"),
+                );
+            }
             found.push((key.name.clone(), text.as_str().to_owned()));
         }
     }

@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use keybook_api::{Diagnostic, HostSpec, Owner, SourceText, duration};
 use keybook_pki::KeyKind;
-use keybook_source::{Node, Problems, read, suggest};
+use keybook_source::{Node, NodeValue, Problems, read, suggest};
 
 /// The hosts that can be chosen from.
 pub(super) struct Choices<'s> {
@@ -117,6 +117,12 @@ pub(super) fn key_kind(node: &Node, problems: &mut Problems) -> Option<KeyKind> 
 
 /// A duration with a sign, in seconds.
 pub(super) fn offset(node: &Node, problems: &mut Problems) -> Option<i64> {
+    if let NodeValue::Int(number) = node.value {
+        let message = format!("`{number}` is no time from now");
+        let problem = Diagnostic::error("bad-date", message, node.span.clone());
+        problems.push(problem.help(format!("add the unit: {number}d, or {number}h")));
+        return None;
+    }
     let text = read::string(node, problems)?;
     let (sign, rest) = match text.strip_prefix('-') {
         Some(rest) => (-1, rest),
