@@ -555,7 +555,7 @@ pub enum Event {
     /// One unit is about to be taken back.
     #[serde(rename = "unit.undo_intent")]
     UnitUndoIntent {
-        /// `undo`, `restore`, `calls` (each call of a script in its own way) or `nothing`.
+        /// `undo`, `restore`, `calls` (each call of a script in its own way), `by hand` (somebody says so) or `nothing`.
         how: String,
         /// The paths concerned.
         paths: Vec<String>,
@@ -563,7 +563,7 @@ pub enum Event {
     /// One unit was taken back.
     #[serde(rename = "unit.undone")]
     UnitUndone {
-        /// `undo`, `restore`, `calls` (each call of a script in its own way) or `nothing`.
+        /// `undo`, `restore`, `calls` (each call of a script in its own way), `by hand` (somebody says so) or `nothing`.
         how: String,
     },
     /// One unit could not be taken back.

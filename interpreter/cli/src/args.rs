@@ -271,6 +271,9 @@ pub struct RollbackArgs {
     /// What is still owed was done by hand, such as `restart@etcd-1` (repeatable); journaled with your name
     #[arg(long, value_name = "WHAT@HOST")]
     pub settled: Vec<String>,
+    /// A unit that could not be taken back was taken back by hand, such as `install@etcd-1` (repeatable); journaled with your name
+    #[arg(long, value_name = "UNIT")]
+    pub taken_back: Vec<String>,
     /// Why, for the journal
     #[arg(long, default_value = "asked for on the command line")]
     pub reason: String,

@@ -43,6 +43,11 @@ pub fn load(folder: &Path, shown: &str) -> Result<Loaded, CliError> {
     Ok(loaded)
 }
 
+/// Is this the folder of a runbook?
+pub fn is_runbook(folder: &Path) -> bool {
+    folder.join("runbook.yaml").is_file()
+}
+
 /// The folder that a path is in; `.` for a path that is only a name.
 pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
@@ -380,6 +385,7 @@ pub fn setup(
             parallel: answering.parallel,
             sandbox,
             settled: Vec::new(),
+            taken_back: Vec::new(),
             again: Vec::new(),
         },
         limit,

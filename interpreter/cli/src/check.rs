@@ -11,9 +11,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The file that makes a folder a runbook's.
-const RUNBOOK: &str = "runbook.yaml";
-
 /// What was found in the files.
 #[derive(Default)]
 pub struct Findings {
@@ -27,13 +24,12 @@ pub struct Findings {
 
 /// The runbooks' folders in a folder that is none itself, by name.
 fn runbooks_in(path: &Path) -> Vec<PathBuf> {
-    let is_runbook = |folder: &Path| folder.join(RUNBOOK).is_file();
-    if is_runbook(path) {
+    if assemble::is_runbook(path) {
         return Vec::new();
     }
     let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
     let mut folders: Vec<PathBuf> =
-        entries.map(|entry| entry.path()).filter(|folder| is_runbook(folder)).collect();
+        entries.map(|entry| entry.path()).filter(|folder| assemble::is_runbook(folder)).collect();
     folders.sort();
     folders
 }
@@ -368,7 +364,7 @@ fn kind_of(root: &Node) -> Option<Kind> {
 fn runbook_of(part: &Path) -> Option<PathBuf> {
     let folder =
         folder_around(part, &["lib", "i18n"]).unwrap_or_else(|| assemble::folder_of(part).to_owned());
-    folder.join(RUNBOOK).is_file().then_some(folder)
+    assemble::is_runbook(&folder).then_some(folder)
 }
 
 /// The folder around that of a file, when the file's folder has one of these names: also where the path does not say so,

@@ -37,19 +37,17 @@ pub fn watch() {
             };
             tokio::select! {
                 _ = interrupt.recv() => match RUN.get().filter(|(run, _)| !run.is_cancelled()) {
-                    None => leave(130, terminal.as_ref()),
+                    None => leave(130, terminal.as_ref()).await,
                     Some((run, _)) => {
-                        // Before anything else is printed, as a prompt may be waiting on this line; but a terminal that takes
-                        // no text must not keep the run from being stopped.
-                        let told = tokio::task::spawn_blocking(|| console::Term::stderr().write_line(STOPPING));
-                        let _ = tokio::time::timeout(TELL, told).await;
+                        // Before anything else is printed, as a prompt may be waiting on this line.
+                        tell(|| drop(console::Term::stderr().write_line(STOPPING))).await;
                         run.cancel();
                     }
                 },
-                _ = terminate.recv() => leave(143, terminal.as_ref()),
+                _ = terminate.recv() => leave(143, terminal.as_ref()).await,
                 // Nobody is there to be told anything.
                 _ = hung_up => match RUN.get().filter(|(run, _)| !run.is_cancelled()) {
-                    None => leave(129, terminal.as_ref()),
+                    None => leave(129, terminal.as_ref()).await,
                     Some((run, _)) => run.cancel(),
                 },
             }
@@ -69,13 +67,21 @@ pub fn listen(run: &RunId) -> Cancel {
     RUN.get_or_init(|| (Cancel::new(), run.to_string())).0.clone()
 }
 
-fn leave(code: i32, terminal: Option<&Termios>) -> ! {
+/// Prints on a thread of its own: a terminal that takes no text holds nobody up for longer than [`TELL`].
+async fn tell(print: impl FnOnce() + Send + 'static) {
+    let (through, heard) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        print();
+        let _ = through.send(());
+    });
+    let _ = tokio::time::timeout(TELL, heard).await;
+}
+
+async fn leave(code: i32, terminal: Option<&Termios>) -> ! {
     if let Some(settings) = terminal {
         let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, settings);
     }
-    // A terminal that takes no text does not keep the program from ending.
-    let (through, heard) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
+    tell(|| {
         let term = console::Term::stderr();
         if term.is_term() {
             // A progress bar hides the cursor.
@@ -87,8 +93,7 @@ fn leave(code: i32, terminal: Option<&Termios>) -> ! {
                  or take it back:\n  keybook rollback {run}"
             ));
         }
-        let _ = through.send(());
-    });
-    let _ = heard.recv_timeout(TELL);
+    })
+    .await;
     std::process::exit(code)
 }

@@ -71,14 +71,21 @@ fn rows(summary: &RunSummary, row: &dyn Fn(&str, &str) -> (String, String)) -> V
             rollback,
         ],
         RunStatus::RolledBack => vec![row("", "Nothing is left to do; a new run starts from the beginning.")],
-        RunStatus::RollbackIncomplete => vec![
-            row("", "Look at what could not be taken back, and mend its cause:"),
-            row("rollback", "take back the rest"),
-            (
-                format!("keybook rollback {run} --accept-changes"),
-                "the same with the runbook as it is in its folder now, when its way back was wrong and is mended".to_owned(),
-            ),
-        ],
+        RunStatus::RollbackIncomplete => {
+            let mut rows = vec![
+                row("", "Look at what could not be taken back, and mend its cause:"),
+                row("rollback", "take back the rest"),
+                (
+                    format!("keybook rollback {run} --accept-changes"),
+                    "the same with the runbook as it is in its folder now, when its way back was wrong and is mended".to_owned(),
+                ),
+            ];
+            rows.extend(summary.undo_failed().map(|unit| {
+                let command = format!("keybook rollback {run} --taken-back {}", quoted(&unit));
+                (command, "the same, when you took that unit back by hand".to_owned())
+            }));
+            rows
+        }
     }
 }
 

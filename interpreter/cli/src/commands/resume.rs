@@ -187,7 +187,7 @@ pub fn current_runbook(
     accept: bool,
     output: &Output,
 ) -> Result<(Loaded, Vec<String>), CliError> {
-    if !opened.folder.join("runbook.yaml").exists() {
+    if !assemble::is_runbook(&opened.folder) {
         output.say(&format!(
             "{} is gone, so nobody can tell whether the runbook changed; going on with the run's own copy.",
             opened.folder.display()

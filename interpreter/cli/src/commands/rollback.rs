@@ -47,7 +47,7 @@ pub async fn rollback(args: RollbackArgs, output: &Output) -> Result<i32, CliErr
     let (limit, salt, sandbox) = (opened.limit, opened.salt, opened.sandbox);
     let parts = Parts { run: run.clone(), loaded, hosts, inputs, limit, salt };
     let (mut setup, company) = resume::go_on(parts, &journal, &args.answering, output)?;
-    setup.options.settled = args.settled;
+    (setup.options.settled, setup.options.taken_back) = (args.settled, args.taken_back);
     let allowed =
         if guided { confirm(&run, &journal.records, sandbox, output)? } else { given(&setup.answers) };
     if !allowed {

@@ -1,6 +1,6 @@
 //! What a person says about the run when it goes on: this was settled by hand, that is to be asked about again.
 
-use super::{hosts::LOCAL, session::Session, walk::inside_item};
+use super::{hosts::LOCAL, machine::UnitState, session::Session, walk::inside_item};
 use crate::backup::inside;
 use keybook_api::{Event, Fault, UnitId, event::SkipReason};
 
@@ -11,6 +11,7 @@ impl Session {
         if forward {
             self.check_through(&events)?;
         }
+        self.options.taken_back.iter().try_for_each(|unit| self.check_undo_failed(unit))?;
         for unit in &self.options.again {
             self.check_left_out(unit)?;
             let text = format!("{} asks for `{unit}` again, which was left out", self.person.name());
@@ -23,6 +24,28 @@ impl Session {
     pub(super) fn is_asked_again(&self, unit: &UnitId) -> bool {
         let name = unit.to_string();
         self.options.again.contains(&name) && self.check_left_out(&name).is_ok()
+    }
+
+    /// Did somebody take a unit back by hand, which this rollback could not take back?
+    pub(super) fn is_taken_back_by_hand(&self, unit: &UnitId) -> bool {
+        self.options.taken_back.contains(&unit.to_string())
+    }
+
+    /// By hand is taken back only what was tried first: nobody passes over what the rollback can do itself.
+    fn check_undo_failed(&self, name: &str) -> Result<(), Fault> {
+        let failed: Vec<String> = self.log.state(|state| {
+            let units = state.units.iter().filter(|(_, known)| known.state == UnitState::TakeBackFailed);
+            units.map(|(unit, _)| unit.to_string()).collect()
+        });
+        if failed.iter().any(|unit| unit == name) {
+            return Ok(());
+        }
+        let hint = match failed.is_empty() {
+            true => "every unit that was tried could be taken back".to_owned(),
+            false => format!("those that could not be taken back: {}", failed.join(", ")),
+        };
+        let attempted = format!("take `{name}` as taken back by hand");
+        Err(Fault::usage(attempted, "no rollback tried it and failed").now("nothing was changed").hint(hint))
     }
 
     /// A step with steps owes from its beginning on: what it would change after this would be owed by nobody.

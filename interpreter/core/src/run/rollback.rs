@@ -17,6 +17,9 @@ use std::{collections::BTreeSet, sync::Arc};
 /// Numbers of receipts that each undo of a unit has for itself; those below are of its effect.
 const UNDO_RECEIPTS: u32 = 1000;
 
+/// How a unit was taken back that a person answers for.
+const BY_HAND: &str = "by hand";
+
 mod calls;
 pub(in crate::run) mod settle;
 
@@ -150,7 +153,10 @@ impl Session {
         owes: Option<&str>,
     ) -> Result<(), Stop> {
         let attempt = Attempt::resumed(self, step, unit.clone(), &self.item_of(unit), Cancel::new());
-        let (how, paths) = self.way_back(step, unit);
+        let (mut how, paths) = self.way_back(step, unit);
+        if self.is_taken_back_by_hand(unit) {
+            how = BY_HAND;
+        }
         attempt.write(Event::UnitUndoIntent { how: how.to_owned(), paths: paths.clone() })?;
         let outcome = match how {
             "undo" => {
@@ -159,6 +165,8 @@ impl Session {
             }
             "restore" => self.restore(unit, &paths, owes).await,
             "calls" => self.take_back_calls(step, unit, owes).await,
+            // Its files are compared with their originals at the end, as all are.
+            BY_HAND => self.owe(unit, owes).map_err(Stop::from),
             _ => Ok(()),
         };
         let attempt = Attempt::resumed(self, step, unit.clone(), &Value::Null, Cancel::new());

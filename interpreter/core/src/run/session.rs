@@ -40,6 +40,8 @@ pub struct Options {
     pub settled: Vec<String>,
     /// Units that somebody skipped and that are to be begun again, `step@host` or `step@host#item`.
     pub again: Vec<String>,
+    /// Units that could not be taken back, and that somebody took back by hand, `step@host` or `step@host#item`.
+    pub taken_back: Vec<String>,
 }
 
 /// A registered name.

@@ -241,6 +241,47 @@ finally:
     assert!(bench.world.text("a", "/etc/clean").is_some(), "what `finally` did is not taken back");
 }
 
+/// Where the rollback cannot do it, a person does, and says so; what can be compared is compared all the same.
+#[tokio::test(start_paused = true)]
+async fn what_was_taken_back_by_hand_is_passed_over_and_compared() {
+    let mut bench = Bench::new(
+        "steps:
+  - { id: before, hosts: \"master[0]\", t.put: { path: /etc/before, content: new } }
+  - { id: f, hosts: \"master[0]\", owes: { what: restart }, t.put: { path: /etc/f, content: new } }
+  - { id: told, hosts: \"master[0]\", t.run: { script: effect told }, undo: { t.flaky: { name: told, fails: 9 } } }
+  - { id: bounce, hosts: \"master[0]\", settles: restart, t.run: { script: effect bounce } }
+",
+    );
+    assert_eq!(bench.start().await.exit, 0);
+    bench.options.taken_back = vec!["told@a".to_owned()];
+    let refused = bench.try_roll_back().await.unwrap_err();
+    assert_eq!(refused.cause, "no rollback tried it and failed");
+    bench.options.taken_back.clear();
+    let outcome = bench.roll_back().await;
+    assert_eq!(outcome.exit, 6, "{}", outcome.reason);
+    assert!(bench.ends().contains(&"undo_failed told@a".to_owned()), "{:?}", bench.ends());
+    bench.options.taken_back = vec!["f@a".to_owned()];
+    let refused = bench.try_roll_back().await.unwrap_err();
+    assert_eq!(refused.hints, ["those that could not be taken back: told@a"]);
+
+    bench.options.taken_back = vec!["told@a".to_owned()];
+    bench.world.trouble("a", "remove", "/etc/f", How::Fails("it is busy"));
+    let outcome = bench.roll_back().await;
+    assert_eq!(outcome.exit, 6, "the next one fails: {}", outcome.reason);
+    // A person says so of the file as well, and it is not so.
+    bench.options.taken_back = vec!["f@a".to_owned()];
+    let outcome = bench.roll_back().await;
+    assert_eq!(outcome.exit, 6, "{}", outcome.reason);
+    assert_eq!(bench.world.text("a", "/etc/f").as_deref(), Some("new"));
+    bench.options.taken_back.clear();
+    bench.world.on("a", |host| host.files.remove("/etc/f"));
+    let outcome = bench.roll_back().await;
+    assert_eq!((outcome.exit, outcome.owed.len()), (5, 0), "{}", outcome.reason);
+    assert_eq!(ways(&bench), ["nothing", "by hand", "by hand", "restore"]);
+    let settled = bench.events("obligation.settled").len();
+    assert_eq!(settled, 2, "what was taken back by hand is settled as what was restored is");
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_unreachable_host_leaves_the_rollback_to_be_gone_on_with() {
     let bench = Bench::new(CONFLICT).masters(&["a", "b"]);

@@ -213,8 +213,12 @@ impl Bench {
     }
 
     pub async fn roll_back(&self) -> Outcome {
+        self.try_roll_back().await.unwrap()
+    }
+
+    pub async fn try_roll_back(&self) -> Result<Outcome, Fault> {
         let journal = reader::read(&self.journal()).unwrap();
-        engine::roll_back(self.setup(), &self.journal(), &journal, "asked for", Vec::new()).await.unwrap()
+        engine::roll_back(self.setup(), &self.journal(), &journal, "asked for", Vec::new()).await
     }
 
     pub fn records(&self) -> Vec<Record> {

@@ -475,13 +475,22 @@ pub struct Sighting {
 impl RunSummary {
     /// The names of the units of the run itself that somebody skipped and that were not done since.
     pub fn left_out(&self) -> impl Iterator<Item = String> {
-        let own = self.steps.iter().filter(|step| !step.path.starts_with("rollback/"));
-        let units = own.flat_map(|step| step.units.iter().map(move |unit| (step, unit)));
-        let skipped = units.filter(|(_, unit)| {
+        self.own_units(|unit| {
             let by_operator = |skip: &Skip| skip.reason == SkipReason::Operator;
             unit.status == UnitStatus::Skipped && unit.skip.as_ref().is_some_and(by_operator)
-        });
-        skipped.map(|(step, unit)| {
+        })
+    }
+
+    /// The names of the units that could not be taken back.
+    pub fn undo_failed(&self) -> impl Iterator<Item = String> {
+        self.own_units(|unit| unit.status == UnitStatus::UndoFailed)
+    }
+
+    /// The names of those units of the run itself, not of its rollback, that are wanted.
+    fn own_units(&self, wanted: impl Fn(&UnitSummary) -> bool) -> impl Iterator<Item = String> {
+        let own = self.steps.iter().filter(|step| !step.path.starts_with("rollback/"));
+        let units = own.flat_map(|step| step.units.iter().map(move |unit| (step, unit)));
+        units.filter(move |(_, unit)| wanted(unit)).map(|(step, unit)| {
             let (step, host, item) = (step.path.clone(), unit.host.clone(), unit.item.clone());
             UnitId { step, host, item }.to_string()
         })

@@ -68,7 +68,7 @@ pub(super) fn daemons_asked_for(
 fn unknown(given: &GivenText, what: &str, known: Vec<&str>) -> Diagnostic {
     let message = format!("there is no {what} `{}`", given.text);
     Diagnostic {
-        help: advice(&given.text, known.into_iter()),
+        help: advice(&given.text, known),
         ..Diagnostic::error("unknown-name", message, given.span.clone())
     }
 }
