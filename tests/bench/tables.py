@@ -6,6 +6,7 @@ import tempfile
 
 import local
 import peers
+import steps
 from hosts import Hosts
 from measure import in_turn, memory
 
@@ -39,6 +40,8 @@ def main():
         ssh_table(binary, counts, delays)
     if what in ("all", "local"):
         local.tables(binary)
+    if what in ("all", "profile"):
+        steps.table(binary)
 
 
 main()
