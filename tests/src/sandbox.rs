@@ -206,8 +206,11 @@ impl Bench {
 
     /// Starts the program without waiting for it; what it prints goes into `out` and `err` of the test's folder.
     pub fn start(&self, args: &[String]) -> Child {
+        self.spawn(self.keybook.command(args))
+    }
+
+    fn spawn(&self, mut command: Command) -> Child {
         let file = |name: &str| fs::File::create(self.path(name)).unwrap();
-        let mut command = self.keybook.command(args);
         command.stdin(Stdio::null()).stdout(file("out")).stderr(file("err"));
         command.spawn().unwrap()
     }
@@ -215,19 +218,11 @@ impl Bench {
     /// Starts an unattended run that can write no file beyond this many bytes: for a journal that is what a full disk is, at a
     /// place that can be chosen. (What else it writes is smaller.)
     pub fn start_bounded(&self, args: &[String], bytes: u64) -> Child {
-        let file = |name: &str| fs::File::create(self.path(name)).unwrap();
-        let inner = self.keybook.command(args);
         let mut command = Command::new("sh");
         // Without the trap the system ends the program instead of telling it.
-        command
-            .args(["-c", "trap '' XFSZ; exec prlimit --fsize=\"$0\" \"$@\"", &bytes.to_string()])
-            .arg(inner.get_program())
-            .args(inner.get_args())
-            .env_clear()
-            .current_dir(inner.get_current_dir().unwrap())
-            .envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        command.stdin(Stdio::null()).stdout(file("out")).stderr(file("err"));
-        command.spawn().unwrap()
+        command.args(["-c", "trap '' XFSZ; exec prlimit --fsize=\"$0\" \"$@\"", &bytes.to_string()]);
+        wrap(&mut command, &self.keybook.command(args));
+        self.spawn(command)
     }
 
     /// A guided run, at a terminal.
@@ -249,15 +244,9 @@ impl Bench {
             fs::create_dir_all(folder).unwrap();
         }
         let script = format!("mount --bind \"$1/varlib\" /var/lib/keybook\n{prepare}\nshift; exec \"$@\"");
-        let inner = self.keybook.command(args);
         let mut command = Command::new("unshare");
         command.args(["-m", "sh", "-e", "-c", &script, "sh"]).arg(self.folder.path());
-        command
-            .arg(inner.get_program())
-            .args(inner.get_args())
-            .env_clear()
-            .current_dir(inner.get_current_dir().unwrap());
-        command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        wrap(&mut command, &self.keybook.command(args));
         command
     }
 
@@ -332,6 +321,16 @@ impl Bench {
         self.run("first-write-fails", &[]).with(1).says("the scenario makes it fail");
         assert!(self.keybook.units(|event| matches!(event, Event::UnitFacts { .. })).is_empty());
     }
+}
+
+/// Has a command end with another one, which it starts; it gets that one's environment and folder.
+fn wrap(command: &mut Command, inner: &Command) {
+    command
+        .arg(inner.get_program())
+        .args(inner.get_args())
+        .env_clear()
+        .current_dir(inner.get_current_dir().unwrap())
+        .envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
 }
 
 /// Copies the files of a folder and of those in it, with their modes and links.

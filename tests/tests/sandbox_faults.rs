@@ -107,6 +107,21 @@ struct Seen {
     back: BTreeSet<i32>,
 }
 
+impl Seen {
+    /// A copy of a run that ended so goes on to its end, and the run itself is taken back.
+    fn comes_through(&mut self, bench: &Bench, original: &Tree, exit: i32, at: &str) {
+        let twin = bench.twin("resumed");
+        if exit != 0 {
+            let ended = twin.resume();
+            assert_eq!(ended.code, Some(0), "{at}\n{}\n{}", ended.stdout, ended.stderr);
+            self.resumed.extend(ended.code);
+        }
+        renewed(&twin, original, &MASTERS[..1], at);
+        taken_back(bench, original, at);
+        self.back.insert(5);
+    }
+}
+
 /// By step, in the order of their first fault.
 #[derive(Default)]
 struct Outcomes(Vec<(String, Seen)>);
@@ -157,17 +172,7 @@ fn in_runs(kind: Kind) {
         let at = format!("{} {nth} of {run}: {}", kind.of, kind.name);
         let bench = kind.bench(nth);
         let (original, exit) = watched(&bench);
-        let seen = outcomes.of(&bench, exit, 0);
-        let twin = bench.twin("resumed");
-        if exit != 0 {
-            let ended = twin.resume();
-            assert_eq!(ended.code, Some(0), "{at}\n{}\n{}", ended.stdout, ended.stderr);
-            seen.resumed.extend(ended.code);
-        }
-        renewed(&twin, &original, &MASTERS[..1], &at);
-
-        taken_back(&bench, &original, &at);
-        seen.back.insert(5);
+        outcomes.of(&bench, exit, 0).comes_through(&bench, &original, exit, &at);
     }
     assert!(run > 20, "a run asks more than {run} things of its host");
     assert!(outcomes.0.len() > 3, "{} is noticed at more steps than that", kind.name);
@@ -241,13 +246,7 @@ fn full_fault_journal_full() {
             .unwrap()
             .at(last_unit(&bench), "could not write the journal: File too large");
         seen.exits.insert(exit);
-        let twin = bench.twin("resumed");
-        let ended = twin.resume();
-        assert_eq!(ended.code, Some(0), "{at}\n{}\n{}", ended.stdout, ended.stderr);
-        seen.resumed.extend(ended.code);
-        renewed(&twin, &original, &MASTERS[..1], &at);
-        taken_back(&bench, &original, &at);
-        seen.back.insert(5);
+        seen.comes_through(&bench, &original, exit, &at);
     }
     for (name, outcomes) in outcomes {
         let how = if name == BEFORE { "before" } else { "after" };

@@ -17,6 +17,7 @@ use indexmap::IndexMap;
 use keybook_api::{
     Applied, Args, Cancel, Effect, Event, Fault, FaultKind, Target, TreeEntry, UnitId, Value, event::Touched,
 };
+use keybook_script::Expr;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -25,7 +26,7 @@ use std::{
 /// How long an action may take to come back after it was told that its time ran out.
 const GRACE: Duration = Duration::from_secs(20);
 
-impl Attempt<'_> {
+impl<'a> Attempt<'a> {
     /// Everything from the intent on.
     pub(super) async fn effect(mut self, ready: Ready, begun: Instant) -> Result<(), Stop> {
         let kept = self.intend(&ready).await;
@@ -205,9 +206,9 @@ impl Attempt<'_> {
         for attempt in 1..=tries {
             let outcome = self.apply_once(call, ready, &mut ordinal).await;
             let cause = match outcome {
-                Ok(applied) => match self.until(&applied)? {
-                    true => return Ok(applied),
-                    false => self.not_yet(attempt, tries, &applied.value),
+                Ok(applied) => match self.unmet(&applied)? {
+                    None => return Ok(applied),
+                    Some(until) => self.not_yet(until, attempt, tries, &applied.value),
                 },
                 // Nobody knows what happened: that is not tried again.
                 Err(fault) if self.in_doubt(call, &fault) || fault.kind == FaultKind::Stopped => {
@@ -305,25 +306,23 @@ impl Attempt<'_> {
         Ok(())
     }
 
-    fn not_yet(&self, attempt: u32, tries: u32, result: &keybook_api::Value) -> Fault {
-        let until = self.step.retry.as_ref().and_then(|retry| retry.until.as_ref());
-        let asked = until.map_or("", |until| until.text().as_str().trim());
-        let fault = Fault::failed(
+    fn not_yet(&self, until: &Expr, attempt: u32, tries: u32, result: &keybook_api::Value) -> Fault {
+        let asked = until.text().as_str().trim();
+        Fault::failed(
             format!("reach what `until` asks for in {}", self.unit),
             format!("it is not so after {attempt} of {tries} tries: `{asked}` is false{}", told(result)),
-        );
-        match until {
-            Some(until) => fault.at(&until.text().whole()),
-            None => fault,
-        }
+        )
+        .at(&until.text().whole())
     }
 
-    fn until(&mut self, applied: &Applied) -> Result<bool, Fault> {
+    /// What `until` asks for, while it is not so.
+    fn unmet(&mut self, applied: &Applied) -> Result<Option<&'a Expr>, Fault> {
         self.scope.insert("result".to_owned(), applied.value.clone());
-        match self.step.retry.as_ref().and_then(|retry| retry.until.as_ref()) {
-            None => Ok(true),
-            Some(until) => self.truth(until, "until").map_err(into_fault),
-        }
+        let Some(until) = self.step.retry.as_ref().and_then(|retry| retry.until.as_ref()) else {
+            return Ok(None);
+        };
+        let met = self.truth(until, "until").map_err(into_fault)?;
+        Ok((!met).then_some(until))
     }
 
     pub(super) fn check_expectations(&mut self, applied: Applied) -> Result<Applied, Fault> {
