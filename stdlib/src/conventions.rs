@@ -1,6 +1,10 @@
 //! Conventions that every action keeps.
 
-use keybook_api::{ActionSpec, ArgKind, Effect, Value, WayBack, action::check_args};
+use keybook_api::{
+    ActionSpec, ArgKind, Effect, Value, WayBack,
+    action::check_args,
+    returns::{Holds, Key, Keys},
+};
 use std::path::{Path, PathBuf};
 
 fn specs() -> Vec<&'static ActionSpec> {
@@ -31,7 +35,6 @@ fn everything_is_documented() {
         let sentence = |text: &str| text.ends_with('.') && !text.contains('\n');
         assert!(sentence(spec.summary), "{}: {}", spec.name, spec.summary);
         assert!(spec.doc.ends_with('.') || spec.doc.ends_with(")"), "{}: {}", spec.name, spec.doc);
-        assert!(!spec.returns.is_empty(), "{}", spec.name);
         for arg in spec.args {
             assert!(arg.doc.ends_with('.'), "{}: {}: {}", spec.name, arg.name, arg.doc);
             assert!(!arg.required || arg.default.is_empty(), "{}: {}", spec.name, arg.name);
@@ -40,6 +43,44 @@ fn everything_is_documented() {
         if spec.effect == Effect::Changes {
             assert!(spec.doc.contains("Errors:"), "{}", spec.name);
         }
+    }
+}
+
+/// Keys of a result that are described here, those inside them after each.
+fn described(keys: &Keys) -> Vec<&'static Key> {
+    let inside = |key: &'static Key| match key.holds {
+        Holds::Map(keys) | Holds::List(keys) => described(&keys),
+        Holds::Plain | Holds::Anything => Vec::new(),
+    };
+    keys.own.iter().flat_map(|key| [vec![key], inside(key)].concat()).collect()
+}
+
+#[test]
+fn everybody_says_what_it_returns() {
+    for action in crate::registry().iter() {
+        let spec = action.spec();
+        let Holds::Map(keys) = spec.returns.holds else { panic!("{} returns no map", spec.name) };
+        for key in described(&keys) {
+            assert!(
+                key.doc.ends_with('.') && !key.doc.contains('\n'),
+                "{}: {}: {}",
+                spec.name,
+                key.name,
+                key.doc
+            );
+        }
+        let mut names: Vec<&str> = keys.iter().map(|key| key.name).collect();
+        names.sort_unstable();
+        assert!(
+            !names.is_empty() && names.windows(2).all(|two| two[0] != two[1]),
+            "{}: {names:?}",
+            spec.name
+        );
+        if let Some(argument) = spec.returns.list_with {
+            assert!(spec.args.iter().any(|arg| arg.name == argument), "{}: {argument}", spec.name);
+        }
+        let secret = action.secret_results(&|_| None);
+        assert!(secret.iter().all(|secret| names.contains(secret)), "{}: {secret:?}", spec.name);
     }
 }
 

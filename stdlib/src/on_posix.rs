@@ -1,7 +1,7 @@
 //! The file and shell actions on the real POSIX target, whose `/` is a temporary directory here: what the test
 //! double promises, the real target keeps.
 
-use crate::testing::{Bench, Issue, args, ca};
+use crate::testing::{Bench, Issue, args, ca, check_result};
 use keybook_api::{Action, Applied, Args, Change, Ctx, Fault, Reconcile, Target, Value, value::map};
 use keybook_targets::{LocalShell, posix::PosixTarget};
 use std::{os::unix::fs::symlink, sync::Arc};
@@ -37,12 +37,19 @@ impl Host {
         // An attempt that was found not to have begun never will: the next one is another.
         let applied = action.apply(&attempt(2), args).await.unwrap();
         assert!(applied.changed, "{name}");
-        assert!(matches!(reconcile(attempt(2)).await, Reconcile::Done(_)), "{name}");
+        let Reconcile::Done(found) = reconcile(attempt(2)).await else { panic!("{name} is not done") };
+        for result in [&applied.value, &found] {
+            check_result(&**action, result);
+        }
         applied
     }
 
     async fn read(&self, name: &str, args: &Args) -> Result<Value, Fault> {
-        Ok(crate::registry().get(name).unwrap().apply(&self.ctx(), args).await?.value)
+        let registry = crate::registry();
+        let action = registry.get(name).unwrap();
+        let value = action.apply(&self.ctx(), args).await?.value;
+        check_result(&**action, &value);
+        Ok(value)
     }
 }
 

@@ -1,7 +1,11 @@
 //! The reference pages of the book are made from the code. With `UPDATE_BOOK=1` they are written, otherwise compared.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use keybook_api::{ActionSpec, ArgKind, Effect, WayBack, event::RunStatus};
+use keybook_api::{
+    ActionSpec, ArgKind, Effect, WayBack,
+    event::RunStatus,
+    returns::{Holds, Keys},
+};
 use keybook_core::run::{
     machine::{RUN_TABLE, UNIT_TABLE},
     stop::exit_code,
@@ -107,6 +111,42 @@ fn way_back(spec: &ActionSpec) -> String {
     }
 }
 
+/// The keys of an action's result.
+fn result(spec: &ActionSpec, text: &mut String) {
+    let Holds::Map(keys) = spec.returns.holds else { return };
+    text.push_str("Result");
+    if let Some(argument) = spec.returns.list_with {
+        write!(text, " (with `{argument}` a list of such)").unwrap();
+    }
+    match (keys.shared, keys.own.is_empty()) {
+        (Some((name, _)), true) => write!(text, ": the keys of {name}.\n\n").unwrap(),
+        (Some((name, _)), false) => write!(text, ": the keys of {name}, and\n\n").unwrap(),
+        (None, _) => text.push_str(":\n\n"),
+    }
+    if !keys.own.is_empty() {
+        text.push_str("| key | meaning |\n|---|---|\n");
+        rows(&keys, "", text);
+        text.push('\n');
+    }
+}
+
+/// The rows of the keys that are described here, those inside a map or a list behind it.
+fn rows(keys: &Keys, before: &str, text: &mut String) {
+    for key in keys.own {
+        let (inside, each, whose) = match key.holds {
+            Holds::Map(keys) => (Some(keys), ".", " With the keys of"),
+            Holds::List(keys) => (Some(keys), "[n].", " Each with the keys of"),
+            Holds::Plain | Holds::Anything => (None, "", ""),
+        };
+        let shared = inside.and_then(|keys| keys.shared).map(|(name, _)| format!("{whose} {name}."));
+        let doc = key.doc.replace('|', "\\|");
+        writeln!(text, "| `{before}{}` | {doc}{} |", key.name, shared.unwrap_or_default()).unwrap();
+        if let Some(keys) = inside {
+            rows(&keys, &format!("{before}{}{each}", key.name), text);
+        }
+    }
+}
+
 #[test]
 fn actions() {
     let mut text = String::from("# Actions\n\nMade from the actions' own descriptions in `stdlib`.\n");
@@ -133,7 +173,8 @@ fn actions() {
             }
             text.push('\n');
         }
-        write!(text, "Result: {}\n\n```yaml\n{}\n```\n", spec.returns, spec.example.trim_end()).unwrap();
+        result(spec, &mut text);
+        write!(text, "```yaml\n{}\n```\n", spec.example.trim_end()).unwrap();
     }
     check("actions.md", &text);
 }

@@ -1,7 +1,7 @@
 //! Actions: what a step does on a host.
 
 use crate::{
-    Args, Cancel, Fault, HostSpec, Map, ReceiptId, RunId, Secret, StreamName, Target, UnitId, Value,
+    Args, Cancel, Fault, HostSpec, Map, ReceiptId, Returns, RunId, Secret, StreamName, Target, UnitId, Value,
 };
 use async_trait::async_trait;
 use indexmap::IndexMap;
@@ -118,7 +118,7 @@ pub struct ActionSpec {
     /// Its arguments.
     pub args: &'static [ArgSpec],
     /// What its result holds.
-    pub returns: &'static str,
+    pub returns: Returns,
     /// How its effect is taken back.
     pub way_back: WayBack,
     /// A step in YAML; run as a test.

@@ -10,6 +10,7 @@ pub mod fault;
 pub mod host;
 pub mod ids;
 pub mod redact;
+pub mod returns;
 pub mod run_info;
 pub mod secret;
 pub mod span;
@@ -28,6 +29,7 @@ pub use fault::{Fault, FaultKind};
 pub use host::{Connector, HostSpec, Identity};
 pub use ids::{ReceiptId, RunId, UnitId};
 pub use redact::{KeyLines, Redactor};
+pub use returns::Returns;
 pub use secret::Secret;
 pub use span::{Located, SourceText, Span};
 pub use target::{

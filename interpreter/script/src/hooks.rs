@@ -1,6 +1,6 @@
 //! hooks.rhai: functions for expressions, and the hooks themselves.
 
-use crate::{ActCall, GivenText, acts, check, error::Sources};
+use crate::{ActCall, GivenText, NameUse, acts, check, error::Sources, names};
 use keybook_api::{SourceText, Span};
 use rhai::AST;
 use std::{
@@ -37,6 +37,8 @@ pub struct HookFn {
     pub params: Vec<String>,
     /// It calls `act`, `note` or `secret`, directly or through others, so expressions cannot use it.
     pub acts: bool,
+    /// What it reads of its parameters, as far as it does not declare them again.
+    pub reads: Vec<NameUse>,
     /// Where its name stands.
     pub span: Span,
 }
@@ -83,11 +85,15 @@ impl HooksInner {
         let mut functions: Vec<HookFn> = ast
             .iter_functions()
             .filter(|function| rhai::is_valid_function_name(function.name))
-            .map(|function| HookFn {
-                name: function.name.to_owned(),
-                params: function.params.iter().map(|param| (*param).to_owned()).collect(),
-                acts: acting.contains(function.name),
-                span: place(&text, function.name),
+            .map(|function| {
+                let params: Vec<String> = function.params.iter().map(|param| (*param).to_owned()).collect();
+                HookFn {
+                    name: function.name.to_owned(),
+                    acts: acting.contains(function.name),
+                    reads: names::of_params(function.name, &params, &alone, &text),
+                    params,
+                    span: place(&text, function.name),
+                }
             })
             .collect();
         functions.sort_by(|a, b| (&a.name, a.params.len()).cmp(&(&b.name, b.params.len())));

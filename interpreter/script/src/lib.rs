@@ -17,6 +17,7 @@ mod host;
 mod library;
 mod limits;
 mod names;
+mod own;
 mod script;
 mod session;
 mod template;

@@ -1,8 +1,8 @@
 //! Which variables an expression reads.
 
-use crate::{Expr, check, error::span_of};
+use crate::{Expr, check, error::span_of, own::Own};
 use keybook_api::{SourceText, Span};
-use rhai::{AST, ASTNode, Expr as Node, Position, Stmt};
+use rhai::{AST, ASTNode, Expr as Node, Position};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One use of a variable.
@@ -41,11 +41,14 @@ pub(crate) fn collect(ast: &AST, text: &SourceText) -> Vec<NameUse> {
             true
         });
     }
-    // What a closure takes from around it stands here already, at the same place and without its keys. Its parameters
-    // do not.
-    let closures = check::each_function(ast).into_iter().filter(|(name, _)| name.starts_with("anon$"));
+    with_closures(found, &check::each_function(ast), text)
+}
+
+/// Adds what closures read. What a closure takes from around it stands there already, at the same place and without its
+/// keys. Its parameters do not.
+fn with_closures(mut found: Found, functions: &BTreeMap<String, AST>, text: &SourceText) -> Vec<NameUse> {
     let outside = found.clone();
-    for (_, closure) in closures {
+    for (_, closure) in functions.iter().filter(|(name, _)| name.starts_with("anon$")) {
         let mut inner = Found::new();
         closure.walk(&mut |path| {
             note(path.last(), text, &mut inner);
@@ -58,6 +61,28 @@ pub(crate) fn collect(ast: &AST, text: &SourceText) -> Vec<NameUse> {
         found.extend(inner.into_iter().filter(|(_, used)| taken.contains(&used.name)));
     }
     found.into_values().collect()
+}
+
+/// What a function of a text reads of its parameters, without those that it declares again.
+pub(crate) fn of_params(
+    name: &str,
+    params: &[String],
+    functions: &BTreeMap<String, AST>,
+    text: &SourceText,
+) -> Vec<NameUse> {
+    let (mut found, mut own) = (Found::new(), Own::default());
+    if let Some(function) = functions.get(name) {
+        function.walk(&mut |path| {
+            note(path.last(), text, &mut found);
+            own.note(path.last());
+            true
+        });
+    }
+    found.retain(|_, used| params.contains(&used.name));
+    for (_, closure) in functions.iter().filter(|(name, _)| name.starts_with("anon$")) {
+        own.note_inner(closure);
+    }
+    own.known(with_closures(found, functions, text))
 }
 
 /// A line and a column.
@@ -84,28 +109,7 @@ fn note(node: Option<&ASTNode>, text: &SourceText, found: &mut Found) {
 
 /// As [`collect`], without the variables of names that the script declares anywhere itself.
 pub(crate) fn collect_undeclared(ast: &AST, text: &SourceText) -> Vec<NameUse> {
-    let mut declared: BTreeSet<String> = BTreeSet::new();
-    for statement in ast.statements() {
-        statement.walk(&mut Vec::new(), &mut |path| {
-            match path.last() {
-                Some(ASTNode::Stmt(Stmt::Var(variable, ..))) => {
-                    declared.insert(variable.0.name.to_string());
-                }
-                Some(ASTNode::Stmt(Stmt::For(each, _))) => {
-                    declared.insert(each.0.name.to_string());
-                    declared.extend(each.1.as_ref().map(|counter| counter.name.to_string()));
-                }
-                Some(ASTNode::Stmt(Stmt::TryCatch(caught, _))) => {
-                    if let Node::Variable(variable, ..) = &caught.expr {
-                        declared.insert(variable.1.to_string());
-                    }
-                }
-                _ => {}
-            }
-            true
-        });
-    }
-    collect(ast, text).into_iter().filter(|used| !declared.contains(&used.name)).collect()
+    Own::of_script(ast).known(collect(ast, text))
 }
 
 /// The property names of a chain `a.b.c` up to the first thing that is no property.

@@ -2,7 +2,9 @@ use super::{Answer, CACERT, CERT, Client, ENDPOINTS, ETCDCTL, KEY, TIMEOUT, json
 use crate::support::tell;
 use async_trait::async_trait;
 use keybook_api::{
-    Action, ActionSpec, Applied, Args, Ctx, Effect, Exit, Fault, Plan, Value, WayBack, value::map,
+    Action, ActionSpec, Applied, Args, Ctx, Effect, Exit, Fault, Plan, Returns, Value, WayBack,
+    returns::{Key, Keys},
+    value::map,
 };
 use serde_json::Value as Json;
 
@@ -19,8 +21,21 @@ unhealthy or unreachable member is no error: demand what is needed in `expect`, 
 Errors: etcdctl cannot be run; the list is empty or names an endpoint twice.",
     effect: Effect::Reads,
     args: &[ENDPOINTS, CACERT, CERT, KEY, ETCDCTL, TIMEOUT],
-    returns: "`healthy` and `total` (counts), `all` (every endpoint is healthy), `quorum` (more than half of the endpoints are), \
-`members`: a list of `endpoint`, `health`, `error` (null when healthy).",
+    returns: Returns::map(&[
+        Key::plain("healthy", "How many members are healthy."),
+        Key::plain("total", "How many endpoints were asked."),
+        Key::plain("all", "Whether every endpoint is healthy."),
+        Key::plain("quorum", "Whether more than half of the endpoints are."),
+        Key::list(
+            "members",
+            "One for each endpoint, in order.",
+            Keys::own(&[
+                Key::plain("endpoint", "The endpoint."),
+                Key::plain("health", "Whether it is healthy."),
+                Key::plain("error", "Why not; null when healthy."),
+            ]),
+        ),
+    ]),
     way_back: WayBack::Nothing,
     example: "etcd.health:\n  endpoints: [\"https://10.0.0.1:4001\", \"https://10.0.0.2:4001\"]\n  cacert: /srv/kubernetes/etcd-ca.pem\n  \
 cert: /srv/kubernetes/etcd.pem\n  key: /srv/kubernetes/etcd-key.pem\n",

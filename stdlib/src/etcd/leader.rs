@@ -1,7 +1,10 @@
 use super::{CACERT, CERT, Client, ENDPOINTS, ETCDCTL, KEY, TIMEOUT, status::read};
 use crate::support::tell::{self, failed};
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, Args, Ctx, Effect, Fault, Plan, Value, WayBack, value::map};
+use keybook_api::{
+    Action, ActionSpec, Applied, Args, Ctx, Effect, Fault, Plan, Returns, Value, WayBack, returns::Key,
+    value::map,
+};
 
 /// Who leads an etcd cluster.
 pub struct Leader;
@@ -15,7 +18,13 @@ only one election.\n\n\
 Errors: no leader among the endpoints, more than one; etcdctl cannot be run; the list is empty or names an endpoint twice.",
     effect: Effect::Reads,
     args: &[ENDPOINTS, CACERT, CERT, KEY, ETCDCTL, TIMEOUT],
-    returns: "`endpoint`, `id` (hexadecimal), `version`, `raft_term`, `others`: the other endpoints, in order.",
+    returns: Returns::map(&[
+        Key::plain("endpoint", "The leader's."),
+        Key::plain("id", "The leader's, in hexadecimal."),
+        Key::plain("version", "The leader's version of etcd."),
+        Key::plain("raft_term", "The present term."),
+        Key::plain("others", "The other endpoints, in order."),
+    ]),
     way_back: WayBack::Nothing,
     example: "etcd.leader:\n  endpoints: [\"https://10.0.0.1:4001\", \"https://10.0.0.2:4001\"]\n  cacert: /srv/kubernetes/etcd-ca.pem\n  \
 cert: /srv/kubernetes/etcd.pem\n  key: /srv/kubernetes/etcd-key.pem\n",

@@ -2,7 +2,9 @@ use super::{CACERT, CERT, Client, ENDPOINTS, ETCDCTL, KEY, TIMEOUT, trouble};
 use crate::support::tell::{self, failed};
 use async_trait::async_trait;
 use keybook_api::{
-    Action, ActionSpec, Applied, Args, Ctx, Effect, Exit, Fault, Plan, Value, WayBack, value::map,
+    Action, ActionSpec, Applied, Args, Ctx, Effect, Exit, Fault, Plan, Returns, Value, WayBack,
+    returns::{Key, Keys},
+    value::map,
 };
 use serde_json::Value as Json;
 
@@ -18,8 +20,21 @@ etcdctl 3.4 and the lines of 3.1.\n\n\
 Errors: no endpoint answers; etcdctl cannot be run; the list is empty or names an endpoint twice.",
     effect: Effect::Reads,
     args: &[ENDPOINTS, CACERT, CERT, KEY, ETCDCTL, TIMEOUT],
-    returns: "`total`, `members`: a list of `id` (hexadecimal), `name`, `started` (one that never joined has no name), `learner`, \
-`peer_urls`, `client_urls`.",
+    returns: Returns::map(&[
+        Key::plain("total", "How many members there are."),
+        Key::list(
+            "members",
+            "One for each member.",
+            Keys::own(&[
+                Key::plain("id", "In hexadecimal."),
+                Key::plain("name", "Empty for one that never joined."),
+                Key::plain("started", "Whether it ever joined."),
+                Key::plain("learner", "Whether it is a learner."),
+                Key::plain("peer_urls", "For the other members."),
+                Key::plain("client_urls", "For clients."),
+            ]),
+        ),
+    ]),
     way_back: WayBack::Nothing,
     example: "etcd.members:\n  endpoints: [\"https://10.0.0.1:4001\"]\n  cacert: /srv/kubernetes/etcd-ca.pem\n  \
 cert: /srv/kubernetes/etcd.pem\n  key: /srv/kubernetes/etcd-key.pem\n",

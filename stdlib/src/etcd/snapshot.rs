@@ -8,7 +8,7 @@ use crate::support::{
 use async_trait::async_trait;
 use keybook_api::{
     Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Command, Ctx, Effect, Exit, Fault, FaultKind,
-    FileKind, Plan, Reconcile, Value, WayBack, value::map,
+    FileKind, Plan, Reconcile, Returns, Value, WayBack, returns::Key, value::map,
 };
 use serde_json::Value as Json;
 use std::time::Duration;
@@ -37,7 +37,14 @@ Errors: something at `out`, no directory for it, an endpoint that does not answe
         ArgSpec::optional("etcdutl", ArgKind::Texts, "etcdutl", "As `etcdctl`, for etcdutl."),
         ArgSpec::optional("timeout", ArgKind::Duration, "5m", "How long saving may take."),
     ],
-    returns: "`path`, `sha256`, `size` (bytes), `revision`, `total_key`, `hash` (what `snapshot status` tells).",
+    returns: Returns::map(&[
+        Key::plain("path", "The snapshot."),
+        Key::plain("sha256", "The file's, in hexadecimal."),
+        Key::plain("size", "In bytes."),
+        Key::plain("revision", "As `snapshot status` tells."),
+        Key::plain("total_key", "As `snapshot status` tells."),
+        Key::plain("hash", "As `snapshot status` tells."),
+    ]),
     way_back: WayBack::Files,
     example: "etcd.snapshot:\n  endpoint: https://10.0.0.1:4001\n  out: /root/rotation/etcd.db\n  cacert: /srv/kubernetes/etcd-ca.pem\n  \
 cert: /srv/kubernetes/etcd.pem\n  key: /srv/kubernetes/etcd-key.pem\n",

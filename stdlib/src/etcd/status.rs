@@ -2,7 +2,9 @@ use super::{Answer, CACERT, CERT, Client, ENDPOINTS, ETCDCTL, KEY, TIMEOUT, json
 use crate::support::tell;
 use async_trait::async_trait;
 use keybook_api::{
-    Action, ActionSpec, Applied, Args, Ctx, Effect, Exit, Fault, Plan, Value, WayBack, value::map,
+    Action, ActionSpec, Applied, Args, Ctx, Effect, Exit, Fault, Plan, Returns, Value, WayBack,
+    returns::{Key, Keys},
+    value::map,
 };
 use serde_json::Value as Json;
 
@@ -18,9 +20,27 @@ member is no error: demand what is needed in `expect`, for example `result.one_l
 Errors: etcdctl cannot be run; the list is empty or names an endpoint twice.",
     effect: Effect::Reads,
     args: &[ENDPOINTS, CACERT, CERT, KEY, ETCDCTL, TIMEOUT],
-    returns: "`total` and `reachable` (counts), `leaders` (how many members say that they lead), `one_leader` (exactly one does), \
-`members`: a list of `endpoint`, `reachable`, `id` (hexadecimal), `version`, `leader`, `raft_term`, `raft_index`, `db_size` (bytes), \
-`error`; of an unreachable member only `endpoint`, `reachable` and `error` are not null.",
+    returns: Returns::map(&[
+        Key::plain("total", "How many endpoints were asked."),
+        Key::plain("reachable", "How many answered."),
+        Key::plain("leaders", "How many members say that they lead."),
+        Key::plain("one_leader", "Whether exactly one does."),
+        Key::list(
+            "members",
+            "One for each endpoint, in order; of an unreachable one only `endpoint`, `reachable` and `error` are not null.",
+            Keys::own(&[
+                Key::plain("endpoint", "The endpoint."),
+                Key::plain("reachable", "Whether it answered."),
+                Key::plain("id", "In hexadecimal."),
+                Key::plain("version", "Its version of etcd."),
+                Key::plain("leader", "Whether it says that it leads."),
+                Key::plain("raft_term", "Its term."),
+                Key::plain("raft_index", "Its index."),
+                Key::plain("db_size", "In bytes."),
+                Key::plain("error", "Why it did not answer; null when it did."),
+            ]),
+        ),
+    ]),
     way_back: WayBack::Nothing,
     example: "etcd.status:\n  endpoints: [\"https://10.0.0.1:4001\", \"https://10.0.0.2:4001\"]\n  cacert: /srv/kubernetes/etcd-ca.pem\n  \
 cert: /srv/kubernetes/etcd.pem\n  key: /srv/kubernetes/etcd-key.pem\n",

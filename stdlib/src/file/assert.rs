@@ -5,8 +5,8 @@ use crate::support::{
 };
 use async_trait::async_trait;
 use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FileKind, Plan, Secret, Stat,
-    WayBack, value::map,
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FileKind, Plan, Returns, Secret,
+    Stat, WayBack, returns::Key, value::map,
 };
 
 /// Demands that a path is as said.
@@ -33,7 +33,10 @@ Errors: any difference; nothing demanded; `exists: false` beside another demand.
             "What it must be.",
         ),
     ],
-    returns: "`path`, `exists`.",
+    returns: Returns::map(&[
+        Key::plain("path", "The path, as it was given."),
+        Key::plain("exists", "Whether anything is there."),
+    ]),
     way_back: WayBack::Nothing,
     example: "file.assert:\n  path: /srv/kubernetes/etcd-key.pem\n  type: file\n  mode: \"0600\"\n  owner: \"0:0\"\n",
 };

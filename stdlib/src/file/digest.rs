@@ -1,8 +1,8 @@
 use crate::support::{files, tell};
 use async_trait::async_trait;
 use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FileKind, Map, Plan, Value,
-    WayBack, value::map,
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FileKind, Map, Plan, Returns,
+    Value, WayBack, returns::Key, value::map,
 };
 
 /// Digests of files.
@@ -16,7 +16,10 @@ not. `all` is the SHA-256 of the lines `<sha256>  <path>\\n`, as sha256sum(1) pr
 same files under the same names exactly when it is equal.\n\nErrors: a path that names nothing, and paths that hold no file at all.",
     effect: Effect::Reads,
     args: &[ArgSpec::required("paths", ArgKind::Texts, "Absolute paths of files or directories.")],
-    returns: "`files`: a map from path to SHA-256 in hexadecimal; `all`: one digest over all.",
+    returns: Returns::map(&[
+        Key::anything("files", "A map from path to SHA-256 in hexadecimal."),
+        Key::plain("all", "One digest over all."),
+    ]),
     way_back: WayBack::Nothing,
     example: "file.digest:\n  paths: [/srv/kubernetes/etcd-ca.pem, /srv/kubernetes/etcd.pem]\n",
 };

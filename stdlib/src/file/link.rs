@@ -5,7 +5,7 @@ use crate::support::{
 use async_trait::async_trait;
 use keybook_api::{
     Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Change, Command, Ctx, Diff, Effect, Fault, FileKind,
-    Plan, Reconcile, Value, WayBack, value::map,
+    Plan, Reconcile, Returns, Value, WayBack, returns::Key, value::map,
 };
 
 /// Makes or replaces a symbolic link.
@@ -25,7 +25,11 @@ Errors: a file or directory at `path`, no directory for it, a link that was chan
         ArgSpec::required("path", ArgKind::Path, "The link."),
         ArgSpec::required("target", ArgKind::Text, "Where it is to point."),
     ],
-    returns: "`path`, `target`, `before`: where the link pointed (null when there was none).",
+    returns: Returns::map(&[
+        Key::plain("path", "The link."),
+        Key::plain("target", "Where it points."),
+        Key::plain("before", "Where it pointed; null when there was none."),
+    ]),
     way_back: WayBack::Undo,
     example: "file.link:\n  path: /var/lib/kubelet/pki/kubelet-client-current.pem\n  \
 target: /var/lib/kubelet/pki/kubelet-client-2026-01-31-10-00-00.pem\n",

@@ -2,7 +2,7 @@ use crate::support::tell;
 use async_trait::async_trait;
 use keybook_api::{
     Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FaultKind, FileKind, Plan,
-    WayBack, value::map,
+    Returns, WayBack, returns::Key, value::map,
 };
 
 /// Lists the names in a directory.
@@ -19,7 +19,11 @@ Errors: nothing there, or something else than a directory.",
         ArgSpec::required("path", ArgKind::Path, "The directory."),
         ArgSpec::optional("ending", ArgKind::Text, "", "Only names with this ending, such as `.conf`."),
     ],
-    returns: "`path`, `names` (sorted), `paths`: the same with the directory before them.",
+    returns: Returns::map(&[
+        Key::plain("path", "The directory."),
+        Key::plain("names", "The names, sorted."),
+        Key::plain("paths", "The same with the directory before them."),
+    ]),
     way_back: WayBack::Nothing,
     example: "file.list:\n  path: /etc/kubernetes\n  ending: .conf\n",
 };

@@ -2,7 +2,7 @@ use crate::support::{files, tell};
 use async_trait::async_trait;
 use keybook_api::{
     Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FileKind, Plan, Reconcile,
-    Value, WayBack, value::map,
+    Returns, Value, WayBack, returns::Key, value::map,
 };
 
 /// Makes a directory.
@@ -18,7 +18,10 @@ when one is not empty by then.\n\nErrors: the path is something else than a dire
         ArgSpec::required("path", ArgKind::Path, "The directory."),
         ArgSpec::optional("mode", ArgKind::Mode, "0755", "Permission bits of the directories made."),
     ],
-    returns: "`path`, `made`: the directories made, parents first.",
+    returns: Returns::map(&[
+        Key::plain("path", "The path, as it was given."),
+        Key::plain("made", "The directories made, parents first."),
+    ]),
     way_back: WayBack::Undo,
     example: "file.make_dir:\n  path: /root/rotation\n  mode: \"0700\"\n",
 };

@@ -21,7 +21,8 @@ use crate::support::{
     owner,
 };
 use keybook_api::{
-    Applied, ArgKind, ArgSpec, Args, Ctx, Fault, FileKind, Reconcile, Registry, Secret, Value,
+    Applied, ArgKind, ArgSpec, Args, Ctx, Fault, FileKind, Reconcile, Registry, Returns, Secret, Value,
+    returns::Key,
 };
 
 /// The actions of the family, in the order of the reference.
@@ -54,7 +55,16 @@ const CREATE_DIRS: ArgSpec =
     ArgSpec::optional("create_dirs", ArgKind::Bool, "false", "Make missing parent directories (0755).");
 
 /// What the actions return whose whole effect is one file.
-const RETURNS: &str = "`path`, `sha256`, `mode`, `owner` as `uid:gid`, `size`.";
+const RETURNS: Returns = Returns::map(FIELDS);
+
+/// What is told of a file.
+pub(crate) const FIELDS: &[Key] = &[
+    Key::plain("path", "The path, as it was given."),
+    Key::plain("sha256", "In hexadecimal."),
+    Key::plain("mode", "Such as `\"0644\"`."),
+    Key::plain("owner", "As `uid:gid`."),
+    Key::plain("size", "In bytes."),
+];
 
 /// The change that gives the file of the argument `path` this content, never shown when it is `secret`, and what
 /// `mode`, `owner` and `create_dirs` say.

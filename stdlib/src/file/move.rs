@@ -1,8 +1,8 @@
 use crate::support::tell;
 use async_trait::async_trait;
 use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Change, Ctx, Effect, Fault, Plan, Reconcile, Stat,
-    Value, WayBack, value::map,
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Change, Ctx, Effect, Fault, Plan, Reconcile,
+    Returns, Stat, Value, WayBack, returns::Key, value::map,
 };
 
 /// Renames a file or directory.
@@ -18,7 +18,7 @@ Errors: `from` is missing, `to` exists, the two are on different file systems ([
         ArgSpec::required("from", ArgKind::Path, "What to rename."),
         ArgSpec::required("to", ArgKind::Path, "Its new path."),
     ],
-    returns: "`from`, `to`.",
+    returns: Returns::map(&[Key::plain("from", "Where it was."), Key::plain("to", "Where it is.")]),
     way_back: WayBack::Undo,
     example: "file.move:\n  from: /etc/kubernetes/manifests/etcd.yaml\n  to: /etc/kubernetes/etcd.yaml\n",
 };

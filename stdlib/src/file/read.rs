@@ -1,7 +1,9 @@
+use super::FIELDS;
 use crate::support::{files, shown, tell};
 use async_trait::async_trait;
 use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Value, WayBack,
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Returns, Value, WayBack,
+    returns::{Key, Keys},
 };
 
 /// Reads a file.
@@ -17,7 +19,10 @@ other file.\n\nErrors: no such file, a directory, more than 64 MiB.",
         ArgSpec::required("path", ArgKind::Path, "The file."),
         ArgSpec::optional("secret", ArgKind::Bool, "false", "Treat the text as a secret."),
     ],
-    returns: "`path`, `text` (null when it is not UTF-8), `sha256`, `mode` such as `\"0644\"`, `owner` as `uid:gid`, `size`.",
+    returns: Returns::keys(
+        Keys::of("`file.put`", FIELDS)
+            .and(&[Key::plain("text", "What the file holds; null when it is not UTF-8.")]),
+    ),
     way_back: WayBack::Nothing,
     example: "file.read:\n  path: /etc/machine-id\n",
 };

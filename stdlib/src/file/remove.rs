@@ -5,7 +5,7 @@ use crate::support::{
 use async_trait::async_trait;
 use keybook_api::{
     Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Diff, Effect, Fault, FileKind, Plan, Reconcile,
-    Value, WayBack, value::map,
+    Returns, Value, WayBack, returns::Key, value::map,
 };
 
 /// Removes a file.
@@ -18,7 +18,10 @@ const SPEC: ActionSpec = ActionSpec {
 it was, by the original that is kept before.\n\nErrors: a directory that is not empty, a device or socket.",
     effect: Effect::Changes,
     args: &[ArgSpec::required("path", ArgKind::Path, "What to remove.")],
-    returns: "`path`, `removed` (false when there was nothing).",
+    returns: Returns::map(&[
+        Key::plain("path", "The path, as it was given."),
+        Key::plain("removed", "False when there was nothing."),
+    ]),
     way_back: WayBack::Files,
     example: "file.remove:\n  path: /etc/kubernetes/rotate-certs/old.pem\n",
 };

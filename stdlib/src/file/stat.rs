@@ -2,8 +2,8 @@ use super::kind;
 use crate::support::{files, tell};
 use async_trait::async_trait;
 use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FileKind, Plan, Value, WayBack,
-    value::map,
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FileKind, Plan, Returns, Value,
+    WayBack, returns::Key, value::map,
 };
 
 /// Tells what a path is.
@@ -16,8 +16,18 @@ const SPEC: ActionSpec = ActionSpec {
 Errors: a regular file that the login may not read (its digest is part of the result), or of more than 64 MiB.",
     effect: Effect::Reads,
     args: &[ArgSpec::required("path", ArgKind::Path, "The path.")],
-    returns: "`path`, `exists`, `kind` (`file`, `directory`, `symlink` or `other`), `mode` such as `\"0644\"`, `uid`, `gid`, `size` in \
-bytes, `sha256` of a regular file's content, `link` (where a symbolic link points), `modified` (seconds since 1970).",
+    returns: Returns::map(&[
+        Key::plain("path", "The path, as it was given."),
+        Key::plain("exists", "Whether anything is there."),
+        Key::plain("kind", "`file`, `directory`, `symlink` or `other`."),
+        Key::plain("mode", "Such as `\"0644\"`."),
+        Key::plain("uid", "The owner, as a number."),
+        Key::plain("gid", "The group, as a number."),
+        Key::plain("size", "In bytes."),
+        Key::plain("sha256", "Of a regular file's content, in hexadecimal."),
+        Key::plain("link", "Where a symbolic link points."),
+        Key::plain("modified", "In seconds since 1970."),
+    ]),
     way_back: WayBack::Nothing,
     example: "file.stat:\n  path: /var/lib/kubelet/pki/kubelet-client-current.pem\n",
 };

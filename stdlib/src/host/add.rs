@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use keybook_api::{
     Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, HostSpec, Plan, Reconcile,
-    Value, WayBack, value::map,
+    Returns, Value, WayBack, returns::Key, value::map,
 };
 use std::sync::Arc;
 
@@ -30,7 +30,11 @@ machine that runs Keybook.\n\nErrors: `via` names no host of the run, a port out
             "The runbook may replace this host, so that another host key is no drift.",
         ),
     ],
-    returns: "`group`, `name`, `address`.",
+    returns: Returns::map(&[
+        Key::plain("group", "The group."),
+        Key::plain("name", "Its name in this run."),
+        Key::plain("address", "Its address."),
+    ]),
     way_back: WayBack::Nothing,
     example: "host.add:\n  group: nodes\n  address: 10.244.0.17\n  via: supervisor\n  user: vmware-system-user\n  replaceable: true\n",
 };

@@ -4,8 +4,8 @@ use super::{
 use crate::support::tell::{self, failed, missing};
 use async_trait::async_trait;
 use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Value, WayBack,
-    duration, value::map,
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Returns, Value,
+    WayBack, duration, returns::Key, value::map,
 };
 use serde_json::Value as Json;
 use std::time::Duration;
@@ -33,7 +33,7 @@ refuses ([kubectl delete](https://kubernetes.io/docs/reference/kubectl/generated
         CONTEXT,
         KUBECTL,
     ],
-    returns: "`deleted`: the objects' names.",
+    returns: Returns::map(&[Key::plain("deleted", "The objects' names; null after a crash.")]),
     way_back: WayBack::None,
     example: "kubectl.delete:\n  resource: pods\n  selector: k8s-app=kube-proxy\n  namespace: kube-system\n  \
 kubeconfig: /etc/kubernetes/admin.conf\n",

@@ -2,8 +2,8 @@ use super::{CONTEXT, KUBECONFIG, KUBECTL, Kubectl, NAMESPACE, items, required, w
 use crate::support::tell;
 use async_trait::async_trait;
 use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Secret, Value, WayBack,
-    value::map,
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Returns, Secret, Value,
+    WayBack, returns::Key, value::map,
 };
 use serde_json::Value as Json;
 
@@ -29,7 +29,12 @@ Errors: kubectl cannot be run or reach the server; a kind that the server does n
         CONTEXT,
         KUBECTL,
     ],
-    returns: "`count`, `items` (a list of objects); with `name` also `exists` and `object` (null when there is none).",
+    returns: Returns::map(&[
+        Key::plain("count", "How many objects there are."),
+        Key::anything("items", "The objects."),
+        Key::plain("exists", "With `name`: whether it is there.").sometimes(),
+        Key::anything("object", "With `name`: the object; null when there is none.").sometimes(),
+    ]),
     way_back: WayBack::Nothing,
     example: "kubectl.get:\n  resource: nodes\n  selector: node-role.kubernetes.io/control-plane=\n  \
 kubeconfig: /etc/kubernetes/admin.conf\n",

@@ -6,7 +6,8 @@ use super::{
 use crate::support::tell::{self, failed, missing};
 use async_trait::async_trait;
 use keybook_api::{
-    Action, ActionSpec, Applied, Args, Ctx, Effect, Fault, Plan, Reconcile, Value, WayBack, value::map,
+    Action, ActionSpec, Applied, Args, Ctx, Effect, Fault, Plan, Reconcile, Returns, Value, WayBack,
+    returns::Key, value::map,
 };
 
 /// Restarts a workload's pods.
@@ -22,7 +23,10 @@ Errors: a workload that is not there or is paused; whatever the server refuses \
 ([kubectl rollout restart](https://kubernetes.io/docs/reference/kubectl/generated/kubectl_rollout/kubectl_rollout_restart/)).",
     effect: Effect::Changes,
     args: &[RESOURCE, NAME, NAMESPACE, KUBECONFIG, CONTEXT, KUBECTL],
-    returns: "`name`, `restarted_at` (as the API server has it).",
+    returns: Returns::map(&[
+        Key::plain("name", "The workload, such as `daemonset/kube-proxy`."),
+        Key::plain("restarted_at", "When, as the API server has it."),
+    ]),
     way_back: WayBack::Nothing,
     example: "kubectl.rollout_restart:\n  resource: daemonset\n  name: kube-proxy\n  namespace: kube-system\n  \
 kubeconfig: /etc/kubernetes/admin.conf\n",

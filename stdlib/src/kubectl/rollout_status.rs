@@ -9,8 +9,8 @@ use crate::support::{
 };
 use async_trait::async_trait;
 use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FaultKind, Plan, WayBack,
-    value::map,
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FaultKind, Plan, Returns,
+    WayBack, returns::Key, value::map,
 };
 use std::time::Duration;
 
@@ -34,7 +34,10 @@ Errors: a workload that is not there or cannot make progress; the time is up \
         CONTEXT,
         KUBECTL,
     ],
-    returns: "`name`, `message` (kubectl's own).",
+    returns: Returns::map(&[
+        Key::plain("name", "The workload, such as `daemonset/kube-proxy`."),
+        Key::plain("message", "kubectl's own."),
+    ]),
     way_back: WayBack::Nothing,
     example: "kubectl.rollout_status:\n  resource: deployment\n  name: coredns\n  namespace: kube-system\n  timeout: 10m\n  \
 kubeconfig: /etc/kubernetes/admin.conf\n",

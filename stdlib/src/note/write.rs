@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Value, WayBack,
-    value::map,
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Returns, Value,
+    WayBack, returns::Key, value::map,
 };
 
 /// Leaves a note.
@@ -13,7 +13,7 @@ const SPEC: ActionSpec = ActionSpec {
     doc: "Shown at once and kept in the run's journal. After a crash it may stand there twice.",
     effect: Effect::Run,
     args: &[ArgSpec::required("text", ArgKind::Text, "The note.")],
-    returns: "`text`.",
+    returns: Returns::map(&[Key::plain("text", "The note.")]),
     way_back: WayBack::Nothing,
     example: "note.write:\n  text: The CA key came with a vendor's download; other customers may hold it too.\n",
 };

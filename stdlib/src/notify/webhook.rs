@@ -4,8 +4,8 @@ use super::{
 };
 use async_trait::async_trait;
 use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Value, WayBack,
-    value::map,
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Returns, Value,
+    WayBack, returns::Key, value::map,
 };
 
 /// Posts JSON to a URL.
@@ -47,7 +47,12 @@ no answer in time; another answer.",
             "A PEM file on this machine with the CAs to verify the server by.",
         ),
     ],
-    returns: "`told`; `status` (of the last answer; null without one), `tries`; when `told` is false, `why`.",
+    returns: Returns::map(&[
+        Key::plain("told", "Whether it was told."),
+        Key::plain("status", "Of the last answer; null without one. Only when `told` is true.").sometimes(),
+        Key::plain("tries", "How many it took. Only when `told` is true.").sometimes(),
+        Key::plain("why", "Why nobody was told. Only when `told` is false.").sometimes(),
+    ]),
     way_back: WayBack::Nothing,
     example: "notify.webhook:\n  url: https://chat.example.com/hooks/rotation\n  body: { text: The etcd certificates are renewed }\n",
 };

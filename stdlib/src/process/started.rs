@@ -1,8 +1,8 @@
 use crate::support::tell;
 use async_trait::async_trait;
 use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Command, Ctx, Effect, Fault, Plan, Value, WayBack,
-    value::map,
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Command, Ctx, Effect, Fault, Plan, Returns, Value,
+    WayBack, returns::Key, value::map,
 };
 use std::time::Duration;
 
@@ -26,7 +26,10 @@ running process, a host without /proc ([proc(5)](https://man7.org/linux/man-page
         ArgSpec::optional("argument", ArgKind::Text, "", "A word of its command line, as `--name=one`."),
         ArgSpec::optional("pid_file", ArgKind::Path, "", "Instead of a name: the file with its process id."),
     ],
-    returns: "`started` (seconds since 1970, UTC), `pid`.",
+    returns: Returns::map(&[
+        Key::plain("started", "In seconds since 1970 (UTC)."),
+        Key::plain("pid", "Its process id."),
+    ]),
     way_back: WayBack::Nothing,
     example: "process.started:\n  name: kube-apiserver\n",
 };
@@ -197,7 +200,7 @@ mod tests {
     }
 
     async fn started(bench: &Bench, args: &Args) -> (i64, i64) {
-        let value = Started.apply(&bench.ctx(), args).await.unwrap().value;
+        let value = bench.apply(&Started, args).await.unwrap().value;
         let number = |key| value.get(key).and_then(Value::as_int).unwrap();
         (number("started"), number("pid"))
     }

@@ -11,8 +11,8 @@ use crate::support::{
     waiting,
 };
 use keybook_api::{
-    Action, Applied, ArgKind, ArgSpec, Args, Change, Command, Ctx, Fault, Plan, Registry, Value, duration,
-    value::map,
+    Action, Applied, ArgKind, ArgSpec, Args, Change, Command, Ctx, Fault, Plan, Registry, Returns, Value,
+    duration, returns::Key, value::map,
 };
 use std::time::Duration;
 
@@ -271,8 +271,16 @@ impl State {
 }
 
 /// What every action of the family returns.
-const RETURNS: &str = "`name` (with its suffix), `exists`, `active`, `state` (systemd's ActiveState), `sub_state`, `main_pid` (0 when none \
-runs), `since` (when it became active, in microseconds since the host's boot; 0 for never), `enabled` (systemd's UnitFileState).";
+const RETURNS: Returns = Returns::map(&[
+    Key::plain("name", "With its suffix."),
+    Key::plain("exists", "Whether systemd has such a unit."),
+    Key::plain("active", "Whether it is active."),
+    Key::plain("state", "systemd's ActiveState."),
+    Key::plain("sub_state", "systemd's SubState."),
+    Key::plain("main_pid", "The main process; 0 when none runs."),
+    Key::plain("since", "When it became active, in microseconds since the host's boot; 0 for never."),
+    Key::plain("enabled", "systemd's UnitFileState."),
+]);
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,8 @@ pub(crate) use run::last_receipt;
 
 use crate::support::tell::{command_line, failed, tail};
 use keybook_api::{
-    ArgKind, ArgSpec, Args, Command, Ctx, Fault, Map, ReceiptId, Registry, Secret, Value, value::map,
+    ArgKind, ArgSpec, Args, Command, Ctx, Fault, Map, ReceiptId, Registry, Secret, Value, returns::Key,
+    value::map,
 };
 use std::time::Duration;
 
@@ -33,6 +34,16 @@ const PARSE: ArgSpec = ArgSpec::optional(
     "text",
     "What standard output is: `json` adds `result.json`, `lines` adds `result.lines`.",
 );
+
+/// What the actions return.
+const OUTPUT: &[Key] = &[
+    Key::plain("status", "The exit status."),
+    Key::plain("stdout", "Standard output, without one trailing line feed."),
+    Key::plain("stderr", "Standard error, without one trailing line feed."),
+    Key::plain("truncated", "Whether more than 1 MiB was printed."),
+    Key::anything("json", "With `parse: json`: what standard output says.").sometimes(),
+    Key::plain("lines", "With `parse: lines`: the lines of standard output.").sometimes(),
+];
 
 /// How standard output becomes part of the result.
 #[derive(Clone, Copy, PartialEq)]

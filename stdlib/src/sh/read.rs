@@ -1,7 +1,7 @@
-use super::{ARGS, ENV, OK_STATUS, PARSE, SCRIPT, STDIN, Script, TIMEOUT};
+use super::{ARGS, ENV, OK_STATUS, OUTPUT, PARSE, SCRIPT, STDIN, Script, TIMEOUT};
 use crate::support::tell;
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, Args, Ctx, Effect, Fault, Plan, WayBack};
+use keybook_api::{Action, ActionSpec, Applied, Args, Ctx, Effect, Fault, Plan, Returns, WayBack};
 
 /// Runs a shell script that only reads.
 pub struct Read;
@@ -13,8 +13,7 @@ const SPEC: ActionSpec = ActionSpec {
 and leaves no receipt.\n\nErrors: an exit status outside `ok_status`, a time-out, output that `parse: json` cannot read.",
     effect: Effect::Reads,
     args: &[SCRIPT, ARGS, ENV, STDIN, TIMEOUT, OK_STATUS, PARSE],
-    returns: "`status`, `stdout` and `stderr` without one trailing line feed, `truncated` (true when more than 1 MiB was printed), \
-`json` or `lines` as `parse` says.",
+    returns: Returns::map(OUTPUT),
     way_back: WayBack::Nothing,
     example: "sh.read:\n  script: kubectl version -o json\n  parse: json\n",
 };

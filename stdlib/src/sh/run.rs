@@ -1,8 +1,8 @@
-use super::{ARGS, ENV, OK_STATUS, PARSE, SCRIPT, STDIN, Script, TIMEOUT};
+use super::{ARGS, ENV, OK_STATUS, OUTPUT, PARSE, SCRIPT, STDIN, Script, TIMEOUT};
 use async_trait::async_trait;
 use keybook_api::{
     Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Change, Ctx, Effect, Fault, Plan, Receipt,
-    Reconcile, Value, WayBack, value::map,
+    Reconcile, Returns, Value, WayBack, value::map,
 };
 
 /// Runs a shell script that changes something.
@@ -13,9 +13,10 @@ const SPEC: ActionSpec = ActionSpec {
     summary: "Runs a shell script on the host.",
     doc: "The script is given to `/bin/sh -c` ([sh(1)](https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html)); \
 `args` are its `$1`, `$2`, …, which the shell does not interpret. It leaves a receipt on the host, so that after a crash it is known \
-whether it ran. A script that never began runs again; one that ended well is done (its output is then not known any more); for one that \
+whether it ran. A script that never began runs again; one that ended well is done; for one that \
 was cut short, or ended badly, a person must look, unless it had ended and the file `creates` tells that it was done. Of several tries \
-(`retry`) the last one decides.\n\n\
+(`retry`) the last one decides. Of the result only `status` is known then, and nothing when the script was not run because `creates` exists: \
+the rest is null.\n\n\
 Errors: an exit status outside `ok_status`, a time-out, output that `parse: json` cannot read.\n\n\
 Give secrets as `stdin`: arguments and environment variables can be seen by others on the host.",
     effect: Effect::Changes,
@@ -35,8 +36,7 @@ Give secrets as `stdin`: arguments and environment variables can be seen by othe
         ),
         PARSE,
     ],
-    returns: "`status`, `stdout` and `stderr` without one trailing line feed, `truncated` (true when more than 1 MiB was printed), \
-`json` or `lines` as `parse` says. After a crash, and when `creates` exists: `status` or null, the rest null.",
+    returns: Returns::map(OUTPUT),
     way_back: WayBack::NoneIf("changes"),
     example: "sh.run:\n  script: systemctl restart \"$1\"\n  args: [kubelet]\n  timeout: 2m\n",
 };

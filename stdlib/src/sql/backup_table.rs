@@ -4,8 +4,8 @@ use super::{
 use crate::support::tell::{self, failed};
 use async_trait::async_trait;
 use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Value, WayBack,
-    value::map,
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Returns, Value,
+    WayBack, returns::Key, value::map,
 };
 
 /// Copies a table.
@@ -33,7 +33,12 @@ Errors: a table that is not there, a copy with other content, whatever the serve
         CLIENT,
         TIMEOUT,
     ],
-    returns: "`table`, `to`, `rows` (how many both have), `checksum`.",
+    returns: Returns::map(&[
+        Key::plain("table", "The table."),
+        Key::plain("to", "The copy."),
+        Key::plain("rows", "How many rows both have."),
+        Key::plain("checksum", "Of the content of both."),
+    ]),
     way_back: WayBack::Undo,
     example: "sql.backup_table:\n  database: transwarp_manager\n  table: manager_info\n  to: manager_info_bak2026\n",
 };

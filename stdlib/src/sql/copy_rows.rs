@@ -6,7 +6,8 @@ use super::{
 use crate::support::tell;
 use async_trait::async_trait;
 use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Value, WayBack,
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Returns, Value,
+    WayBack, returns::Key,
 };
 
 /// Makes rows as another table has them.
@@ -41,7 +42,7 @@ the outcome is unknown until it is resumed).",
         CLIENT,
         TIMEOUT,
     ],
-    returns: "`rows`: a map from the row's key to the SHA-256 of its value.",
+    returns: Returns::map(&[Key::anything("rows", "A map from the row's key to the SHA-256 of its value.")]),
     way_back: WayBack::None,
     example: "sql.copy_rows:\n  database: transwarp_manager\n  table: manager_info\n  from: manager_info_bak2026\n  key: key\n  \
 value: value\n  rows: [etcd-ca.pem, etcd.pem, etcd-key.pem]\n",

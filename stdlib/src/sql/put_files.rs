@@ -8,8 +8,8 @@ use crate::support::{
 };
 use async_trait::async_trait;
 use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Secret, Value,
-    WayBack,
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Returns,
+    Secret, Value, WayBack, returns::Key,
 };
 use std::collections::BTreeMap;
 
@@ -47,7 +47,7 @@ lost while it commits (then the outcome is unknown until it is resumed).",
         CLIENT,
         TIMEOUT,
     ],
-    returns: "`rows`: a map from the row's key to the SHA-256 of its value.",
+    returns: Returns::map(&[Key::anything("rows", "A map from the row's key to the SHA-256 of its value.")]),
     way_back: WayBack::None,
     example: "sql.put_files:\n  database: transwarp_manager\n  table: manager_info\n  key: key\n  value: value\n  \
 files: { etcd-ca.pem: /srv/kubernetes/etcd-ca.pem }\n",

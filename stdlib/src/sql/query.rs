@@ -2,7 +2,8 @@ use super::{CLIENT, Client, DATABASE, HOST, PASSWORD, PORT, SOCKET, TIMEOUT, USE
 use crate::support::tell;
 use async_trait::async_trait;
 use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Value, WayBack, value::map,
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Returns, Value, WayBack,
+    returns::Key, value::map,
 };
 
 /// Asks a database.
@@ -29,7 +30,10 @@ Errors: a statement that is not one SELECT, SHOW, DESCRIBE or EXPLAIN, or that h
         CLIENT,
         TIMEOUT,
     ],
-    returns: "`rows`: a list of maps from column to value, `count`.",
+    returns: Returns::map(&[
+        Key::anything("rows", "A list of maps from column to value."),
+        Key::plain("count", "How many rows there are."),
+    ]),
     way_back: WayBack::Nothing,
     example: "sql.query:\n  database: transwarp_manager\n  sql: SELECT `key`, LENGTH(value) AS bytes FROM manager_info\n",
 };

@@ -8,7 +8,7 @@ use crate::{sh::last_receipt, support::tell::failed};
 use async_trait::async_trait;
 use keybook_api::{
     Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FaultKind, Plan, Receipt,
-    Reconcile, Value, WayBack, value::map,
+    Reconcile, Returns, Value, WayBack, returns::Key, value::map,
 };
 
 /// Changes rows, all or none.
@@ -41,7 +41,10 @@ Errors: see above; no statements; a connection that is lost (then the outcome is
         CLIENT,
         TIMEOUT,
     ],
-    returns: "`statements` (how many), `rows`: what each changed, in order; null after a crash.",
+    returns: Returns::map(&[
+        Key::plain("statements", "How many there were."),
+        Key::plain("rows", "How many rows each changed, in order; null after a crash."),
+    ]),
     way_back: WayBack::None,
     example: "sql.transaction:\n  database: transwarp_manager\n  statements:\n    - { sql: \"UPDATE manager_info SET value = 'new' \
 WHERE `key` = 'etcd-ca.pem'\", rows: 1 }\n",

@@ -1,7 +1,11 @@
 use super::{DIR, PS, containers, manifests, ps, ps_command};
 use crate::support::tell;
 use async_trait::async_trait;
-use keybook_api::{Action, ActionSpec, Applied, Args, Ctx, Effect, Fault, Plan, Value, WayBack, value::map};
+use keybook_api::{
+    Action, ActionSpec, Applied, Args, Ctx, Effect, Fault, Plan, Returns, Value, WayBack,
+    returns::{Key, Keys},
+    value::map,
+};
 
 /// Lists static pods.
 pub struct List;
@@ -14,8 +18,19 @@ const SPEC: ActionSpec = ActionSpec {
 Errors: no such directory; a listing command that fails.",
     effect: Effect::Reads,
     args: &[DIR, PS],
-    returns: "`pods`: a list of `name` (the file's, without extension), `file`, `sha256`, `pod` (`metadata.name`), `namespace`, `running`, \
-`containers` (ids, without the sandbox's).",
+    returns: Returns::map(&[Key::list(
+        "pods",
+        "One for each manifest.",
+        Keys::own(&[
+            Key::plain("name", "The file's, without extension."),
+            Key::plain("file", "The manifest's file."),
+            Key::plain("sha256", "The manifest's, in hexadecimal."),
+            Key::plain("pod", "`metadata.name`."),
+            Key::plain("namespace", "The namespace."),
+            Key::plain("running", "Whether as many containers run as the manifest has."),
+            Key::plain("containers", "Their ids, without the sandbox's."),
+        ]),
+    )]),
     way_back: WayBack::Nothing,
     example: "static_pod.list:\n  dir: /etc/kubernetes/manifests\n",
 };

@@ -8,7 +8,9 @@ use crate::support::{files, tell, waiting};
 use async_trait::async_trait;
 use keybook_api::{
     Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Change, Ctx, Effect, Fault, FaultKind, Plan,
-    Reconcile, Value, WayBack, duration, value::map,
+    Reconcile, Returns, Value, WayBack, duration,
+    returns::{Key, Keys},
+    value::map,
 };
 
 /// Starts static pods.
@@ -39,7 +41,18 @@ Errors: a manifest that is in neither directory, one that is in both, a listing 
         MATCH,
         TIMEOUT,
     ],
-    returns: "`started`: the names in `pods`; `containers`: a list of `pod`, `name`, `id`.",
+    returns: Returns::map(&[
+        Key::plain("started", "The names in `pods`."),
+        Key::list(
+            "containers",
+            "Those that run now.",
+            Keys::own(&[
+                Key::plain("pod", "The name in `pods`."),
+                Key::plain("name", "The container's name."),
+                Key::plain("id", "The container's id."),
+            ]),
+        ),
+    ]),
     way_back: WayBack::Undo,
     example: "static_pod.start:\n  pods: [tos-etcd, tos-apiserver]\n  dir: /opt/kubernetes/manifests-multi\n",
 };

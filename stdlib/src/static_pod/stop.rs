@@ -9,7 +9,7 @@ use crate::support::{files, tell, waiting};
 use async_trait::async_trait;
 use keybook_api::{
     Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Change, Ctx, Effect, Fault, FaultKind, Plan,
-    Reconcile, Value, WayBack, duration, value::map,
+    Reconcile, Returns, Value, WayBack, duration, returns::Key, value::map,
 };
 
 /// Stops static pods.
@@ -36,7 +36,10 @@ taken for \"no containers\"), the time is up ([static pods](https://kubernetes.i
         MATCH,
         TIMEOUT,
     ],
-    returns: "`stopped`: the names in `pods`; `containers`: the ids of the containers that ran before.",
+    returns: Returns::map(&[
+        Key::plain("stopped", "The names in `pods`."),
+        Key::plain("containers", "The ids of the containers that ran before."),
+    ]),
     way_back: WayBack::Undo,
     example: "static_pod.stop:\n  pods: [tos-etcd, tos-apiserver]\n  dir: /opt/kubernetes/manifests-multi\n",
 };

@@ -4,6 +4,7 @@ mod api_standin;
 mod certs;
 mod etcd;
 mod mariadb;
+mod returned;
 mod systemd;
 mod target;
 
@@ -11,6 +12,7 @@ pub use api_standin::ApiStandIn;
 pub use certs::{Issue, ca, leaf};
 pub use etcd::EtcdMember;
 pub use mariadb::{MariaDb, PASSWORD as DB_PASSWORD};
+pub use returned::check as check_result;
 pub use systemd::Systemd;
 pub use target::FakeTarget;
 
@@ -164,9 +166,14 @@ impl Bench {
         plan
     }
 
-    /// Applies in a real run, and checks that an action whose way back are its files changes no others, whether it
-    /// ends well or not.
+    /// Applies in a real run, and checks that the result is what the action says, and that an action whose way back are
+    /// its files changes no others, whether it ends well or not.
     pub async fn apply(&self, action: &dyn Action, args: &Args) -> Result<keybook_api::Applied, Fault> {
+        let applied = self.apply_to_files(action, args).await;
+        applied.inspect(|applied| returned::check(action, &applied.value))
+    }
+
+    async fn apply_to_files(&self, action: &dyn Action, args: &Args) -> Result<keybook_api::Applied, Fault> {
         keybook_api::action::check_args(action.spec(), &args.0)?;
         if action.spec().way_back != WayBack::Files {
             return action.apply(&self.ctx(), args).await;

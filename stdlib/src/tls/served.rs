@@ -9,7 +9,8 @@ use crate::{
 };
 use async_trait::async_trait;
 use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Value, WayBack, value::map,
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Returns, Value, WayBack,
+    returns::Key, value::map,
 };
 use keybook_pki::Certificate;
 use rustls::pki_types::ServerName;
@@ -49,9 +50,18 @@ Errors: no connection, no TLS server, no certificate; what `x509.read` and `x509
             "For connecting, and again for the handshake.",
         ),
     ],
-    returns: "`chain`: certificate maps as `x509.read` gives them, the server's own first; `leaf`: the first, with `endpoint` \
-(`host:port`); `verified`: true, false, or null without `roots`; `reason` (why not; null otherwise); `protocol`; `error` (why the handshake \
-ended early; null otherwise).",
+    returns: Returns::map(&[
+        Key::list("chain", "The certificates, the server's own first.", x509::CERTIFICATE),
+        Key::map(
+            "leaf",
+            "The server's own certificate.",
+            x509::CERTIFICATE.and(&[Key::plain("endpoint", "`host:port`.")]),
+        ),
+        Key::plain("verified", "Whether the chain verifies; null without `roots`."),
+        Key::plain("reason", "Why it does not; null otherwise."),
+        Key::plain("protocol", "The version of TLS."),
+        Key::plain("error", "Why the handshake ended early; null otherwise."),
+    ]),
     way_back: WayBack::Nothing,
     example: "tls.served:\n  port: 4001\n  roots: /srv/kubernetes/etcd-ca.pem\n",
 };

@@ -1,8 +1,8 @@
 use crate::support::waiting;
 use async_trait::async_trait;
 use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Value, WayBack,
-    duration, value::map,
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Returns, Value,
+    WayBack, duration, returns::Key, value::map,
 };
 use std::time::Duration;
 use tokio::time::Instant;
@@ -17,7 +17,7 @@ const SPEC: ActionSpec = ActionSpec {
 until something is so, give the step that looks at it a `retry` with `until`.\n\nErrors: the run was stopped.",
     effect: Effect::Run,
     args: &[ArgSpec::required("duration", ArgKind::Duration, "How long.")],
-    returns: "`waited`: the duration.",
+    returns: Returns::map(&[Key::plain("waited", "The duration.")]),
     way_back: WayBack::Nothing,
     example: "wait.for:\n  duration: 30s\n",
 };

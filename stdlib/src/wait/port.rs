@@ -2,7 +2,7 @@ use crate::support::waiting;
 use async_trait::async_trait;
 use keybook_api::{
     Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FaultKind, Plan, Reconcile,
-    Value, WayBack, duration, value::map,
+    Returns, Value, WayBack, duration, returns::Key, value::map,
 };
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ was stopped.",
         ArgSpec::required("port", ArgKind::Int, "The port."),
         ArgSpec::optional("timeout", ArgKind::Duration, "60s", "How long to try."),
     ],
-    returns: "`host`, `port`.",
+    returns: Returns::map(&[Key::plain("host", "Where the port is."), Key::plain("port", "The port.")]),
     way_back: WayBack::Nothing,
     example: "wait.port:\n  port: 4001\n  timeout: 2m\n",
 };

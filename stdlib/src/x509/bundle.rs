@@ -1,13 +1,17 @@
 use super::{every_of, paths};
-use crate::support::{
-    certs,
-    change::{Became, FileChange, Wanted, became},
-    tell,
+use crate::{
+    file::FIELDS,
+    support::{
+        certs,
+        change::{Became, FileChange, Wanted, became},
+        tell,
+    },
 };
 use async_trait::async_trait;
 use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Secret, Value,
-    WayBack,
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Returns,
+    Secret, Value, WayBack,
+    returns::{Key, Keys},
 };
 use keybook_pki::{Certificate, bundle};
 
@@ -26,7 +30,9 @@ Errors: what `x509.read` refuses; no directory for `out`.",
         ArgSpec::required("certs", ArgKind::Texts, "PEM files with one or more certificates each."),
         ArgSpec::required("out", ArgKind::Path, "The file to write; it may be one of `certs`."),
     ],
-    returns: "`path`, `sha256`, `mode`, `owner`, `size`, `count` of certificates.",
+    returns: Returns::keys(
+        Keys::of("`file.put`", FIELDS).and(&[Key::plain("count", "How many certificates it has.")]),
+    ),
     way_back: WayBack::Files,
     example: "x509.bundle:\n  certs: [/etc/kubernetes/pki/ca.crt, /root/rotation/ca-new.crt]\n  out: /root/rotation/ca-both.crt\n",
 };

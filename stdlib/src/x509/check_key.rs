@@ -5,7 +5,8 @@ use crate::support::{
 };
 use async_trait::async_trait;
 use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, WayBack, value::map,
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Returns, WayBack,
+    returns::Key, value::map,
 };
 use keybook_pki::{PkiError, PrivateKey};
 
@@ -25,8 +26,14 @@ PKCS#8 and SEC1; a kind other than RSA and ECDSA.",
         ArgSpec::required("key", ArgKind::Path, "The file with the private key."),
         ArgSpec::optional("passphrase", ArgKind::Secret, "", "Opens an encrypted key."),
     ],
-    returns: "`matches`; of the key `key` (its kind, such as `RSA-2048`), `form` (`pkcs1`, `pkcs8` or `sec1`), `mode`, `encrypted`, \
-`spki_sha256` (of its public key).",
+    returns: Returns::map(&[
+        Key::plain("matches", "Whether the key is the certificate's."),
+        Key::plain("key", "The key's kind, such as `RSA-2048`."),
+        Key::plain("form", "How the key is written: `pkcs1`, `pkcs8` or `sec1`."),
+        Key::plain("mode", "The key file's, such as `\"0600\"`."),
+        Key::plain("encrypted", "Whether the key is encrypted."),
+        Key::plain("spki_sha256", "Of its public key."),
+    ]),
     way_back: WayBack::Nothing,
     example: "x509.check_key:\n  cert: /srv/kubernetes/etcd-ca.pem\n  key: /root/gencerts/etcd-ca-key.pem\n",
 };

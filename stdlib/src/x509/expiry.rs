@@ -6,7 +6,9 @@ use crate::support::{
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FileKind, Plan, Value, WayBack,
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FileKind, Plan, Returns, Value,
+    WayBack,
+    returns::{Key, Keys},
     value::map,
 };
 use keybook_pki::{Certificate, PkiError, rfc3339};
@@ -29,9 +31,13 @@ whole selection, without one; a damaged certificate.",
         ArgSpec::required("paths", ArgKind::Texts, "Absolute paths of files or directories."),
         ArgSpec::optional("warn_within", ArgKind::Duration, "30d", "What counts as expiring."),
     ],
-    returns: "`certificates`: a list of `path`, `index` (from 0, within the file), `entry` (`user NAME` or `cluster NAME` of a kubeconfig, \
-else null), `subject`, `issuer`, `serial`, `not_after` (RFC 3339), `not_after_unix`, `days_left` (whole days, negative when expired), \
-`expired`, `is_ca`; `total`; `expired` and `expiring` (counts; the latter holds the former); `first`: the list's entry that ends first.",
+    returns: Returns::map(&[
+        Key::plain("total", "How many certificates there are."),
+        Key::plain("expired", "How many have expired."),
+        Key::plain("expiring", "How many end within `warn_within`, the expired ones included."),
+        Key::map("first", "The certificate that ends first.", Keys::own(ROW)),
+        Key::list("certificates", "All of them.", Keys::of("`first`", ROW)),
+    ]),
     way_back: WayBack::Nothing,
     example: "x509.expiry:\n  paths: [/etc/kubernetes/pki, /etc/kubernetes/admin.conf]\n  warn_within: 60d\n",
 };
@@ -70,6 +76,21 @@ impl Action for Expiry {
         ])))
     }
 }
+
+/// What is told of one certificate of one file.
+const ROW: &[Key] = &[
+    Key::plain("path", "The file."),
+    Key::plain("index", "From 0, within the file."),
+    Key::plain("entry", "`user NAME` or `cluster NAME` of a kubeconfig, else null."),
+    Key::plain("subject", "Whose it is."),
+    Key::plain("issuer", "Who signed it."),
+    Key::plain("serial", "Decimal."),
+    Key::plain("not_after", "RFC 3339."),
+    Key::plain("not_after_unix", "In seconds since 1970."),
+    Key::plain("days_left", "Whole days, negative when expired."),
+    Key::plain("expired", "Whether it has expired."),
+    Key::plain("is_ca", "Whether it is a CA."),
+];
 
 /// One certificate of one file.
 struct Row {

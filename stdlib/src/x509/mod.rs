@@ -10,6 +10,7 @@ mod pair;
 mod read;
 mod read_crl;
 mod reissue_ca;
+mod told;
 mod verify;
 mod wanted;
 
@@ -17,6 +18,7 @@ use crate::support::files::{self, Current};
 use keybook_api::{Args, Ctx, Fault, Map, Registry, Secret, Target, Value, value::map};
 use keybook_pki::{Certificate, PkiError, PrivateKey, parse_rfc3339, rfc3339};
 use std::fmt;
+pub(crate) use told::CERTIFICATE;
 
 /// The actions of the family, in the order of the reference.
 pub fn register(all: &mut Registry) {

@@ -10,8 +10,8 @@ use crate::support::{
 };
 use async_trait::async_trait;
 use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Diff, Effect, Fault, Plan, Reconcile, Secret,
-    Value, WayBack, value::map,
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Diff, Effect, Fault, Plan, Reconcile, Returns,
+    Secret, Value, WayBack, returns::Key, value::map,
 };
 use keybook_pki::{Certificate, CertificateRequest, KeyForm, KeyKind, PrivateKey, San, Subject};
 
@@ -47,7 +47,14 @@ alternative names; no directory for the files.",
         ArgSpec::optional("extra_sans", ArgKind::Texts, "[]", "Alternative names to add."),
         ArgSpec::required("out", ArgKind::Path, "The request file to write (0644 when new)."),
     ],
-    returns: "`path`, `pem`, `subject`, `sans`, `spki_sha256` (of the public key), `key_path`.",
+    returns: Returns::map(&[
+        Key::plain("path", "The request file."),
+        Key::plain("pem", "The request."),
+        Key::plain("subject", "Who asks."),
+        Key::plain("sans", "The alternative names."),
+        Key::plain("spki_sha256", "Of the public key."),
+        Key::plain("key_path", "The key file."),
+    ]),
     way_back: WayBack::Files,
     example: "x509.new_csr:\n  out_key: /root/rotation/apiserver.key\n  subject: { CN: kube-apiserver }\n  \
 sans: [kubernetes, 10.96.0.1]\n  out: /root/rotation/apiserver.csr\n",

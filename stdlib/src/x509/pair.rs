@@ -1,19 +1,21 @@
 //! A certificate and its key in two files of the host, and where a new key is staged.
 
-use super::{certificate_value, fault, key as key_of};
+use super::{certificate_value, fault, key as key_of, told::CERTIFICATE_FILE};
 use crate::support::{
     change::{FileChange, Wanted, basis, missing_dirs, refuse_missing},
     files::{self, Current},
     shown, tell,
 };
-use keybook_api::{ArgKind, ArgSpec, Args, Ctx, Diff, Fault, Value, Write, value::map};
+use keybook_api::{
+    ArgKind, ArgSpec, Args, Ctx, Diff, Fault, Returns, Value, Write, returns::Key, value::map,
+};
 use keybook_pki::{Certificate, KeyForm, KeyKind, PrivateKey};
 
 pub const OUT_KEY: ArgSpec = ArgSpec::required("out_key", ArgKind::Path, "The key file to write (0600).");
 
 /// What the actions return that write both.
-pub const RETURNS: &str =
-    "The new certificate's map, as `x509.read` gives it (with the path of `out_cert`), and `key_path`.";
+pub const RETURNS: Returns =
+    Returns::keys(CERTIFICATE_FILE.and(&[Key::plain("key_path", "The path of `out_key`.")]));
 
 /// The two files to write, as they are now.
 pub struct Files {

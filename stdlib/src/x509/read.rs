@@ -1,8 +1,8 @@
-use super::{certificate_value, every, one};
+use super::{certificate_value, every, one, told::OF_FILE};
 use crate::support::tell;
 use async_trait::async_trait;
 use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Value, WayBack,
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Returns, Value, WayBack,
 };
 
 /// Reads certificates.
@@ -21,9 +21,7 @@ Errors: no such file; a file that is empty, DER, a bundle (without `all`), cut o
         ArgSpec::required("path", ArgKind::Path, "The PEM file."),
         ArgSpec::optional("all", ArgKind::Bool, "false", "Read every certificate, and return a list."),
     ],
-    returns: "A certificate map (a list of them with `all`): `kind` (`certificate`), `path`, `pem`, `subject`, `issuer`, `serial`, \
-`not_before`, `not_after` (RFC 3339), `not_before_unix`, `not_after_unix`, `sans`, `is_ca`, `ski`, `aki`, `key`, `signature`, `usages`, \
-`sha256`, `spki_sha256`, `self_signed`.",
+    returns: Returns::map(OF_FILE).listed_with("all"),
     way_back: WayBack::Nothing,
     example: "x509.read:\n  path: /srv/kubernetes/etcd.pem\n",
 };

@@ -2,7 +2,9 @@ use super::fault;
 use crate::support::{files, tell};
 use async_trait::async_trait;
 use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Value, WayBack, value::map,
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Returns, Value, WayBack,
+    returns::{Key, Keys},
+    value::map,
 };
 use keybook_pki::{RevocationList, Revoked, rfc3339};
 
@@ -18,8 +20,23 @@ Errors: no such file; a file without a revocation list, with several, or damaged
 ([RFC 5280](https://www.rfc-editor.org/rfc/rfc5280#section-5)).",
     effect: Effect::Reads,
     args: &[ArgSpec::required("path", ArgKind::Path, "The file.")],
-    returns: "`path`, `issuer`, `this_update`, `next_update` (RFC 3339; the latter may be null), `overdue`, `number` (decimal, or null), \
-`revoked`: a list of `serial` (decimal, as `x509.read` writes it), `date`, `reason` (RFC 5280's word, or null).",
+    returns: Returns::map(&[
+        Key::plain("path", "The file."),
+        Key::plain("issuer", "The CA that issued it."),
+        Key::plain("this_update", "RFC 3339."),
+        Key::plain("next_update", "RFC 3339, or null."),
+        Key::plain("overdue", "Whether the next list is due already."),
+        Key::plain("number", "Decimal, or null."),
+        Key::list(
+            "revoked",
+            "The certificates that are revoked.",
+            Keys::own(&[
+                Key::plain("serial", "Decimal, as `x509.read` writes it."),
+                Key::plain("date", "RFC 3339."),
+                Key::plain("reason", "RFC 5280's word, or null."),
+            ]),
+        ),
+    ]),
     way_back: WayBack::Nothing,
     example: "x509.read_crl:\n  path: /etc/kubernetes/pki/ca.crl\n",
 };

@@ -1,4 +1,4 @@
-use super::{BACKDATE, DAY, End, certificate_value, end, fault, key, one};
+use super::{BACKDATE, DAY, End, certificate_value, end, fault, key, one, told::CERTIFICATE_FILE};
 use crate::support::{
     certs,
     change::{FileChange, Wanted, basis},
@@ -7,8 +7,8 @@ use crate::support::{
 };
 use async_trait::async_trait;
 use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Secret, Value,
-    WayBack, value::map,
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Returns,
+    Secret, Value, WayBack, value::map,
 };
 use keybook_pki::{Certificate, PrivateKey, Reissued, reissue, rfc3339};
 
@@ -47,7 +47,7 @@ an end that is not later than the present one ([RFC 5280](https://www.rfc-editor
             "Keep the old beginning, so that what was issued since stays within; else it begins five minutes ago.",
         ),
     ],
-    returns: "The new certificate's map, as `x509.read` gives it.",
+    returns: Returns::keys(CERTIFICATE_FILE),
     way_back: WayBack::Files,
     example: "x509.reissue_ca:\n  cert: /root/gencerts/etcd-ca.pem\n  key: /root/gencerts/etcd-ca-key.pem\n  \
 out: /root/gencerts/etcd-ca-new.pem\n  days: 36500\n",

@@ -2,7 +2,8 @@ use super::{date, every, every_of, fault, paths};
 use crate::support::tell;
 use async_trait::async_trait;
 use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Value, WayBack, value::map,
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Returns, Value, WayBack,
+    returns::Key, value::map,
 };
 use keybook_pki::{PkiError, Usage, rfc3339, verify};
 
@@ -34,7 +35,11 @@ that does not verify is no error: demand `result.ok`.\n\nErrors: what `x509.read
         ),
         ArgSpec::optional("at", ArgKind::Text, "now", "The time that counts, as RFC 3339 text."),
     ],
-    returns: "`ok`, `reason` (why not; null when ok), `at`.",
+    returns: Returns::map(&[
+        Key::plain("ok", "Whether it verifies."),
+        Key::plain("reason", "Why not; null when ok."),
+        Key::plain("at", "The time that it was verified for (RFC 3339)."),
+    ]),
     way_back: WayBack::Nothing,
     example: "x509.verify:\n  cert: /srv/kubernetes/etcd.pem\n  roots: /root/gencerts/etcd-ca-new.pem\n  usage: server\n",
 };

@@ -4,7 +4,7 @@ use super::{
     Call, Dynamic, Gate, HostChoice, InputKind, Order, Owes, Pick, Retry, Runbook, Show, Step, Work,
 };
 use indexmap::{IndexMap, IndexSet};
-use keybook_api::{Diagnostic, Effect, Located, Registry, SourceText, Span};
+use keybook_api::{Diagnostic, Effect, Located, Registry, SourceText, Span, returns::Holds};
 use keybook_script::{Expr, NameUse, ScriptHost, Template};
 use keybook_source::{Key, MapReader, Node, NodeValue, Problems, read, suggest};
 use std::collections::{BTreeSet, HashMap};
@@ -21,7 +21,7 @@ pub struct Decoder<'d> {
     /// Everything found so far.
     pub problems: Problems,
     /// Names registered by the steps so far.
-    registered: IndexSet<String>,
+    registered: IndexMap<String, Holds>,
     /// Groups the runbook declares.
     groups: IndexSet<String>,
     /// Step libraries by name.
@@ -33,7 +33,11 @@ pub struct Decoder<'d> {
     /// Inputs of the runbook or of the library that is being read.
     inputs: InputNames,
     /// The facts of the step that is being read.
-    facts: IndexSet<String>,
+    facts: IndexMap<String, Holds>,
+    /// What the result of the step that is being read holds.
+    result: Holds,
+    /// Is a step with `for_each` being read, or one inside it? A registered result may be a map by items then.
+    looped: bool,
     /// What the question of each gate may use, by the gate's place.
     asks: HashMap<Span, AskScope>,
     /// The names that the step that is being read uses.
@@ -62,13 +66,15 @@ impl<'d> Decoder<'d> {
             registry,
             script,
             problems: Problems::default(),
-            registered: IndexSet::new(),
+            registered: IndexMap::new(),
             groups: IndexSet::new(),
             libraries,
             using: Vec::new(),
             used_libraries: BTreeSet::new(),
             inputs: InputNames::default(),
-            facts: IndexSet::new(),
+            facts: IndexMap::new(),
+            result: Holds::Anything,
+            looped: false,
             asks: HashMap::new(),
             reads: Vec::new(),
         }
@@ -200,11 +206,16 @@ impl<'d> Decoder<'d> {
         if script.is_some() {
             fields.refuse_with_script(&mut self.problems);
         }
+        let result = self.result_of(&actions);
+        self.result = result;
         let shell = self.shell(&fields, &id, phases);
         let nodes = WorkNodes { step: node, children, uses, script, with, actions: &actions };
+        let around = self.looped;
+        self.looped |= fields.for_each.is_some();
         let work = self.work(&nodes, inside_now, phases);
         // Before a step that cannot be read is given up: what later steps say of its result is not wrong.
-        let registered = fields.register.and_then(|n| self.register(n));
+        let registered = fields.register.and_then(|n| self.register(n, result));
+        self.looped = around;
         let (work, library) = work?;
         let (title, why) = titles;
         Some(Step {
@@ -291,7 +302,7 @@ impl<'d> Decoder<'d> {
             .iter()
             .copied()
             .chain(more.iter().copied())
-            .chain(self.registered.iter().map(String::as_str))
+            .chain(self.registered.keys().map(String::as_str))
             .collect()
     }
 
@@ -358,6 +369,7 @@ mod script;
 mod trust;
 use calls::WorkNodes;
 use i18n::AskScope;
+pub(super) use names::no_such_key;
 use names::{keys_of, kinds_of, names_of};
 use parts::StepNodes;
 pub(super) use script::{called, misfit};

@@ -2,17 +2,18 @@
 
 use super::{
     Files, Input, Runbook,
-    decode::{called, misfit},
+    decode::{called, misfit, no_such_key},
 };
 use crate::run::hooks::HOOKS;
 use keybook_api::{Diagnostic, Effect, Registry};
-use keybook_script::{ActCall, GivenText, HookFn, Hooks};
+use keybook_script::{ActCall, GivenText, HookFn, Hooks, NameUse};
 use keybook_source::suggest;
 
 /// Everything that is wrong with it by itself.
 pub fn review(hooks: &Hooks, files: &Files, registry: &Registry) -> Vec<Diagnostic> {
     let mut found: Vec<Diagnostic> = hooks.functions().iter().filter_map(wrong_params).collect();
     found.extend(hooks.functions().iter().filter_map(|function| never_called(function, files)));
+    found.extend(hooks.functions().iter().flat_map(unknown_keys));
     found.extend(hooks.acts().flat_map(|call| misfit(registry, call)));
     let reached = HOOKS.iter().flat_map(|(hook, _)| hooks.acts_reached_from(hook));
     found.extend(reached.filter_map(|call| changes(call, registry)));
@@ -23,10 +24,21 @@ pub fn review(hooks: &Hooks, files: &Files, registry: &Registry) -> Vec<Diagnost
 /// A hook with another number of parameters than it is called with.
 fn wrong_params(function: &HookFn) -> Option<Diagnostic> {
     let (name, params) = HOOKS.iter().find(|(name, _)| *name == function.name)?;
-    (function.params.len() != *params).then(|| {
+    let params = params.len();
+    (function.params.len() != params).then(|| {
         let message = format!("the hook `{name}` has {params} parameters, not {}", function.params.len());
         Diagnostic::error("hook-params", message, function.span.clone())
     })
+}
+
+/// Keys that a hook reads from what it is given, and that are not there. What its parameters are called, it says itself.
+fn unknown_keys(function: &HookFn) -> Vec<Diagnostic> {
+    let Some((_, given)) = HOOKS.iter().find(|(name, _)| *name == function.name) else { return Vec::new() };
+    let problem = |used: &NameUse| {
+        let place = function.params.iter().position(|param| *param == used.name)?;
+        no_such_key(used, *given.get(place)?, 0)
+    };
+    function.reads.iter().filter_map(problem).collect()
 }
 
 /// A function that is named nearly as a hook, and that nothing in the runbook's files names again.

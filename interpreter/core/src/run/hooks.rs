@@ -17,20 +17,56 @@ use keybook_api::{
     Args, Cancel, Effect, Event, Fault, Map, RunId, UnitId, Value,
     action::{check_args, seal_args},
     event::RunStatus,
+    returns::{Holds, Key, Keys},
     value::map,
 };
 use keybook_script::{HostCalls, ScriptError};
 use std::{sync::Arc, time::Duration};
 
-/// The hooks and how many parameters each has.
-pub const HOOKS: [(&str, usize); 6] = [
-    ("before_run", 1),
-    ("after_run", 2),
-    ("before_step", 1),
-    ("after_step", 2),
-    ("on_failure", 2),
-    ("on_waiting", 3),
+/// The hooks, and what each of their parameters holds.
+pub const HOOKS: [(&str, &[Holds]); 6] = [
+    ("before_run", &[Holds::Map(RUN)]),
+    ("after_run", &[Holds::Map(RUN), OUTCOME]),
+    ("before_step", &[UNIT]),
+    ("after_step", &[UNIT, Holds::Anything]),
+    ("on_failure", &[UNIT, FAULT]),
+    ("on_waiting", &[Holds::Map(RUN), UNIT, Holds::Plain]),
 ];
+
+/// What [`Session::run_value`] makes.
+const RUN: Keys = Keys::own(&[
+    Key::plain("id", "The run's id."),
+    Key::plain("runbook", "Its runbook's name."),
+    Key::plain("cluster", "The inventory's `cluster`."),
+    Key::plain("sandbox", "Whether the hosts are folders."),
+    Key::plain("unattended", "Whether nobody is asked."),
+    Key::anything("inputs", "Those that are not secret, by name."),
+    Key::anything("groups", "The names of hosts, by group."),
+]);
+
+/// What [`Session::unit_value`] makes.
+const UNIT: Holds = Holds::Map(Keys::own(&[
+    Key::plain("id", "`step@host`, or `step@host#item`."),
+    Key::plain("step", "The step's path."),
+    Key::plain("title", "The step's title."),
+    Key::plain("action", "The action's name."),
+    Key::plain("host", "The host's name."),
+    Key::plain("item", "The item's name, or null."),
+    Key::plain("attempt", "From 1."),
+    Key::map("run", "The run.", RUN),
+]));
+
+/// How a run ended.
+const OUTCOME: Holds =
+    Holds::Map(Keys::own(&[Key::plain("status", "As in the journal."), Key::plain("reason", "Why.")]));
+
+/// Why a unit failed.
+const FAULT: Holds = Holds::Map(Keys::own(&[
+    Key::plain("kind", "The kind's word."),
+    Key::plain("attempted", "What was attempted."),
+    Key::plain("cause", "What went wrong."),
+    Key::plain("now", "What is now true, or null."),
+]));
 
 /// How long a hook may take in all, its actions included.
 const PATIENCE: Duration = Duration::from_secs(600);

@@ -84,3 +84,33 @@ fn what_a_host_and_the_run_do_not_have_is_told() {
         assert_eq!(told_beside("", text, "fn f() { 1 }"), [""; 0], "{text}");
     }
 }
+
+#[test]
+fn what_a_hook_is_not_given_is_told() {
+    let unit = "unknown-name 1:34+3 `unit` has no `stp` | did you mean `step`?";
+    assert_eq!(told("fn before_step(unit) { note(unit.stp); }"), [unit]);
+    let called = "unknown-name 1:28+3 `u` has no `stp` | did you mean `step`?";
+    assert_eq!(told("fn before_step(u) { note(u.stp); }"), [called], "whatever it is called");
+    let run = "unknown-name 1:38+4 `unit.run` has no `nome` | known here: `id`, `runbook`, `cluster`, `sandbox`, `unattended`, `inputs`, `groups`";
+    assert_eq!(told("fn before_step(unit) { note(unit.run.nome); }"), [run]);
+    for hook in ["after_run(run, it)", "on_failure(unit, it)"] {
+        let found = told(&format!("fn {hook} {{ note(`${{[1].map(|x| it.nothing)}}`); }}"));
+        assert!(found.len() == 1 && found[0].contains("`it` has no `nothing`"), "{found:?}");
+    }
+    assert_eq!(told("fn on_waiting(a, b, c) { note(`${a.host} ${b.cluster}`); }").len(), 2);
+}
+
+#[test]
+fn what_a_hook_may_have_is_not_told() {
+    for fits in [
+        "fn after_step(unit, result) { note(`${result.stdout} ${unit.run.inputs.a} ${unit.run.groups.b}`); }",
+        "fn on_waiting(run, unit, question) { note(`${question.len} ${unit.keys()} ${unit[`stp`]}`); }",
+        "fn before_step(unit) { let unit = #{ stp: 1 }; note(`${unit.stp}`); }",
+        "fn before_step(unit) { unit.stp = 1; note(`${unit.stp}`); }",
+        "fn before_step(unit) { note(`${[#{ stp: 1 }].map(|unit| unit.stp)}`); }",
+        "fn before_step(unit) { note(`${of(unit)}`); } fn of(it) { it.stp }",
+        "fn helper(unit) { unit.stp }",
+    ] {
+        assert_eq!(told(fits), [""; 0], "{fits}");
+    }
+}

@@ -4,8 +4,10 @@ use crate::support::{Bench, bench::secret};
 use keybook_api::{
     Event, Value,
     event::{Answer, RunStatus},
+    returns::Holds,
     value::map,
 };
+use keybook_core::run::hooks::HOOKS;
 use std::time::Duration;
 
 fn bench(hooks: &str, steps: &str) -> Bench {
@@ -305,4 +307,41 @@ fn after_step(unit, result) { for n in 0..3 { if n > 1 { note(`after ${unit.step
     let told = notes(&bench);
     assert!(told.contains(&"pair/cert@a: after pair/cert".to_owned()), "{told:?}");
     assert!(told.contains(&"finally-1/clean@a: before finally-1/clean 2".to_owned()), "{told:?}");
+}
+
+/// A hook that notes what each of its parameters holds.
+fn noting((hook, given): &(&str, &[Holds])) -> String {
+    let params: Vec<String> = (0..given.len()).map(|place| format!("p{place}")).collect();
+    let notes = params.iter().map(|param| format!("note(`{hook} {param} ` + {param}.to_json()); "));
+    format!("fn {hook}({}) {{ {}}}\n", params.join(", "), notes.collect::<String>())
+}
+
+fn same_keys(holds: Holds, value: &serde_json::Value, at: &str) {
+    let Holds::Map(keys) = holds else { return };
+    let mut there: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
+    let mut said: Vec<&str> = keys.iter().map(|key| key.name).collect();
+    there.sort_unstable();
+    said.sort_unstable();
+    assert_eq!(there, said, "{at}");
+    keys.iter().for_each(|key| same_keys(key.holds, &value[key.name], &format!("{at}.{}", key.name)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_said_of_hooks_is_what_they_are_given() {
+    let hooks: String = HOOKS.iter().map(noting).collect();
+    let failing = "  - { id: two, hosts: \"master[0]\", t.note: { text: x }, expect: \"result == `y`\" }\n";
+    let mut bench = bench(&hooks, &format!("{GATED}{failing}"));
+    bench.options.unattended = true;
+    *bench.person.delay.lock().unwrap() = Duration::from_secs(3600);
+    bench.person.will_answer([Some(Answer::Run)]);
+    assert_eq!(bench.start().await.exit, 1);
+    let told = notes(&bench);
+    for (hook, given) in HOOKS {
+        for (place, holds) in given.iter().enumerate().filter(|(_, holds)| matches!(holds, Holds::Map(_))) {
+            let begins = format!("{hook} p{place} ");
+            let json = told.iter().find_map(|note| Some(note.split_once(&begins)?.1));
+            let json = json.unwrap_or_else(|| panic!("{begins}: {told:#?}"));
+            same_keys(*holds, &serde_json::from_str(json).unwrap(), &begins);
+        }
+    }
 }

@@ -20,6 +20,7 @@ mod owed;
 mod plans;
 mod plans_unknown;
 mod preflight;
+mod result_keys;
 mod rollback;
 mod script_crashes;
 mod script_mistakes;

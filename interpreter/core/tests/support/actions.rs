@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use keybook_api::{
     Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Change, Command, Ctx, Diff, Effect, Fault, HostSpec,
-    Plan, Receipt, Reconcile, Registry, Value, WayBack, Write, value::map,
+    Plan, Receipt, Reconcile, Registry, Returns, Value, WayBack, Write, value::map,
 };
 use keybook_core::journal::format::sha256_hex;
 
@@ -25,11 +25,12 @@ pub fn registry() -> Registry {
     registry.add(ReadSecret);
     registry.add(Keyed);
     registry.add(super::printed::Printed);
+    registry.add(super::shaped::Shaped);
     registry
 }
 
 const fn spec(name: &'static str, effect: Effect, args: &'static [ArgSpec], way_back: WayBack) -> ActionSpec {
-    ActionSpec { name, summary: "", doc: "", effect, args, returns: "", way_back, example: "" }
+    ActionSpec { name, summary: "", doc: "", effect, args, returns: Returns::ANYTHING, way_back, example: "" }
 }
 
 const fn need(name: &'static str, kind: ArgKind) -> ArgSpec {

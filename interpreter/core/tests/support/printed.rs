@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use keybook_api::{
-    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, WayBack, value::map,
+    Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Returns, WayBack,
+    returns::Key, value::map,
 };
 
 /// A file's text as `stdout`; the text `hang` never comes.
@@ -14,7 +15,7 @@ static PRINTED: ActionSpec = ActionSpec {
     doc: "",
     effect: Effect::Reads,
     args: &[ArgSpec::required("path", ArgKind::Path, "")],
-    returns: "",
+    returns: Returns::map(&[Key::plain("stdout", ""), Key::plain("status", "")]),
     way_back: WayBack::Nothing,
     example: "",
 };

@@ -3,7 +3,7 @@
 use super::{Decoder, NAMES};
 use crate::model::{Args, Call, Library, Work};
 use indexmap::IndexMap;
-use keybook_api::{ActionSpec, ArgKind, ArgSpec, Diagnostic, Located, Registry, Span, Value};
+use keybook_api::{ActionSpec, ArgKind, ArgSpec, Diagnostic, Located, Registry, Span, Value, returns::Holds};
 use keybook_script::is_variable_name;
 use keybook_source::{Key, MapReader, Node, NodeValue, advice, read, suggest};
 
@@ -94,13 +94,32 @@ impl Decoder<'_> {
         Some(Call { action: key.name.clone(), args: Args(args), span: key.span.clone() })
     }
 
-    pub(super) fn register(&mut self, node: &Node) -> Option<Located<String>> {
+    /// What the result of a step holds, as far as its action says it.
+    pub(super) fn result_of(&self, actions: &[(&Key, &Node)]) -> Holds {
+        match actions {
+            [(key, node)] => self.held(&key.name, |arg| node.get(arg).is_some()),
+            _ => Holds::Anything,
+        }
+    }
+
+    /// What the result of a call holds.
+    pub(super) fn result_of_call(&self, call: &Call) -> Holds {
+        self.held(&call.action, |arg| call.args.0.contains_key(arg))
+    }
+
+    fn held(&self, action: &str, written: impl Fn(&str) -> bool) -> Holds {
+        self.registry.get(action).map_or(Holds::Anything, |action| action.spec().returns.of_call(written))
+    }
+
+    /// The name of a result, and what the result holds.
+    pub(super) fn register(&mut self, node: &Node, result: Holds) -> Option<Located<String>> {
         let name = read::string(node, &mut self.problems)?;
         let fits = name.starts_with(|c: char| c.is_ascii_lowercase())
             && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
             && is_variable_name(&name);
         let reserved = NAMES.iter().chain(&["facts", "result"]).any(|taken| *taken == name);
-        if !fits || reserved || !self.registered.insert(name.clone()) {
+        let taken = self.registered.contains_key(&name);
+        if !fits || reserved || taken {
             let message = if !fits {
                 format!(
                     "`{name}` is no name for a result: lower-case letters, digits and `_`, and no word of Rhai's"
@@ -119,6 +138,8 @@ impl Decoder<'_> {
             self.problems.push(problem);
             return None;
         }
+        let holds = if self.looped { Holds::Anything } else { result };
+        self.registered.insert(name.clone(), holds);
         Some(Located::new(name, node.span.clone()))
     }
 }

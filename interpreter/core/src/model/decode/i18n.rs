@@ -6,7 +6,7 @@ use crate::model::{
     i18n::{self, Place, StepText, StepTexts, Translation},
 };
 use indexmap::{IndexMap, IndexSet};
-use keybook_api::{Diagnostic, Located, Severity, Span};
+use keybook_api::{Diagnostic, Located, Severity, Span, returns::Holds};
 use keybook_script::{NameUse, Template};
 use keybook_source::{Key, MapReader, Node, read, suggest};
 
@@ -15,8 +15,8 @@ const MOST_NAMED: usize = 20;
 
 /// The names that the question of a gate may use, so that its translations are held to the same.
 pub(super) struct AskScope {
-    registered: IndexSet<String>,
-    facts: IndexSet<String>,
+    registered: IndexMap<String, Holds>,
+    facts: IndexMap<String, Holds>,
     inputs: IndexMap<String, Option<Span>>,
 }
 

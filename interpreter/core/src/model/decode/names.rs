@@ -4,7 +4,7 @@
 use super::{Decoder, InputNames};
 use crate::model::{Dynamic, Input, InputKind};
 use indexmap::IndexMap;
-use keybook_api::{Diagnostic, Span};
+use keybook_api::{Diagnostic, Span, returns::Holds};
 use keybook_script::NameUse;
 use keybook_source::{Node, advice, suggest};
 
@@ -53,13 +53,24 @@ impl Decoder<'_> {
                 })
             }
             "groups" => missing("group", self.groups.iter().map(String::as_str).collect()),
-            "facts" => missing("fact of this step", self.facts.iter().map(String::as_str).collect()),
+            "facts" => missing("fact of this step", self.facts.keys().map(String::as_str).collect()),
             "host" => fixed("host", OF_HOST),
             "run" => fixed("run", OF_RUN),
-            "by_host" => missing("registered result", self.registered.iter().map(String::as_str).collect()),
+            "by_host" => missing("registered result", self.registered.keys().map(String::as_str).collect()),
             _ => None,
         };
+        let problem = problem.or_else(|| self.key_of_a_result(used));
         problem.into_iter().for_each(|problem| self.problems.push(problem));
+    }
+
+    /// A key that a result does not have.
+    fn key_of_a_result(&self, used: &NameUse) -> Option<Diagnostic> {
+        let (holds, first) = match used.name.as_str() {
+            "result" => (self.result, 0),
+            "facts" => (*self.facts.get(used.path.first()?)?, 1),
+            name => (*self.registered.get(name)?, 0),
+        };
+        no_such_key(used, holds, first)
     }
 
     /// Inputs that nothing reads. What an inventory may name, a secret, is not one of them.
@@ -86,6 +97,18 @@ impl Decoder<'_> {
             self.problems.push(Diagnostic::warning("unused-library", message, at));
         }
     }
+}
+
+/// A key that is read from a value that does not have it; the value is what stands behind the first keys of the path.
+pub(in crate::model) fn no_such_key(used: &NameUse, holds: Holds, first: usize) -> Option<Diagnostic> {
+    let (place, known) = holds.stray(used.path.get(first..)?)?;
+    let place = first + place;
+    let (key, at) = (used.path.get(place)?, used.path_spans.get(place)?);
+    let keys = used.path.iter().take(place).map(|key| format!(".{key}"));
+    let message = format!("`{}{}` has no `{key}`", used.name, keys.collect::<String>());
+    let mut problem = Diagnostic::error("unknown-name", message, at.clone());
+    problem.help = advice(key, known);
+    Some(problem)
 }
 
 impl InputNames {

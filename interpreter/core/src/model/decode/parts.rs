@@ -4,7 +4,7 @@ use super::{
     Call, Decoder, Diagnostic, Effect, Gate, IndexMap, Key, Located, MapReader, Node, NodeValue, Order, Owes,
     Problems, Retry, Show, Step, Work, read, strings, suggest,
 };
-use keybook_api::{Value, args::plain_path};
+use keybook_api::{Value, args::plain_path, returns::Holds};
 use std::time::Duration;
 
 /// The nodes of a step's keys, asked for so that none of them counts as unknown.
@@ -13,7 +13,7 @@ pub(super) struct StepNodes<'n> {
     why: Option<&'n Node>,
     pub(super) hosts: Option<&'n Node>,
     when: Option<&'n Node>,
-    for_each: Option<&'n Node>,
+    pub(super) for_each: Option<&'n Node>,
     order: Option<&'n Node>,
     batch: Option<&'n Node>,
     max_failures: Option<&'n Node>,
@@ -154,7 +154,8 @@ impl Decoder<'_> {
         let mut facts = IndexMap::new();
         for (key, value) in self.entries(node, "`facts`") {
             let call = self.single_call(value, "a fact", &[]);
-            self.facts.insert(key.name.clone());
+            let holds = call.as_ref().map_or(Holds::Anything, |call| self.result_of_call(call));
+            self.facts.insert(key.name.clone(), holds);
             let Some(call) = call else { continue };
             if let Some(action) = self.registry.get(&call.action)
                 && action.spec().effect != Effect::Reads
