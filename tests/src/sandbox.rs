@@ -215,14 +215,21 @@ impl Bench {
         command.spawn().unwrap()
     }
 
-    /// Starts an unattended run that can write no file beyond this many bytes: for a journal that is what a full disk is, at a
-    /// place that can be chosen. (What else it writes is smaller.)
+    /// Starts an unattended run that, once its journal is begun, can write no file beyond this many bytes: for a journal that is
+    /// what a full disk is, at a place that can be chosen. (What a run writes beside it from then on is smaller.)
     pub fn start_bounded(&self, args: &[String], bytes: u64) -> Child {
         let mut command = Command::new("sh");
         // Without the trap the system ends the program instead of telling it.
-        command.args(["-c", "trap '' XFSZ; exec prlimit --fsize=\"$0\" \"$@\"", &bytes.to_string()]);
+        command.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"]);
         wrap(&mut command, &self.keybook.command(args));
-        self.spawn(command)
+        let mut child = self.spawn(command);
+        while !self.keybook.runs().iter().any(|run| run.join("journal.jsonl").exists()) {
+            assert!(child.try_wait().unwrap().is_none(), "{}", self.printed());
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        let (pid, limit) = (child.id().to_string(), format!("--fsize={bytes}"));
+        assert!(Command::new("prlimit").args(["--pid", &pid, &limit]).status().unwrap().success());
+        child
     }
 
     /// A guided run, at a terminal.
