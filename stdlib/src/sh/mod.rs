@@ -41,8 +41,16 @@ const OUTPUT: &[Key] = &[
     Key::plain("stdout", "Standard output, without one trailing line feed."),
     Key::plain("stderr", "Standard error, without one trailing line feed."),
     Key::plain("truncated", "Whether more than 1 MiB was printed."),
-    Key::anything("json", "With `parse: json`: what standard output says.").sometimes(),
-    Key::plain("lines", "With `parse: lines`: the lines of standard output.").sometimes(),
+    Key::anything(
+        "json",
+        "With `parse: json`: what standard output says; null when that is not known any more.",
+    )
+    .sometimes(),
+    Key::plain(
+        "lines",
+        "With `parse: lines`: the lines of standard output; null when they are not known any more.",
+    )
+    .sometimes(),
 ];
 
 /// How standard output becomes part of the result.
@@ -118,6 +126,21 @@ impl Script {
         ]);
         self.parsed(ctx, &stdout, exit.truncated, &mut result)?;
         Ok(result)
+    }
+
+    /// The result of a script that was not run, or whose output nobody knows any more: it has the same keys.
+    fn unknown_output(&self, status: Option<i32>) -> Value {
+        let status = status.map_or(Value::Null, |status| Value::Int(status.into()));
+        let parsed = match self.parse {
+            Parse::Text => None,
+            Parse::Lines => Some("lines"),
+            Parse::Json => Some("json"),
+        };
+        let mut result = map([("status", status)]);
+        for key in ["stdout", "stderr", "truncated"].into_iter().chain(parsed) {
+            result.insert(key.to_owned(), Value::Null);
+        }
+        Value::Map(result)
     }
 
     fn parsed(&self, ctx: &Ctx, stdout: &str, truncated: bool, result: &mut Map) -> Result<(), Fault> {

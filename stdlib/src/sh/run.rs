@@ -2,7 +2,7 @@ use super::{ARGS, ENV, OK_STATUS, OUTPUT, PARSE, SCRIPT, STDIN, Script, TIMEOUT}
 use async_trait::async_trait;
 use keybook_api::{
     Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Change, Ctx, Effect, Fault, Plan, Receipt,
-    Reconcile, Returns, Value, WayBack, value::map,
+    Reconcile, Returns, Value, WayBack,
 };
 
 /// Runs a shell script that changes something.
@@ -64,7 +64,7 @@ impl Action for Run {
     async fn apply(&self, ctx: &Ctx, args: &Args) -> Result<Applied, Fault> {
         let script = Script::from_args(args)?;
         if created(ctx, args).await?.is_some() {
-            return Ok(Applied::unchanged(unknown_output(None)));
+            return Ok(Applied::unchanged(script.unknown_output(None)));
         }
         let result = script.run(ctx, ctx.next_receipt()).await?;
         let changed = args.bool_or("changes", true)?;
@@ -77,10 +77,10 @@ impl Action for Run {
             Receipt::Absent => Reconcile::NotDone,
             Receipt::Running => Reconcile::Unknown("the script still runs".to_owned()),
             Receipt::Ended(status) if script.ok.contains(&i64::from(status)) => {
-                Reconcile::Done(unknown_output(Some(status)))
+                Reconcile::Done(script.unknown_output(Some(status)))
             }
             receipt => match (created(ctx, args).await?, receipt) {
-                (Some(_), _) => Reconcile::Done(unknown_output(None)),
+                (Some(_), _) => Reconcile::Done(script.unknown_output(None)),
                 (None, Receipt::Ended(status)) => Reconcile::Unknown(format!(
                     "the script ended with status {status}; what it did before it failed is not known"
                 )),
@@ -118,21 +118,11 @@ async fn created<'a>(ctx: &Ctx, args: &'a Args) -> Result<Option<&'a str>, Fault
     }
 }
 
-fn unknown_output(status: Option<i32>) -> Value {
-    let status = status.map_or(Value::Null, |status| Value::Int(status.into()));
-    Value::Map(map([
-        ("status", status),
-        ("stdout", Value::Null),
-        ("stderr", Value::Null),
-        ("truncated", Value::Null),
-    ]))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::{Bench, args};
-    use keybook_api::Secret;
+    use keybook_api::{Secret, value::map};
 
     #[tokio::test]
     async fn a_script_runs_once_and_its_receipt_tells() {
@@ -159,6 +149,16 @@ mod tests {
         assert!(
             matches!(reconcile().await, Reconcile::Done(value) if value.get("status") == Some(&Value::Int(0)))
         );
+        // What an expression reads is there, also when it is not known any more.
+        for (parse, key) in [("json", "json"), ("lines", "lines"), ("text", "stdout")] {
+            let mut parsed = args.clone();
+            parsed.0.insert("parse".to_owned(), parse.into());
+            let done = Run.reconcile(&bench.ctx(), &parsed, &Value::Null).await.unwrap();
+            assert!(
+                matches!(done, Reconcile::Done(value) if value.get(key) == Some(&Value::Null)),
+                "{parse}"
+            );
+        }
         assert!(bench.told.lines.lock().unwrap().contains(&"oops".to_owned()));
     }
 
