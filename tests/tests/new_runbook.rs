@@ -21,6 +21,20 @@ fn new_runbook_has_a_test_that_passes_and_that_can_fail() {
     let said = String::from_utf8_lossy(&passed.stdout);
     assert!(passed.status.success() && said.ends_with("test passed\n"), "{said}{:?}", passed.stderr);
 
+    let elsewhere = |keybook: &str| {
+        let mut command = Command::new(format!("{folder}/test"));
+        command
+            .current_dir(binary().parent().unwrap())
+            .env_remove("PATH")
+            .env("KEYBOOK", keybook)
+            .output()
+            .unwrap()
+    };
+    assert!(elsewhere("./keybook").status.success(), "it may be anywhere");
+    let lost = elsewhere("./no-such-program");
+    assert_eq!(lost.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&lost.stderr).contains("say where it is"), "{lost:?}");
+
     let runbook = bench.path("replace-file/runbook.yaml");
     let text = fs::read_to_string(&runbook).unwrap();
     fs::write(&runbook, text.replace("expect: result.text == inputs.content", "expect: result.text == ''"))
