@@ -229,6 +229,8 @@ impl Bench {
         }
         let (pid, limit) = (child.id().to_string(), format!("--fsize={bytes}"));
         assert!(Command::new("prlimit").args(["--pid", &pid, &limit]).status().unwrap().success());
+        let written = fs::metadata(self.journal()).unwrap().len();
+        assert!(written < bytes, "the limit came too late: {written} bytes are written");
         child
     }
 

@@ -133,3 +133,35 @@ fn rollback_brings_back_what_was_removed() {
     assert_eq!((mode("/srv/file"), mode("/srv/empty")), (0o640, 0o750));
     assert_eq!(fs::read_dir(at("/srv/empty")).unwrap().count(), 0);
 }
+
+/// An undo that its scenario does not answer: the scenario is mended, or the unit is taken back by hand.
+#[test]
+fn sandbox_rollback_goes_on_with_a_mended_scenario_or_by_hand() {
+    let bench = Bench::new();
+    let runbook = bench.small_runbook(
+        "  - { id: tell, hosts: node, sh.run: { script: mail on }, undo: { sh.run: { script: mail off } } }\n",
+    );
+    let answers = |line: &str| format!("commands: [{{ match: \"{line}\", answer: \"\\\"\\\"\" }}]\n");
+    bench.small_scenario(&answers("mail on"));
+    bench.keybook.call(["run", &runbook, "--sandbox", "--unattended"]).with(0);
+    let yes = bench.write("yes.yaml", "keybook: 1\nanswers: { rollback: run }\n");
+    let back =
+        |more: &[&str]| bench.on_run("rollback", &[&["--unattended", "--answers", &yes], more].concat());
+    let early = back(&["--taken-back", "tell@n1"]).with(2);
+    early.says("no rollback tried it and failed");
+    let stuck = back(&[]).with(6).says("goes on with it by --accept-changes").says("--taken-back tell@n1");
+    let scenario = bench.text("small/scenarios/default.yaml");
+    assert!(
+        stuck.stderr.replace("\n", "").replace(' ', "").contains(&scenario),
+        "the scenario that can be mended"
+    );
+
+    let twin = bench.twin("by-hand");
+    let by_hand = ["--unattended", "--answers", &yes, "--taken-back", "tell@n1"];
+    let ended = twin.on_run("rollback", &by_hand).with(5).says("taken back (by hand)");
+    ended.says("says that `tell@n1` is taken back by hand");
+
+    bench.small_scenario(&answers("mail o*"));
+    back(&[]).with(6);
+    back(&["--accept-changes"]).with(5);
+}

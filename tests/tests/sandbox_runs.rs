@@ -370,7 +370,7 @@ fn sandbox_scenario_that_is_mended_is_gone_on_with_once_that_is_accepted() {
         .keybook
         .call(["run", &runbook, "--sandbox", "--unattended"])
         .with(1)
-        .says("resume with --accept-changes");
+        .says("goes on with it by --accept-changes");
     bench.on_run("resume", &["--unattended"]).with(1);
     bench.small_scenario("commands: [{ match: mail version, answer: \"\\\"2\\\"\" }]\n");
     let refused = bench.on_run("resume", &["--unattended"]).with(2);

@@ -71,9 +71,7 @@ fn sandbox_history_and_status_know_every_run() {
 fn sandbox_operator_is_the_login_where_no_variable_names_one() {
     let bench = Bench::new();
     let mut command = bench.keybook.command(bench.unattended("quick-one", &["--until", "check"]));
-    for variable in ["SUDO_USER", "USER", "LOGNAME"] {
-        command.env_remove(variable);
-    }
+    command.env("USER", "").env_remove("SUDO_USER").env_remove("LOGNAME");
     assert!(command.output().unwrap().status.success());
     let login = std::process::Command::new("id").arg("-un").output().unwrap().stdout;
     let login = String::from_utf8(login).unwrap();

@@ -1,9 +1,9 @@
 //! What happens in a run. The journal is a file of these records; reports, resume and replay read nothing else.
 //! This is format version 1: fields may be added, never renamed or given another meaning.
 
-pub use crate::run_info::{HostInfo, Pinned, RunbookRef, StepInfo};
+pub use crate::run_info::{FaultInfo, HostInfo, Pinned, RunbookRef, StepInfo, Touched};
 
-use crate::{Change, Diff, Identity, RunId, Span, StreamName, TreeEntry, TrustEdge, UnitId};
+use crate::{Change, Diff, Identity, RunId, StreamName, TreeEntry, TrustEdge, UnitId};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -100,38 +100,6 @@ pub enum RunStatus {
     RollbackIncomplete,
 }
 
-/// A fault as the journal keeps it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FaultInfo {
-    /// `failed`, `unreachable`, `timed-out` and so on.
-    pub kind: String,
-    /// What was attempted.
-    pub attempted: String,
-    /// Why it did not work.
-    pub cause: String,
-    /// The host.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub host: Option<String>,
-    /// The place in the runbook.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at: Option<Span>,
-    /// What is true now.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub now_true: Option<String>,
-    /// What can be done.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub hints: Vec<String>,
-}
-
-/// A path that a unit is about to change, and whether anything is there.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Touched {
-    /// The path.
-    pub path: String,
-    /// What is there now; `None` when the unit will create it.
-    pub before: Option<TreeEntry>,
-}
-
 /// What happened. The name in `type` is the stable name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", deny_unknown_fields)]
@@ -164,6 +132,9 @@ pub enum Event {
         /// `--limit`, when given: only these hosts.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         limit: Vec<String>,
+        /// `--until`, when given: the phase after which it stops.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<String>,
     },
     /// The run goes on after it stopped or was killed.
     #[serde(rename = "run.resumed")]
@@ -177,6 +148,9 @@ pub enum Event {
         /// What the run goes on with from here, when differences were accepted.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pinned: Option<Box<Pinned>>,
+        /// The phase after which it stops, as asked for now or before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<String>,
     },
     /// A host was reached.
     #[serde(rename = "host.identified")]

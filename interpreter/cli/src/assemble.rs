@@ -34,13 +34,23 @@ pub fn registry() -> Registry {
 /// Reads a runbook's folder. It is known by its whole path: a run may be gone on with from another folder.
 pub fn load(folder: &Path, shown: &str) -> Result<Loaded, CliError> {
     let script = keybook_stdlib::script_host(Limits::default());
-    let mut loaded = model::load(folder, shown, &registry(), &script).map_err(|error| match error {
-        LoadError::Fault(fault) => CliError::Fault(fault),
-        LoadError::Invalid { problems, sources } => CliError::Invalid { problems, sources },
-    })?;
+    let mut loaded = model::load(folder, shown, &registry(), &script).map_err(not_loaded)?;
     loaded.folder = std::path::absolute(folder)
         .map_err(|error| Fault::failed(format!("find where {} is", folder.display()), error))?;
     Ok(loaded)
+}
+
+/// Reads the copy that a run keeps of its runbook.
+pub fn load_copy(folder: &Path, shown: &str) -> Result<Loaded, CliError> {
+    let script = keybook_stdlib::script_host(Limits::default());
+    model::load_copy(folder, shown, &registry(), &script).map_err(not_loaded)
+}
+
+fn not_loaded(error: LoadError) -> CliError {
+    match error {
+        LoadError::Fault(fault) => CliError::Fault(fault),
+        LoadError::Invalid { problems, sources } => CliError::Invalid { problems, sources },
+    }
 }
 
 /// Is this the folder of a runbook?
@@ -159,7 +169,12 @@ impl Hosts {
 
     /// A scenario file.
     pub fn scenario(file: &Path) -> Result<Self, CliError> {
-        let shown = file.display().to_string();
+        Self::scenario_copy(file, file)
+    }
+
+    /// The copy of a scenario file; messages name the file itself.
+    pub fn scenario_copy(file: &Path, own: &Path) -> Result<Self, CliError> {
+        let shown = own.display().to_string();
         if !file.exists() {
             return Err(Fault::usage(format!("read the scenario {shown}"), "there is no such file")
                 .now("nothing was changed")

@@ -191,11 +191,11 @@ fn above(used: Option<u16>, random: u16) -> Option<u16> {
 
 /// `user@machine`.
 pub fn operator() -> String {
-    let user =
-        std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).or_else(|_| std::env::var("LOGNAME"));
+    let set = |variable| std::env::var(variable).ok().filter(|name| !name.is_empty());
+    let user = set("SUDO_USER").or_else(|| set("USER")).or_else(|| set("LOGNAME"));
     // Services and containers often have no such variables.
     let login = || nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.name);
-    let user = user.ok().or_else(login);
+    let user = user.or_else(login);
     let user = user.unwrap_or_else(|| format!("uid-{}", rustix::process::getuid().as_raw()));
     let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
     format!("{user}@{machine}")

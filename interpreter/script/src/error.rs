@@ -90,6 +90,9 @@ fn advice(text: &SourceText, position: Position) -> Option<&'static str> {
     if rest.starts_with('=') && !rest.starts_with("==") {
         return Some("`==` compares");
     }
+    if rest.starts_with('$') {
+        return Some("an expression stands as it is, without `${` and `}`");
+    }
     if rest.starts_with('\'') {
         return Some("texts stand in double quotes or backticks");
     }
@@ -226,5 +229,9 @@ fn dot(what: &str) -> String {
 
 fn indexing(what: &str) -> String {
     let on = what.split(['[', ' ']).next().map(type_word).unwrap_or("");
-    if on.is_empty() { sentence(what) } else { format!("a {on} has no items") }
+    match on {
+        "" => sentence(what),
+        "unknown" => "what is read here cannot be known yet".to_owned(),
+        on => format!("a {on} has no items"),
+    }
 }

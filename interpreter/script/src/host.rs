@@ -112,6 +112,10 @@ impl ScriptHost {
         Self { inner: self.inner.clone(), hooks: Some(hooks.clone()) }
     }
 
+    fn hook_functions(&self) -> BTreeSet<String> {
+        self.hooks.as_ref().map(|hooks| hooks.0.names()).unwrap_or_default()
+    }
+
     /// Compiles an expression over the variables `names`.
     ///
     /// # Errors
@@ -120,7 +124,7 @@ impl ScriptHost {
     pub fn expr(&self, text: &SourceText, names: &[&str]) -> Compiled<Expr> {
         let compile = || self.inner.engine.compile_expression_with_scope(&declared(names), text.as_str());
         let ast = self.compile(text, names, compile)?;
-        let names = names::collect(&ast, text);
+        let names = names::collect_undeclared(&ast, text, self.hook_functions());
         let (ast, hooks) = self.finish(ast, text, Reach::Nothing, &[])?;
         let goes_on = unknown::goes_on(&ast);
         Ok(Expr(Arc::new(Inner { text: text.clone(), ast, names, goes_on, hooks })))
@@ -224,7 +228,8 @@ impl ScriptHost {
     ) -> Compiled<Script> {
         let compile = || self.inner.engine.compile_with_scope(&declared(names), text.as_str());
         let ast = self.compile(text, names, compile)?;
-        let (acts, names) = (acts::collect(&ast, text), names::collect_undeclared(&ast, text));
+        let (acts, names) =
+            (acts::collect(&ast, text), names::collect_undeclared(&ast, text, self.hook_functions()));
         let judged: Vec<Diagnostic> = acts.iter().flat_map(judge).collect();
         match self.finish(ast, text, Reach::Actions, natives) {
             Ok((ast, hooks)) if judged.is_empty() => {

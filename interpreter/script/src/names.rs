@@ -15,6 +15,9 @@ pub struct NameUse {
     pub path: Vec<String>,
     /// Where each of these keys stands.
     pub path_spans: Vec<Span>,
+    /// How many of these keys must be there: those behind them may have been added by the text itself, or it asks whether they
+    /// are there.
+    pub sure: usize,
     /// Where the variable stands.
     pub span: Span,
 }
@@ -33,7 +36,7 @@ pub fn is_variable_name(name: &str) -> bool {
     plain && name != "global" && rhai::Engine::new_raw().compile_expression(name).is_ok()
 }
 
-pub(crate) fn collect(ast: &AST, text: &SourceText) -> Vec<NameUse> {
+fn collect(ast: &AST, text: &SourceText) -> Vec<NameUse> {
     let mut found = Found::new();
     for statement in ast.statements() {
         statement.walk(&mut Vec::new(), &mut |path| {
@@ -70,7 +73,7 @@ pub(crate) fn of_params(
     functions: &BTreeMap<String, AST>,
     text: &SourceText,
 ) -> Vec<NameUse> {
-    let (mut found, mut own) = (Found::new(), Own::default());
+    let (mut found, mut own) = (Found::new(), Own::new(functions.keys().cloned().collect()));
     if let Some(function) = functions.get(name) {
         function.walk(&mut |path| {
             note(path.last(), text, &mut found);
@@ -101,15 +104,16 @@ fn note(node: Option<&ASTNode>, text: &SourceText, found: &mut Found) {
         let name = info.1.to_string();
         let (path, places): (Vec<String>, Vec<_>) = keys.into_iter().unzip();
         let path_spans = places.into_iter().map(|at| span_of(text, at)).collect();
-        let used = NameUse { name, path, path_spans, span: span_of(text, *at) };
+        let used = NameUse { name, sure: path.len(), path, path_spans, span: span_of(text, *at) };
         // The whole chain is visited before the variable in it.
         found.entry((at.line(), at.position())).or_insert(used);
     }
 }
 
 /// As [`collect`], without the variables of names that the script declares anywhere itself.
-pub(crate) fn collect_undeclared(ast: &AST, text: &SourceText) -> Vec<NameUse> {
-    Own::of_script(ast).known(collect(ast, text))
+/// `functions` are those of the hooks.
+pub(crate) fn collect_undeclared(ast: &AST, text: &SourceText, functions: BTreeSet<String>) -> Vec<NameUse> {
+    Own::of_script(ast, functions).known(collect(ast, text))
 }
 
 /// The property names of a chain `a.b.c` up to the first thing that is no property.

@@ -35,6 +35,11 @@ impl Script {
         &self.0.acts
     }
 
+    /// Has it a function of its own of this name?
+    pub fn defines(&self, function: &str) -> bool {
+        self.0.ast.iter_functions().any(|own| own.name == function)
+    }
+
     /// The arguments of each call of a function that it writes out; `None` for one that is no text written out.
     pub fn texts_given(&self, function: &str) -> Vec<Vec<Option<GivenText>>> {
         acts::texts_given(&self.0.ast, &self.0.text, function)

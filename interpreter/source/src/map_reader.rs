@@ -141,6 +141,10 @@ fn unknown_key<'a>(key: &Key, what: &str, known: impl Iterator<Item = &'a str> +
     let problem =
         Diagnostic::error("unknown-key", format!("{what} has no key `{}`", key.name), key.span.clone())
             .label("not known here");
+    if key.name.contains(' ') {
+        // In `{ title: One, two }` the comma ended the text.
+        return problem.help("a text with a comma stands in quotes inside { }");
+    }
     let all: Vec<String> = known.clone().map(|name| format!("`{name}`")).collect();
     match suggest(&key.name, known) {
         Some(advice) => problem.help(advice),

@@ -58,16 +58,8 @@ pub async fn resume(args: ResumeArgs, output: &Output) -> Result<i32, CliError> 
     let pinned = pinned(&opened)?;
     let (mut loaded, mut differences) = current_runbook(&opened, pinned, args.accept_changes, output)?;
     lang::again(&run, &mut loaded, args.language.lang.as_deref())?;
-    let other = args.inventory.clone().or(changed_hosts(&opened)?);
-    let hosts = hosts(&opened, other.as_deref())?;
-    if other.is_some() {
-        let before = pinned_hosts(&opened)?.inventory();
-        same_cluster(&before, &hosts.inventory())?;
-        differences.extend(inventory_differences(&before, &hosts.inventory()));
-        if opened.sandbox {
-            differences.push(format!("the scenario {} changed since the run began", hosts.file().display()));
-        }
-    }
+    let (hosts, other, of_hosts) = current_hosts(&opened, args.inventory.clone())?;
+    differences.extend(of_hosts);
     let known = known_inputs(&opened, &hosts, &loaded.runbook);
     let guided = !args.answering.unattended;
     let inputs = assemble::collect_inputs(&loaded, &args.inputs, &known, guided)?;
@@ -79,7 +71,7 @@ pub async fn resume(args: ResumeArgs, output: &Output) -> Result<i32, CliError> 
         return Err(refused(&run, &differences).into());
     }
     if !differences.is_empty() {
-        pin_accepted(&run, &opened, &loaded, &hosts, other.is_some())?;
+        pin_accepted(&run, &opened, &loaded, &hosts, other)?;
     }
     let (limit, salt) = (opened.limit, opened.salt);
     let parts = Parts { run: run.clone(), loaded, hosts, inputs, limit, salt };
@@ -153,7 +145,7 @@ fn read_salt(run: &RunDir) -> Result<String, Fault> {
 /// The runbook as the run began with it, or as it was accepted last.
 pub fn pinned(opened: &Opened) -> Result<Loaded, CliError> {
     let shown = opened.folder.display().to_string();
-    let mut loaded = assemble::load(&opened.place, &shown)?;
+    let mut loaded = assemble::load_copy(&opened.place, &shown)?;
     if loaded.digest != opened.digest {
         return Err(Fault::failed(
             "read the run's copy of the runbook",
@@ -217,6 +209,24 @@ pub fn current_runbook(
     Ok((if accept { now } else { pinned }, differences))
 }
 
+/// The hosts to go on with, whether they are others than those of the run's copy, and how they differ.
+pub fn current_hosts(
+    opened: &Opened,
+    given: Option<PathBuf>,
+) -> Result<(Hosts, bool, Vec<String>), CliError> {
+    let Some(other) = given.or(changed_hosts(opened)?) else {
+        return Ok((pinned_hosts(opened)?, false, Vec::new()));
+    };
+    let hosts = hosts(opened, Some(&other))?;
+    let before = pinned_hosts(opened)?.inventory();
+    same_cluster(&before, &hosts.inventory())?;
+    let mut differences = inventory_differences(&before, &hosts.inventory());
+    if opened.sandbox {
+        differences.push(format!("the scenario {} changed since the run began", other.display()));
+    }
+    Ok((hosts, true, differences))
+}
+
 /// Hosts of the run: the pinned copy, or another inventory.
 pub fn hosts(opened: &Opened, other: Option<&Path>) -> Result<Hosts, CliError> {
     match other {
@@ -228,7 +238,12 @@ pub fn hosts(opened: &Opened, other: Option<&Path>) -> Result<Hosts, CliError> {
 
 fn pinned_hosts(opened: &Opened) -> Result<Hosts, CliError> {
     let (file, folder) = pinned_place(opened)?;
-    if opened.sandbox { Hosts::scenario(&file) } else { Hosts::inventory_from(&file, &folder) }
+    if !opened.sandbox {
+        return Hosts::inventory_from(&file, &folder);
+    }
+    // Messages name the scenario that somebody can mend.
+    let own = file.file_name().map_or_else(|| file.clone(), |name| folder.join(name));
+    Hosts::scenario_copy(&file, &own)
 }
 
 /// The file of a run's inventory, or of its scenario, when it is still there and no longer says what the run's copy says.
@@ -263,8 +278,9 @@ fn same_cluster(before: &Inventory, now: &Inventory) -> Result<(), Fault> {
     if before.cluster == now.cluster {
         return Ok(());
     }
-    let cause = format!("the run is of the cluster `{}`, the inventory of `{}`", before.cluster, now.cluster);
-    Err(Fault::usage("resume with another inventory", cause)
+    let cause =
+        format!("the run is of the cluster `{}`, these hosts are of `{}`", before.cluster, now.cluster);
+    Err(Fault::usage("go on with other hosts", cause)
         .now("nothing was changed")
         .hint("begin a new run for another cluster"))
 }

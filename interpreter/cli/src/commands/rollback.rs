@@ -36,13 +36,21 @@ pub async fn rollback(args: RollbackArgs, output: &Output) -> Result<i32, CliErr
         (loaded, differences) = resume::current_runbook(&opened, loaded, true, output)?;
     }
     lang::again(&run, &mut loaded, args.language.lang.as_deref())?;
-    let hosts = resume::hosts(&opened, None)?;
+    // A sandbox's way back may need answers that its scenario did not have.
+    let (hosts, other) = match args.accept_changes && opened.sandbox {
+        true => {
+            let (hosts, other, of_hosts) = resume::current_hosts(&opened, None)?;
+            differences.extend(of_hosts);
+            (hosts, other)
+        }
+        false => (resume::hosts(&opened, None)?, false),
+    };
     let known = resume::known_inputs(&opened, &hosts, &loaded.runbook);
     let guided = !args.answering.unattended;
     let inputs = assemble::collect_inputs(&loaded, &args.inputs, &known, guided)?;
     resume::check_secrets(&opened, &inputs)?;
     if !differences.is_empty() {
-        resume::pin_accepted(&run, &opened, &loaded, &hosts, false)?;
+        resume::pin_accepted(&run, &opened, &loaded, &hosts, other)?;
     }
     let (limit, salt, sandbox) = (opened.limit, opened.salt, opened.sandbox);
     let parts = Parts { run: run.clone(), loaded, hosts, inputs, limit, salt };

@@ -33,7 +33,9 @@ fn wrong_params(function: &HookFn) -> Option<Diagnostic> {
 
 /// Keys that a hook reads from what it is given, and that are not there. What its parameters are called, it says itself.
 fn unknown_keys(function: &HookFn) -> Vec<Diagnostic> {
-    let Some((_, given)) = HOOKS.iter().find(|(name, _)| *name == function.name) else { return Vec::new() };
+    let of_this =
+        |(name, given): &&(&str, &[_])| *name == function.name && given.len() == function.params.len();
+    let Some((_, given)) = HOOKS.iter().find(of_this) else { return Vec::new() };
     let problem = |used: &NameUse| {
         let place = function.params.iter().position(|param| *param == used.name)?;
         no_such_key(used, *given.get(place)?, 0)

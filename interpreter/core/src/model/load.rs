@@ -53,12 +53,36 @@ pub enum LoadError {
     },
 }
 
+/// What is wrong of names in expressions: the run itself meets it, where they stand.
+const MET_IN_THE_RUN: &str = "unknown-name";
+
+/// As [`load`], of the copy that a run keeps of its runbook. An earlier version may have begun it, which did not know yet what
+/// is wrong of its names: that is a warning, and does not keep the run from being gone on with or taken back.
+pub fn load_copy(
+    folder: &Path,
+    shown: &str,
+    registry: &Registry,
+    script: &ScriptHost,
+) -> Result<Loaded, LoadError> {
+    read(folder, shown, registry, script, true)
+}
+
 /// Reads a runbook's folder: runbook.yaml, hooks.rhai, lib/ and i18n/. Spans name the files as `shown/…`.
 pub fn load(
     folder: &Path,
     shown: &str,
     registry: &Registry,
     script: &ScriptHost,
+) -> Result<Loaded, LoadError> {
+    read(folder, shown, registry, script, false)
+}
+
+fn read(
+    folder: &Path,
+    shown: &str,
+    registry: &Registry,
+    script: &ScriptHost,
+    copy: bool,
 ) -> Result<Loaded, LoadError> {
     let files = Files::read(folder, shown).map_err(LoadError::Fault)?;
     let sources = files.sources();
@@ -117,6 +141,9 @@ pub fn load(
         }
         new
     });
+    for problem in problems.iter_mut().filter(|problem| copy && problem.code == MET_IN_THE_RUN) {
+        problem.severity = Severity::Warning;
+    }
     let (errors, warnings): (Vec<_>, Vec<_>) =
         problems.into_iter().partition(|problem| problem.severity == Severity::Error);
     match read {

@@ -30,7 +30,7 @@ pub use i18n::Translation;
 pub use input::{Input, InputKind};
 pub use inventory::Inventory;
 pub use library::Library;
-pub use load::{Loaded, load};
+pub use load::{Loaded, load, load_copy};
 pub use step::{Call, Gate, Order, Owes, Retry, SCRIPT, Show, Step, Work};
 pub use trust::Trust;
 pub use values::{Args, Dynamic};

@@ -14,7 +14,9 @@ use super::{
 use crate::model::{Call, HostChoice, SCRIPT, Step, Work};
 use futures::future::BoxFuture;
 use indexmap::IndexMap;
-use keybook_api::{Args, Cancel, Change, Effect, Event, Fault, Plan, Target, UnitId, Value, event::StepInfo};
+use keybook_api::{
+    Args, Cancel, Change, Effect, Event, Fault, FaultKind, Plan, Target, UnitId, Value, event::StepInfo,
+};
 use keybook_script::Script;
 use std::sync::Arc;
 
@@ -404,9 +406,12 @@ impl Session {
         let mut attempt = Attempt::foreseen(self, step, unit.clone(), &place.item, cancel, &plans.to_come);
         let gate = step.gate.as_ref().map(|gate| attempt.asked(gate));
         let mut planned = self.to_plan(step, path, unit, gate);
-        match attempt.dry(&mut planned).await {
-            Ok(()) => {}
-            Err(stop) => planned.plan.change = Change::CannotKnow(stop.reason()),
+        let mut wrong = None;
+        if let Err(stop) = attempt.dry(&mut planned).await {
+            planned.plan.change = Change::CannotKnow(stop.reason());
+            // Wrong arguments stay wrong, whatever the steps before it do.
+            wrong =
+                matches!(&stop, Stop::Fault(fault) if fault.kind == FaultKind::Usage).then(|| stop.reason());
         }
         planned.unsettles |=
             planned.changes && planned.left_out.is_none() && planned.plan.change != Change::Wont;
@@ -416,6 +421,7 @@ impl Session {
         if let Some(earlier) = before.find(|earlier| share_a_path(&earlier.plan, &planned.plan)).or(first) {
             planned.comes_after(&earlier.unit.clone());
         }
+        planned.stops = wrong.or(planned.stops);
         let go_inside = planned.left_out.is_none();
         if go_inside && self.gives_later(step, &planned) {
             self.comes(path, &mut plans.to_come);

@@ -111,14 +111,25 @@ pub async fn resume(
     let cluster = setup.inventory.cluster.clone();
     let (holder, unattended) = (setup.person.name(), setup.options.unattended);
     let mut pinned = (!accepted.is_empty()).then(|| Box::new(pinned(&setup)));
+    let mut setup = setup;
+    // What was to stop at a phase does not go beyond it because it failed before.
+    let kept = state.until.clone().filter(|_| setup.options.until.is_none());
+    let mut notes: Vec<String> = kept
+        .iter()
+        .map(|phase| {
+            format!("it stops after the phase {phase}, as was asked for before; --until names another")
+        })
+        .collect();
+    setup.options.until = setup.options.until.or(kept);
     let session = session(setup, writer, state)?;
-    let mut notes = Vec::new();
     if let Some(pinned) = &mut pinned {
         let found = session.weigh_changes()?;
-        (notes, pinned.items) = (found.notes, found.items);
+        notes.extend(found.notes);
+        pinned.items = found.items;
     }
     let overrides = session.overrides(true)?;
-    session.log.run(Event::RunResumed { operator: holder.clone(), unattended, accepted, pinned })?;
+    let until = session.options.until.clone();
+    session.log.run(Event::RunResumed { operator: holder.clone(), unattended, accepted, pinned, until })?;
     let notes = notes.into_iter().map(|text| Event::RunNote { text });
     for event in notes.chain(overrides) {
         session.log.run(event)?;
@@ -149,6 +160,10 @@ pub async fn roll_back(
     let cluster = setup.inventory.cluster.clone();
     let pinned = (!accepted.is_empty()).then(|| Box::new(pinned(&setup)));
     let session = session(setup, writer, state)?;
+    if let Some(fault) = session.point_of_no_return() {
+        let now_true = Some("nothing was changed".to_owned());
+        return Err(Fault { kind: FaultKind::Usage, now_true, ..fault });
+    }
     let started =
         Event::RollbackStarted { by: session.person.name(), reason: reason.to_owned(), accepted, pinned };
     let mut begin = vec![started];
@@ -302,7 +317,12 @@ async fn take_back(
             other => other?,
         }
     }
-    both(session.take_back().await, finally(session).await)?;
+    let back = both(session.take_back().await, finally(session).await);
+    if back.is_err() && session.point_of_no_return().is_some() {
+        // There is no way on: nobody will come back to this run, and the hosts are not kept from others.
+        return both(back, session.unlock(cluster).await);
+    }
+    back?;
     session.trust_at_end(true).await?;
     session.unlock(cluster).await
 }
@@ -429,5 +449,6 @@ fn opened(setup: &Setup) -> Event {
         unattended: setup.options.unattended,
         sandbox: setup.options.sandbox,
         limit: setup.limit.clone(),
+        until: setup.options.until.clone(),
     }
 }

@@ -1,6 +1,6 @@
-//! What a person says about the run when it goes on: this was settled by hand, that is to be asked about again.
+//! What a person says about the run when it goes on: this was settled, or taken back, by hand, that is to be asked about again.
 
-use super::{hosts::LOCAL, machine::UnitState, session::Session, walk::inside_item};
+use super::{hosts::LOCAL, session::Session, walk::inside_item};
 use crate::backup::inside;
 use keybook_api::{Event, Fault, UnitId, event::SkipReason};
 
@@ -11,7 +11,11 @@ impl Session {
         if forward {
             self.check_through(&events)?;
         }
-        self.options.taken_back.iter().try_for_each(|unit| self.check_undo_failed(unit))?;
+        for unit in &self.options.taken_back {
+            self.check_undo_failed(unit)?;
+            let text = format!("{} says that `{unit}` is taken back by hand", self.person.name());
+            events.push(Event::RunNote { text });
+        }
         for unit in &self.options.again {
             self.check_left_out(unit)?;
             let text = format!("{} asks for `{unit}` again, which was left out", self.person.name());
@@ -34,14 +38,14 @@ impl Session {
     /// By hand is taken back only what was tried first: nobody passes over what the rollback can do itself.
     fn check_undo_failed(&self, name: &str) -> Result<(), Fault> {
         let failed: Vec<String> = self.log.state(|state| {
-            let units = state.units.iter().filter(|(_, known)| known.state == UnitState::TakeBackFailed);
+            let units = state.units.iter().filter(|(_, known)| known.undo_failed);
             units.map(|(unit, _)| unit.to_string()).collect()
         });
         if failed.iter().any(|unit| unit == name) {
             return Ok(());
         }
         let hint = match failed.is_empty() {
-            true => "every unit that was tried could be taken back".to_owned(),
+            true => "no unit of this run was tried and could not be taken back".to_owned(),
             false => format!("those that could not be taken back: {}", failed.join(", ")),
         };
         let attempted = format!("take `{name}` as taken back by hand");

@@ -41,6 +41,8 @@ pub struct UnitRecord {
     pub recorded: bool,
     /// How often taking it back began.
     pub undos: u32,
+    /// Taking it back was tried and failed.
+    pub undo_failed: bool,
     /// Why it was left out last.
     pub left_out: Option<SkipReason>,
     /// Why it failed last.
@@ -153,6 +155,7 @@ impl UnitRecord {
             wrote: Vec::new(),
             recorded: true,
             undos: 0,
+            undo_failed: false,
             left_out: None,
             failure: None,
             only_trust: false,
@@ -247,6 +250,7 @@ impl UnitRecord {
                 self.plan = serde_json::to_value(event).unwrap_or_default();
             }
             Event::UnitUndoIntent { .. } => self.undos += 1,
+            Event::UnitUndoFailed { .. } => self.undo_failed = true,
             Event::UnitFailed { fault, before_effect, only_trust, wrote, .. } => {
                 self.failure = Some(fault.clone());
                 self.only_trust = *only_trust;

@@ -2,8 +2,8 @@
 //! obligations that the restored files raise, then every byte, owner and mode is compared.
 
 use super::{
-    effect::touched, person::Conflict, scope::kept, session::Session, state::Intent, stop::Stop,
-    unit::Attempt, written::last_written,
+    effect::touched, machine::UnitState, person::Conflict, scope::kept, session::Session, state::Intent,
+    stop::Stop, unit::Attempt, written::last_written,
 };
 use crate::{
     backup::{Original, difference},
@@ -17,12 +17,11 @@ use std::{collections::BTreeSet, sync::Arc};
 /// Numbers of receipts that each undo of a unit has for itself; those below are of its effect.
 const UNDO_RECEIPTS: u32 = 1000;
 
-/// How a unit was taken back that a person answers for.
-const BY_HAND: &str = "by hand";
-
+mod by_hand;
 mod calls;
 pub(in crate::run) mod settle;
 
+use by_hand::BY_HAND;
 use settle::{Debt, Debts};
 
 impl Session {
@@ -87,6 +86,15 @@ impl Session {
         }
     }
 
+    /// The unit that may have changed something last, when that is known and cannot be taken back: why not.
+    pub(super) fn point_of_no_return(&self) -> Option<Fault> {
+        let unit = self.to_take_back().into_iter().next()?;
+        let done =
+            self.log.state(|state| state.unit(&unit).is_some_and(|known| known.state == UnitState::Done));
+        let step = self.runbook.step_at(&unit.step).filter(|_| done)?;
+        self.check_reversible(step, &unit).err()
+    }
+
     /// Units that may have changed something, the latest first. What a rollback's own settling did is not
     /// taken back, nor is `finally`.
     fn to_take_back(&self) -> Vec<UnitId> {
@@ -114,7 +122,7 @@ impl Session {
             .on(&unit.host)
             .at(&step.span)
             .now("everything after it was taken back; it and what came before stand")
-            .hint("go on from here by hand; `keybook show` lists what stands"))
+            .hint("it cannot be taken back from here; go on by hand: `keybook show` lists what stands"))
     }
 
     /// Ends what an interrupted run left running.
@@ -153,10 +161,11 @@ impl Session {
         owes: Option<&str>,
     ) -> Result<(), Stop> {
         let attempt = Attempt::resumed(self, step, unit.clone(), &self.item_of(unit), Cancel::new());
-        let (mut how, paths) = self.way_back(step, unit);
-        if self.is_taken_back_by_hand(unit) {
-            how = BY_HAND;
-        }
+        let (how, paths) = match self.way_back(step, unit) {
+            ("undo" | "restore", paths) if self.is_taken_back_by_hand(unit) => (BY_HAND, paths),
+            // Of a script's calls only those are passed over that cannot be taken back now either.
+            way => way,
+        };
         attempt.write(Event::UnitUndoIntent { how: how.to_owned(), paths: paths.clone() })?;
         let outcome = match how {
             "undo" => {
@@ -165,8 +174,7 @@ impl Session {
             }
             "restore" => self.restore(unit, &paths, owes).await,
             "calls" => self.take_back_calls(step, unit, owes).await,
-            // Its files are compared with their originals at the end, as all are.
-            BY_HAND => self.owe(unit, owes).map_err(Stop::from),
+            BY_HAND => self.by_hand(unit, &paths, owes).await,
             _ => Ok(()),
         };
         let attempt = Attempt::resumed(self, step, unit.clone(), &Value::Null, Cancel::new());
@@ -515,7 +523,7 @@ fn not_whole(unit: &UnitId, why: String) -> Fault {
     Fault::failed(format!("take back {unit}"), why)
         .on(&unit.host)
         .now("this was not taken back")
-        .hint("take it back by hand, then skip it with a reason")
+        .hint("take it back by hand, and roll back with --taken-back")
 }
 
 /// Is a path the temporary file of a write to another one (`.keybook-`, 16 digits of the name's SHA-256, 32 random ones)?

@@ -32,6 +32,8 @@ pub struct State {
     pub run: RunState,
     /// How it last ended.
     pub status: RunStatus,
+    /// The phase after which it was to stop, until it did.
+    pub until: Option<String>,
     /// Units in the order of their first record.
     pub units: IndexMap<UnitId, UnitRecord>,
     /// Hosts and items of steps, once settled.
@@ -79,6 +81,7 @@ impl Default for State {
         Self {
             run: RunState::Opened,
             status: RunStatus::Running,
+            until: None,
             units: IndexMap::new(),
             pins: IndexMap::new(),
             identities: IndexMap::new(),
@@ -270,8 +273,9 @@ impl State {
                 self.started = true;
                 self.interrupted = true;
             }
-            Event::RunResumed { accepted, pinned, .. } => {
+            Event::RunResumed { accepted, pinned, until, .. } => {
                 self.finally_seen = false;
+                self.until.clone_from(until);
                 for (key, items) in pinned.iter().flat_map(|pinned| &pinned.items) {
                     if let Some((_, pinned)) = self.pins.get_mut(key) {
                         *pinned = Some(items.clone());
@@ -281,7 +285,13 @@ impl State {
                     self.revised = record.seq;
                 }
             }
-            Event::RunEnded { .. } => self.interrupted &= !self.finally_seen,
+            Event::RunOpened { until, .. } => self.until.clone_from(until),
+            Event::RunEnded { status, .. } => {
+                self.interrupted &= !self.finally_seen;
+                if *status == RunStatus::PhaseReached {
+                    self.until = None;
+                }
+            }
             Event::LockReleased { hosts } => self.locked.retain(|host| !hosts.contains(host)),
             Event::RollbackStarted { reason, .. } => {
                 self.rollback_reason = reason.clone();

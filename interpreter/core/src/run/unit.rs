@@ -400,10 +400,8 @@ impl<'s> Attempt<'s> {
                 Fault::failed(format!("evaluate `{what}`"), &error.message).at(&error.span)
             })?;
         value.as_bool().ok_or_else(|| {
-            Stop::Fault(Fault::failed(
-                format!("evaluate `{what}`"),
-                format!("expected true or false, got {}", value.type_name()),
-            ))
+            let cause = format!("expected true or false, got {}", value.type_name());
+            Stop::Fault(Fault::failed(format!("evaluate `{what}`"), cause).at(&expr.text().whole()))
         })
     }
 

@@ -97,6 +97,18 @@ fn what_a_hook_is_not_given_is_told() {
         let found = told(&format!("fn {hook} {{ note(`${{[1].map(|x| it.nothing)}}`); }}"));
         assert!(found.len() == 1 && found[0].contains("`it` has no `nothing`"), "{found:?}");
     }
+    for own in [
+        "fn mark() { this.seen = true; }\nfn before_step(unit) { unit.mark(); note(unit.seen); }",
+        "fn before_step(unit) { let f = || { this.seen = true; }; unit.call(f); note(unit.seen); }",
+        "fn before_step(unit) { if \"labels\" in unit { note(unit.labels); } }",
+        "fn before_step(unit) { if unit.run.contains(\"labels\") { note(unit.run.labels); } }",
+    ] {
+        assert_eq!(told(own), [""; 0], "{own}");
+    }
+    let asked = "fn before_step(unit) { if unit.run.contains(\"labels\") { note(unit.labels); } }";
+    assert_eq!(told(asked).len(), 1, "of another map");
+    let counted = "fn after_run(outcome) { note(outcome.status); }";
+    assert!(told(counted).len() == 1 && told(counted)[0].starts_with("hook-params"), "{:?}", told(counted));
     assert_eq!(told("fn on_waiting(a, b, c) { note(`${a.host} ${b.cluster}`); }").len(), 2);
 }
 

@@ -47,8 +47,24 @@ async fn what_a_step_to_come_will_give_is_neither_false_nor_empty() {
         let plans = planned(&bench).await;
         let told = why(plans.last().unwrap());
         assert!(told.contains("`by_host.made` cannot be had: the step `make` comes first"), "{read}: {told}");
-        assert_eq!(plans.last().unwrap().left_out, None, "{read}");
+        assert_eq!((&plans.last().unwrap().left_out, &plans.last().unwrap().stops), (&None, &None), "{read}");
     }
+}
+
+/// Wrong arguments stay wrong, whatever comes before them: the plan says that the run would stop there.
+#[tokio::test(start_paused = true)]
+async fn arguments_that_are_wrong_stop_the_run_in_the_plan_already() {
+    let mut bench = Bench::new(
+        "inputs: { at: { type: string } }
+steps:
+  - { id: make, hosts: \"master[0]\", t.put: { path: /etc/f, content: new } }
+  - { id: wrong, hosts: \"master[0]\", t.put: { path: \"${inputs.at}\", content: x } }
+",
+    );
+    bench.inputs = keybook_api::value::map([("at", "not absolute".into())]);
+    let plans = planned(&bench).await;
+    let stops = plans.last().unwrap().stops.as_deref().unwrap_or_default();
+    assert!(stops.contains("the argument `path`"), "{plans:#?}");
 }
 
 /// A step that will be left out gives nothing, and what a plan read it knows.

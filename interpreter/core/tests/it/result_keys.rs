@@ -1,7 +1,7 @@
 //! Keys that a result does not have are told before a run, and nothing that it may have.
 
 use crate::support::{actions, bench::HEAD};
-use keybook_core::model::load::{LoadError, load};
+use keybook_core::model::load::{LoadError, load, load_copy};
 use keybook_script::{Limits, ScriptHost};
 
 /// `code place message | help` of every problem of these steps, which begin at line 10. Other files by their names.
@@ -61,9 +61,29 @@ fn a_key_that_the_result_does_not_have_is_told() {
     );
 }
 
+/// The copy of a run that an earlier version began.
+#[test]
+fn a_copy_with_such_a_mistake_can_be_gone_on_with() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |step: &str| {
+        std::fs::write(dir.path().join("runbook.yaml"), format!("{HEAD}steps:\n{step}")).unwrap()
+    };
+    let read = || {
+        let script = ScriptHost::new(Limits::default(), &[]);
+        load_copy(dir.path(), "book", &actions::registry(), &script).map(|loaded| loaded.warnings.len())
+    };
+    write("  - { id: s, t.shaped: {}, expect: result.leaf.daysleft > 5 }\n");
+    assert!(matches!(read(), Ok(1)));
+    write("  - { id: s, t.shaped: {}, expect: leaf.days_left > 5 }\n");
+    assert!(read().is_err(), "what could not be compiled is no runbook");
+}
+
 #[test]
 fn what_a_result_may_have_is_not_told() {
     for fits in [
+        "!(`extra` in result) || result.extra == 1",
+        "result.contains(`extra`) && result.extra == 1",
+        "!(`extra` in result.leaf) || result.leaf.extra == 1",
         "result.leaf.days_left > 5",
         "result.leaf.subject.len > 5",
         "result.chain.len > 0",

@@ -269,17 +269,80 @@ async fn what_was_taken_back_by_hand_is_passed_over_and_compared() {
     let outcome = bench.roll_back().await;
     assert_eq!(outcome.exit, 6, "the next one fails: {}", outcome.reason);
     // A person says so of the file as well, and it is not so.
-    bench.options.taken_back = vec!["f@a".to_owned()];
+    bench.options.taken_back = vec!["told@a".to_owned(), "f@a".to_owned()];
     let outcome = bench.roll_back().await;
     assert_eq!(outcome.exit, 6, "{}", outcome.reason);
+    assert!(
+        outcome.reason.contains("/etc/f: the run created it, and it is still there"),
+        "{}",
+        outcome.reason
+    );
     assert_eq!(bench.world.text("a", "/etc/f").as_deref(), Some("new"));
-    bench.options.taken_back.clear();
     bench.world.on("a", |host| host.files.remove("/etc/f"));
     let outcome = bench.roll_back().await;
     assert_eq!((outcome.exit, outcome.owed.len()), (5, 0), "{}", outcome.reason);
     assert_eq!(ways(&bench), ["nothing", "by hand", "by hand", "restore"]);
     let settled = bench.events("obligation.settled").len();
     assert_eq!(settled, 2, "what was taken back by hand is settled as what was restored is");
+}
+
+/// Of a script's calls only those are passed over that cannot be taken back now either.
+#[tokio::test(start_paused = true)]
+async fn by_hand_of_a_script_passes_over_no_call_that_can_be_taken_back() {
+    let mut bench = Bench::new(
+        "steps:
+  - id: both
+    hosts: \"master[0]\"
+    script: |
+      act(\"t.move\", #{ from: \"/etc/one\", to: \"/etc/first\" });
+      act(\"t.move\", #{ from: \"/etc/two\", to: \"/etc/second\" });
+",
+    );
+    bench.world.put("a", "/etc/one", "1");
+    bench.world.put("a", "/etc/two", "2");
+    assert_eq!(bench.start().await.exit, 0);
+    let fails = || bench.world.trouble("a", "rename", "/etc/second", How::Fails("it is busy"));
+    fails();
+    let outcome = bench.roll_back().await;
+    assert_eq!(outcome.exit, 6, "{}", outcome.reason);
+    let hints = outcome.fault.unwrap().hints;
+    assert!(hints.contains(&"of this unit these stand as well: t.move".to_owned()), "{hints:?}");
+    assert_eq!(bench.world.text("a", "/etc/one"), None);
+    fails();
+    bench.options.taken_back = vec!["both@a".to_owned()];
+    let outcome = bench.roll_back().await;
+    assert_eq!(bench.world.text("a", "/etc/one").as_deref(), Some("1"), "this one could be taken back");
+    assert!(bench.world.text("a", "/etc/second").is_some(), "and this one somebody answers for");
+    let notes = bench.events("run.note");
+    let answers_for =
+        |event: &Event| matches!(event, Event::RunNote { text } if text.contains("answers for it"));
+    assert!(notes.iter().any(answers_for), "{notes:?}");
+    // What this action moves it does not name, so that nothing can be compared.
+    assert_eq!(outcome.exit, 5, "{}", outcome.reason);
+}
+
+/// Where the last change cannot be taken back, nothing is begun; where it is met on the way, the hosts are free again.
+#[tokio::test(start_paused = true)]
+async fn a_point_of_no_return_leaves_no_lock() {
+    let steps = "steps:
+  - { id: before, hosts: \"master[0]\", t.put: { path: /etc/before, content: new } }
+  - { id: point, hosts: \"master[0]\", irreversible: \"the old CA is destroyed\", gate: { ask: ok }, t.run: { script: effect point } }
+";
+    let bench = Bench::new(steps);
+    assert_eq!(bench.start().await.exit, 0);
+    let records = bench.records().len();
+    let refused = bench.try_roll_back().await.unwrap_err();
+    assert!(refused.cause.contains("it is a point of no return"), "{refused}");
+    assert_eq!((bench.records().len(), bench.world.locked_by("a")), (records, None), "nothing was begun");
+
+    let bench = Bench::new(&format!(
+        "{steps}  - {{ id: after, hosts: \"master[0]\", t.put: {{ path: /etc/after, content: new }} }}\n{FAILS}"
+    ));
+    assert_eq!(bench.start().await.exit, 1);
+    assert!(bench.world.locked_by("a").is_some());
+    assert_eq!(bench.roll_back().await.exit, 6);
+    assert_eq!((bench.world.text("a", "/etc/after"), bench.world.locked_by("a")), (None, None));
+    assert!(bench.try_roll_back().await.unwrap_err().cause.contains("it is a point of no return"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -392,9 +455,9 @@ async fn a_point_of_no_return_passed_by_an_earlier_attempt_counts() {
     assert_eq!(bench.start().await.exit, 1);
     bench.inputs = keybook_api::value::map([("fine", true.into())]);
     assert_eq!(bench.resume().await.exit, 0);
-    let outcome = bench.roll_back().await;
-    assert_eq!(outcome.exit, 6);
-    assert!(outcome.reason.contains("it is a point of no return"), "{}", outcome.reason);
+    let refused = bench.try_roll_back().await.unwrap_err();
+    assert!(refused.cause.contains("it is a point of no return"), "{refused}");
+    assert_eq!(refused.now_true.as_deref(), Some("nothing was changed"));
 }
 
 #[tokio::test(start_paused = true)]

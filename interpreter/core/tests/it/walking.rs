@@ -260,6 +260,27 @@ steps:
     assert_eq!(["one", "two"].map(|name| bench.world.effects("a", name)), [1, 1]);
 }
 
+/// What was to stop at a phase does not go beyond it because something failed before.
+#[tokio::test(start_paused = true)]
+async fn a_phase_that_was_not_reached_is_still_the_end_for_now() {
+    let mut bench = Bench::new(
+        "phases: [check, change]
+steps:
+  - { id: one, phase: check, hosts: \"master[0]\", t.flaky: { name: one, fails: 1 }, undo: { t.note: { text: x } } }
+  - { id: two, phase: change, hosts: \"master[0]\", t.run: { script: effect two } }
+",
+    );
+    bench.options.until = Some("check".into());
+    assert_eq!(bench.start().await.exit, 1);
+    bench.options.until = None;
+    assert_eq!(bench.resume().await.status, RunStatus::PhaseReached);
+    let notes = bench.events("run.note");
+    let told = |event: &Event| matches!(event, Event::RunNote { text } if text.starts_with("it stops after the phase check"));
+    assert!(notes.iter().any(told), "{notes:?}");
+    assert_eq!(bench.world.effects("a", "two"), 0);
+    assert_eq!(bench.resume().await.status, RunStatus::Done);
+}
+
 const ATOMIC: &str = "steps:
   - id: all
     hosts: master

@@ -119,6 +119,7 @@ impl Journal {
             unattended: false,
             sandbox,
             limit: Vec::new(),
+            until: None,
         });
         for host in hosts {
             journal.wait(120).add(Event::HostIdentified {
@@ -436,6 +437,7 @@ pub fn failure() -> Vec<Record> {
         unattended: true,
         accepted: vec!["inventory: node-3 has a new address".into()],
         pinned: None,
+        until: None,
     });
     journal.push(
         Some(id),
@@ -484,6 +486,7 @@ pub fn rolled_back(differing: &[&str]) -> Vec<Record> {
         unattended: false,
         accepted: Vec::new(),
         pinned: None,
+        until: None,
     });
     journal.unit(
         "install@node-2",

@@ -119,7 +119,13 @@ fn records(text: &str, number: i64) -> Vec<Record> {
     });
     journal.add(Event::RollbackStarted { by: own(), reason: own(), accepted: vec![own()], pinned: None });
     journal.add(Event::RollbackVerified { compared: u64::MAX, differing: owed() });
-    journal.add(Event::RunResumed { operator: own(), unattended: true, accepted: owed(), pinned: None });
+    journal.add(Event::RunResumed {
+        operator: own(),
+        unattended: true,
+        accepted: owed(),
+        pinned: None,
+        until: None,
+    });
     journal.add(Event::RunEnded {
         status: RunStatus::RollbackIncomplete,
         exit: 6,

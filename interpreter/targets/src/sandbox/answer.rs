@@ -118,8 +118,8 @@ fn find<'s>(sandbox: &'s Sandbox, host: &str, line: &str) -> Result<&'s CommandA
         .at(&scenario.span)
         .now("nothing was run")
         .hint(format!(
-            "add an entry under `commands` in {}, with a `match` that fits this line; a run that rests goes on with it: \
-             resume with --accept-changes",
+            "add an entry under `commands` in {}, with a `match` that fits this line; a run that rests goes on with it by \
+             --accept-changes",
             scenario.file
         ))
     })
@@ -157,7 +157,7 @@ fn answer(sandbox: &Arc<Sandbox>, host: &str, command: &Command, words: &Words) 
     let failed = |why: &str| {
         Fault::failed(format!("answer `{}` in the sandbox", shortened(&words.line)), why)
             .on(host)
-            .hint("what it did before it failed is done; a run keeps the scenario it began with: mend the answer and begin a new run")
+            .hint("what it did before it failed is done; mend the answer; a run that rests goes on with it by --accept-changes")
     };
     let engine = &sandbox.scenario().engine;
     let value = engine.run_with(&found.script, &scope, &natives, &command.cancel).map_err(|error| {

@@ -22,6 +22,12 @@ impl Decoder<'_> {
             self.inputs.all_used |= used.name == "inputs";
             return;
         };
+        if used.name == "inputs" {
+            self.inputs.used.insert(key.clone());
+        }
+        if used.sure == 0 {
+            return;
+        }
         let missing = |what: &str, known: Vec<&str>| {
             (!known.contains(&key.as_str())).then(|| {
                 let mut problem =
@@ -40,7 +46,6 @@ impl Decoder<'_> {
         };
         let problem = match used.name.as_str() {
             "inputs" => {
-                self.inputs.used.insert(key.clone());
                 let problem = missing("input", self.inputs.declared.keys().map(String::as_str).collect());
                 let inside = |library: &String| {
                     format!(
@@ -103,6 +108,9 @@ impl Decoder<'_> {
 pub(in crate::model) fn no_such_key(used: &NameUse, holds: Holds, first: usize) -> Option<Diagnostic> {
     let (place, known) = holds.stray(used.path.get(first..)?)?;
     let place = first + place;
+    if place >= used.sure {
+        return None;
+    }
     let (key, at) = (used.path.get(place)?, used.path_spans.get(place)?);
     let keys = used.path.iter().take(place).map(|key| format!(".{key}"));
     let message = format!("`{}{}` has no `{key}`", used.name, keys.collect::<String>());

@@ -10,7 +10,7 @@ use crate::{
         unit::Attempt,
     },
 };
-use keybook_api::{Action, Cancel, Target, UnitId, Value, WayBack};
+use keybook_api::{Action, Cancel, Fault, Target, UnitId, Value, WayBack};
 use keybook_script::Script;
 use std::sync::Arc;
 
@@ -52,14 +52,21 @@ impl Session {
         let Some(known) = self.log.state(|state| state.unit(unit).cloned()) else { return Ok(()) };
         let target = self.hosts.get(&unit.host).await?;
         self.remove_unrecorded(&target, unit).await?;
-        for intent in known.intents.iter().rev().filter(|intent| intent.call.is_some()) {
+        let calls: Vec<&Intent> = known.intents.iter().filter(|intent| intent.call.is_some()).collect();
+        for (before, intent) in calls.iter().enumerate().rev() {
             let attempt = || Attempt::resumed(self, step, unit.clone(), &self.item_of(unit), Cancel::new());
             let action = attempt().action_named(&intent.action, &step.span)?;
-            if action.spec().way_back == WayBack::Undo {
-                self.owe(unit, owes)?;
-                self.undo_call(attempt(), script, &*action, intent, &known, &target).await?;
-            } else {
+            if action.spec().way_back != WayBack::Undo {
                 self.restore_paths(&target, unit, &paths_of(&known, intent), owes).await?;
+                continue;
+            }
+            self.owe(unit, owes)?;
+            match self.undo_call(attempt(), script, &*action, intent, &known, &target).await {
+                Err(Stop::Fault(fault)) if self.passes_over(unit, &intent.action, &fault)? => {}
+                Err(Stop::Fault(fault)) => {
+                    return Err(with_the_calls(fault, calls.get(..before).unwrap_or_default()).into());
+                }
+                outcome => outcome?,
             }
         }
         // What nobody recorded may be anywhere in what was kept.
@@ -94,6 +101,19 @@ impl Session {
         let ctx = self.undo_ctx(target, &unit, intent.attempt, intent.receipts, known.undos);
         action.undo(&ctx, &args, noted, &result).await.map_err(|fault| fault.at(&span))?;
         Ok(())
+    }
+}
+
+/// Says which calls before this one stand as well.
+fn with_the_calls(fault: Fault, before: &[&Intent]) -> Fault {
+    let changed: Vec<&str> = before
+        .iter()
+        .filter(|intent| intent.may_have_changed())
+        .map(|intent| intent.action.as_str())
+        .collect();
+    match changed.is_empty() {
+        true => fault,
+        false => fault.hint(format!("of this unit these stand as well: {}", changed.join(", "))),
     }
 }
 

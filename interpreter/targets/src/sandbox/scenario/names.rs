@@ -14,6 +14,9 @@ const OF_HOST: [&str; 3] = ["name", "address", "groups"];
 /// A host, a group, or what a host has, read by its name.
 pub(super) fn known(used: &NameUse, choices: &Choices, problems: &mut Problems) {
     let (Some(name), Some(at)) = (used.path.first(), used.path_spans.first()) else { return };
+    if used.sure == 0 {
+        return;
+    }
     let unknown = |message: String, help: Option<String>| Diagnostic {
         help,
         ..Diagnostic::error("unknown-name", message, at.clone())
@@ -43,7 +46,8 @@ pub(super) fn daemons_asked_for(
     daemons: &[DaemonSpec],
     problems: &mut Problems,
 ) {
-    for answer in commands {
+    // An answer may have a function of this name of its own.
+    for answer in commands.iter().filter(|answer| !answer.script.defines("daemon")) {
         for call in answer.script.texts_given("daemon") {
             let (on, name) = match call.as_slice() {
                 [name] => (answer.hosts.clone(), name),
