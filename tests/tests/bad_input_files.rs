@@ -100,11 +100,11 @@ fn bad_input_runbook_with_a_mistake_in_its_hooks() {
 fn bad_input_runbook_that_fails_while_running_names_its_line() {
     let bench = Bench::new();
     let runbook = bench.small_runbook(
-        "  - id: a\n    hosts: node\n    expect: result.stdut == \"\"\n    sh.read: { script: id }\n",
+        "  - id: a\n    hosts: node\n    expect: result.stdout.lines == \"\"\n    sh.read: { script: id }\n",
     );
     bench.small_scenario("commands: [{ match: id, answer: \"\\\"\\\"\" }]\n");
     let ended = bench.keybook.call(["run", &runbook, "--sandbox", "--unattended"]).with(1);
-    ended.says("small/runbook.yaml:10:").says("stdut");
+    ended.says("small/runbook.yaml:10:").says("a string has no `lines`");
 }
 
 #[test]

@@ -244,7 +244,7 @@ fn bad_input_host_that_became_another_one_is_refused_on_resume() {
     let text = std::fs::read_to_string(&second).unwrap();
     let elsewhere = bench.write("elsewhere.yaml", text.replace("cluster: c\n", "cluster: d\n"));
     let to = ["--unattended", "--answers", &yes, "-i", &elsewhere, "--accept-changes"];
-    bench.on_run("resume", &to).with(2).says("the run is of the cluster `c`, the inventory of `d`");
+    bench.on_run("resume", &to).with(2).says("the run is of the cluster `c`, these hosts are of `d`");
     let moved = ["--unattended", "--answers", &yes, "-i", &second];
     bench.on_run("resume", &moved).with(2).says("the inventory had:").says("--accept-changes");
     let ended = bench.on_run("resume", &[&moved[..], &["--accept-changes"]].concat());
