@@ -10,8 +10,8 @@ use std::{
 use syn::{Attribute, Expr, Field, Fields, GenericArgument, Item, Lit, Meta, PathArguments, Type};
 
 /// Files that define what the journal holds.
-const SOURCES: [&str; 7] =
-    ["event.rs", "run_info.rs", "action.rs", "host.rs", "span.rs", "target.rs", "trust.rs"];
+const SOURCES: [&str; 8] =
+    ["event.rs", "run_info.rs", "fault.rs", "action.rs", "host.rs", "span.rs", "target.rs", "trust.rs"];
 
 /// Types that are written as text.
 const TEXTS: [&str; 4] = ["RunId", "UnitId", "String", "ReceiptId"];

@@ -1,7 +1,11 @@
 //! What happens in a run. The journal is a file of these records; reports, resume and replay read nothing else.
 //! This is format version 1: fields may be added, never renamed or given another meaning.
 
-pub use crate::run_info::{FaultInfo, HostInfo, Pinned, RunbookRef, StepInfo, Touched};
+pub use crate::{
+    fault::FaultInfo,
+    run_info::{HostInfo, Pinned, RunbookRef, StepInfo},
+    target::Touched,
+};
 
 use crate::{Change, Diff, Identity, RunId, StreamName, TreeEntry, TrustEdge, UnitId};
 use indexmap::IndexMap;

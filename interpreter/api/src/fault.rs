@@ -1,6 +1,7 @@
 //! What went wrong while running, said so that the operator can act.
 
-use crate::{Span, event::FaultInfo};
+use crate::Span;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// What kind of failure it is. The command line maps kinds to exit codes.
@@ -46,6 +47,29 @@ impl FaultKind {
     pub fn of_word(word: &str) -> Self {
         WORDS.iter().find(|(_, known)| *known == word).map_or(Self::Failed, |(kind, _)| *kind)
     }
+}
+
+/// A fault as the journal keeps it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FaultInfo {
+    /// `failed`, `unreachable`, `timed-out` and so on.
+    pub kind: String,
+    /// What was attempted.
+    pub attempted: String,
+    /// Why it did not work.
+    pub cause: String,
+    /// The host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// The place in the runbook.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Span>,
+    /// What is true now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now_true: Option<String>,
+    /// What can be done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hints: Vec<String>,
 }
 
 impl From<&Fault> for FaultInfo {

@@ -5,6 +5,9 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+/// What `host`, and each of `hosts`, has in expressions.
+pub const OF_HOST: [&str; 3] = ["name", "address", "groups"];
+
 /// One host of the inventory.
 #[derive(Clone, Debug)]
 pub struct HostSpec {

@@ -1,6 +1,5 @@
-//! What the journal says of a run's runbook, steps, hosts, faults and paths.
+//! What the journal says of a run's runbook, steps and hosts.
 
-use crate::{Span, TreeEntry};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -65,36 +64,4 @@ pub struct HostInfo {
     /// May be replaced by the runbook, so its identity may change.
     #[serde(default)]
     pub replaceable: bool,
-}
-
-/// A fault as the journal keeps it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FaultInfo {
-    /// `failed`, `unreachable`, `timed-out` and so on.
-    pub kind: String,
-    /// What was attempted.
-    pub attempted: String,
-    /// Why it did not work.
-    pub cause: String,
-    /// The host.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub host: Option<String>,
-    /// The place in the runbook.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at: Option<Span>,
-    /// What is true now.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub now_true: Option<String>,
-    /// What can be done.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub hints: Vec<String>,
-}
-
-/// A path that a unit is about to change, and whether anything is there.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Touched {
-    /// The path.
-    pub path: String,
-    /// What is there now; `None` when the unit will create it.
-    pub before: Option<TreeEntry>,
 }

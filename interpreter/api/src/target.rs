@@ -197,6 +197,15 @@ pub struct Found {
     pub file: Option<(Stat, Secret)>,
 }
 
+/// A path that a unit is about to change, and whether anything is there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Touched {
+    /// The path.
+    pub path: String,
+    /// What is there now; `None` when the unit will create it.
+    pub before: Option<TreeEntry>,
+}
+
 /// One entry of a tree, with everything a restore must bring back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TreeEntry {

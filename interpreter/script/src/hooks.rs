@@ -90,7 +90,7 @@ impl HooksInner {
                 HookFn {
                     name: function.name.to_owned(),
                     acts: acting.contains(function.name),
-                    reads: names::of_params(function.name, &params, &alone, &text),
+                    reads: names::of_params(function.name, &params, &alone, &defined, &text),
                     params,
                     span: place(&text, function.name),
                 }

@@ -112,8 +112,8 @@ impl ScriptHost {
         Self { inner: self.inner.clone(), hooks: Some(hooks.clone()) }
     }
 
-    fn hook_functions(&self) -> BTreeSet<String> {
-        self.hooks.as_ref().map(|hooks| hooks.0.names()).unwrap_or_default()
+    fn hook_functions(&self) -> Option<&Defined> {
+        self.hooks.as_ref().map(|hooks| &hooks.0.defined)
     }
 
     /// Compiles an expression over the variables `names`.

@@ -1,6 +1,11 @@
 //! Which variables an expression reads.
 
-use crate::{Expr, check, error::span_of, own::Own};
+use crate::{
+    Expr,
+    check::{self, Defined},
+    error::span_of,
+    own::Own,
+};
 use keybook_api::{SourceText, Span};
 use rhai::{AST, ASTNode, Expr as Node, Position};
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,9 +76,10 @@ pub(crate) fn of_params(
     name: &str,
     params: &[String],
     functions: &BTreeMap<String, AST>,
+    defined: &Defined,
     text: &SourceText,
 ) -> Vec<NameUse> {
-    let (mut found, mut own) = (Found::new(), Own::new(functions.keys().cloned().collect()));
+    let (mut found, mut own) = (Found::new(), Own::new(Defined::new(), Some(defined)));
     if let Some(function) = functions.get(name) {
         function.walk(&mut |path| {
             note(path.last(), text, &mut found);
@@ -111,9 +117,8 @@ fn note(node: Option<&ASTNode>, text: &SourceText, found: &mut Found) {
 }
 
 /// As [`collect`], without the variables of names that the script declares anywhere itself.
-/// `functions` are those of the hooks.
-pub(crate) fn collect_undeclared(ast: &AST, text: &SourceText, functions: BTreeSet<String>) -> Vec<NameUse> {
-    Own::of_script(ast, functions).known(collect(ast, text))
+pub(crate) fn collect_undeclared(ast: &AST, text: &SourceText, hooks: Option<&Defined>) -> Vec<NameUse> {
+    Own::of_script(ast, hooks).known(collect(ast, text))
 }
 
 /// The property names of a chain `a.b.c` up to the first thing that is no property.

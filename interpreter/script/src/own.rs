@@ -1,6 +1,9 @@
 //! Names that a script declares or changes itself: what they hold there, nobody knows beforehand.
 
-use crate::{NameUse, check};
+use crate::{
+    NameUse,
+    check::{self, Defined},
+};
 use rhai::{AST, ASTNode, Expr as Node, Stmt};
 use std::collections::BTreeSet;
 
@@ -10,27 +13,27 @@ const ADDING: [&str; 4] = ["set", "mixin", "fill_with", "call"];
 /// What asks whether a map has a key; so does `key in map`.
 const ASKING: &str = "contains";
 
-#[derive(Default)]
-pub(crate) struct Own {
+pub(crate) struct Own<'h> {
     declared: BTreeSet<String>,
     changed: BTreeSet<String>,
     /// Maps that are asked for their keys, as the variable and the keys behind it.
     asked: BTreeSet<Vec<String>>,
-    /// Functions that Rhai does not provide: called on a map, they may add keys to `this`.
-    functions: BTreeSet<String>,
+    /// Functions of the text and of the hooks: called on a map, they may add keys to `this`.
+    functions: Defined,
+    hooks: Option<&'h Defined>,
 }
 
-impl Own {
-    /// Nothing yet; these functions are the runbook's.
-    pub fn new(functions: BTreeSet<String>) -> Self {
-        Self { functions, ..Self::default() }
+impl<'h> Own<'h> {
+    /// Nothing yet.
+    pub fn new(functions: Defined, hooks: Option<&'h Defined>) -> Self {
+        let (declared, changed, asked) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        Self { declared, changed, asked, functions, hooks }
     }
 
     /// What a script does in its statements. What functions and closures in it declare is theirs, so that of the
-    /// script's own variables of such names only the keys are not known. `functions` are those of the hooks.
-    pub fn of_script(ast: &AST, functions: BTreeSet<String>) -> Self {
-        let defined = check::defined(ast).into_iter().map(|(name, _)| name);
-        let mut own = Self::new(functions.into_iter().chain(defined).collect());
+    /// script's own variables of such names only the keys are not known.
+    pub fn of_script(ast: &AST, hooks: Option<&'h Defined>) -> Self {
+        let mut own = Self::new(check::defined(ast), hooks);
         for statement in ast.statements() {
             statement.walk(&mut Vec::new(), &mut |path| {
                 own.note(path.last());
@@ -43,13 +46,13 @@ impl Own {
 
     /// Notes what a text does, its functions included, as what makes keys unknown.
     pub fn note_inner(&mut self, ast: &AST) {
-        let mut inner = Self::new(self.functions.clone());
+        let outer = std::mem::take(&mut self.declared);
         ast.walk(&mut |path| {
-            inner.note(path.last());
+            self.note(path.last());
             true
         });
-        self.changed.extend(inner.declared.into_iter().chain(inner.changed));
-        self.asked.extend(inner.asked);
+        self.changed.append(&mut self.declared);
+        self.declared = outer;
     }
 
     pub fn note(&mut self, node: Option<&ASTNode>) {
@@ -91,7 +94,9 @@ impl Own {
 
     /// Does the rest of a chain call a function that adds keys?
     fn adds(&self, mut node: &Node) -> bool {
-        let adding = |name: &str| ADDING.contains(&name) || self.functions.contains(name);
+        let mut functions = self.hooks.into_iter().chain([&self.functions]).flatten();
+        let mut adding =
+            |name: &str| ADDING.contains(&name) || functions.any(|(function, _)| function == name);
         loop {
             let (here, rest) = match node {
                 Node::Dot(pair, ..) | Node::Index(pair, ..) => (&pair.lhs, Some(&pair.rhs)),

@@ -120,7 +120,7 @@ impl<'n> MapReader<'n> {
     /// Reports every key that nobody asked for as `unknown-key`, with a suggestion among those that were. A required
     /// key that is only misspelt is not missed as well.
     pub fn finish(self, problems: &mut Problems) {
-        for ((key, _), taken) in self.entries.iter().zip(&self.taken) {
+        for ((key, node), taken) in self.entries.iter().zip(&self.taken) {
             if *taken {
                 continue;
             }
@@ -128,26 +128,33 @@ impl<'n> MapReader<'n> {
             match absent {
                 Some((name, missed)) => {
                     problems.0.retain(|problem| problem != missed);
-                    problems.push(unknown_key(key, &self.what, std::iter::once(name.as_str())));
+                    problems.push(unknown_key(key, node, &self.what, std::iter::once(name.as_str())));
                 }
-                None => problems.push(unknown_key(key, &self.what, self.asked.iter().map(String::as_str))),
+                None => {
+                    problems.push(unknown_key(key, node, &self.what, self.asked.iter().map(String::as_str)))
+                }
             }
         }
     }
 }
 
 /// The diagnostic for a key that is not known, with a suggestion, or the list of known keys when it is short.
-fn unknown_key<'a>(key: &Key, what: &str, known: impl Iterator<Item = &'a str> + Clone) -> Diagnostic {
+fn unknown_key<'a>(
+    key: &Key,
+    node: &Node,
+    what: &str,
+    known: impl Iterator<Item = &'a str> + Clone,
+) -> Diagnostic {
     let problem =
         Diagnostic::error("unknown-key", format!("{what} has no key `{}`", key.name), key.span.clone())
             .label("not known here");
-    if key.name.contains(' ') {
-        // In `{ title: One, two }` the comma ended the text.
-        return problem.help("a text with a comma stands in quotes inside { }");
-    }
     let all: Vec<String> = known.clone().map(|name| format!("`{name}`")).collect();
     match suggest(&key.name, known) {
         Some(advice) => problem.help(advice),
+        // In `{ title: One, two more }` the comma ended the text.
+        None if node.is_null() && key.name.contains(' ') => {
+            problem.help("a text with a comma stands in quotes inside { }")
+        }
         None if all.is_empty() => problem.help("no key is expected here"),
         None => problem.help(format!("known keys: {}", all.join(", "))),
     }

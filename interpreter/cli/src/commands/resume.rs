@@ -19,7 +19,7 @@ use keybook_core::{
         engine::{self, Setup},
     },
 };
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What a run pinned: its first record, and where differences were accepted later, what it went on with.
 pub struct Opened {
@@ -209,56 +209,46 @@ pub fn current_runbook(
     Ok((if accept { now } else { pinned }, differences))
 }
 
-/// The hosts to go on with, whether they are others than those of the run's copy, and how they differ.
+/// The hosts to go on with, whether they are others than those of the run's copy, and how they differ. Those that are given,
+/// else those of the run's inventory or scenario, where that is still there and no longer says what the run's copy says: one that
+/// is wrong now is reported, not passed over.
 pub fn current_hosts(
     opened: &Opened,
     given: Option<PathBuf>,
 ) -> Result<(Hosts, bool, Vec<String>), CliError> {
-    let Some(other) = given.or(changed_hosts(opened)?) else {
-        return Ok((pinned_hosts(opened)?, false, Vec::new()));
-    };
-    let hosts = hosts(opened, Some(&other))?;
-    let before = pinned_hosts(opened)?.inventory();
-    same_cluster(&before, &hosts.inventory())?;
-    let mut differences = inventory_differences(&before, &hosts.inventory());
-    if opened.sandbox {
-        differences.push(format!("the scenario {} changed since the run began", other.display()));
-    }
-    Ok((hosts, true, differences))
-}
-
-/// Hosts of the run: the pinned copy, or another inventory.
-pub fn hosts(opened: &Opened, other: Option<&Path>) -> Result<Hosts, CliError> {
-    match other {
-        Some(file) if opened.sandbox => Hosts::scenario(file),
-        Some(file) => Hosts::inventory_file(file),
-        None => pinned_hosts(opened),
-    }
-}
-
-fn pinned_hosts(opened: &Opened) -> Result<Hosts, CliError> {
-    let (file, folder) = pinned_place(opened)?;
-    if !opened.sandbox {
-        return Hosts::inventory_from(&file, &folder);
-    }
-    // Messages name the scenario that somebody can mend.
-    let own = file.file_name().map_or_else(|| file.clone(), |name| folder.join(name));
-    Hosts::scenario_copy(&file, &own)
-}
-
-/// The file of a run's inventory, or of its scenario, when it is still there and no longer says what the run's copy says.
-/// One that is wrong now is reported, not passed over.
-fn changed_hosts(opened: &Opened) -> Result<Option<PathBuf>, CliError> {
-    let (copy, folder) = pinned_place(opened)?;
-    let Some(file) = copy.file_name().map(|name| folder.join(name)).filter(|file| file.exists()) else {
-        return Ok(None);
-    };
-    let (before, now) = (pinned_hosts(opened)?, hosts(opened, Some(&file))?);
+    let before = pinned_hosts(opened)?;
+    let own = own_place(opened)?.filter(|file| given.is_none() && file.exists());
+    let Some(file) = given.as_ref().or(own.as_ref()) else { return Ok((before, false, Vec::new())) };
+    let now = if opened.sandbox { Hosts::scenario(file)? } else { Hosts::inventory_file(file)? };
+    let (was, is) = (before.inventory(), now.inventory());
     let same = match opened.sandbox {
         true => before.texts() == now.texts(),
-        false => before.inventory().lines() == now.inventory().lines(),
+        false => was.lines() == is.lines(),
     };
-    Ok((!same).then_some(file))
+    if given.is_none() && same {
+        return Ok((before, false, Vec::new()));
+    }
+    same_cluster(&was, &is)?;
+    let mut differences = drift::inventory_differences(&was, &is);
+    if opened.sandbox {
+        differences.push(format!("the scenario {} changed since the run began", file.display()));
+    }
+    Ok((now, true, differences))
+}
+
+/// Hosts of the run: the pinned copy. Messages name the scenario that somebody can mend.
+pub fn pinned_hosts(opened: &Opened) -> Result<Hosts, CliError> {
+    let (copy, folder) = pinned_place(opened)?;
+    match own_place(opened)? {
+        Some(own) if opened.sandbox => Hosts::scenario_copy(&copy, &own),
+        _ => Hosts::inventory_from(&copy, &folder),
+    }
+}
+
+/// Where the file was that the run's copy was made of.
+fn own_place(opened: &Opened) -> Result<Option<PathBuf>, CliError> {
+    let (copy, folder) = pinned_place(opened)?;
+    Ok(copy.file_name().map(|name| folder.join(name)))
 }
 
 /// The copy of the file that says which hosts there are, and the folder that relative places in it start from.
@@ -267,10 +257,6 @@ fn pinned_place(opened: &Opened) -> Result<(PathBuf, PathBuf), CliError> {
         .map_err(|error| Fault::failed("find where the inventory came from", error))?;
     let (name, folder) = place.trim_end().split_once('\n').unwrap_or((place.trim_end(), "/"));
     Ok((opened.place.join("hosts.d").join(name), PathBuf::from(folder)))
-}
-
-fn inventory_differences(before: &Inventory, now: &Inventory) -> Vec<String> {
-    drift::inventory_differences(before, now)
 }
 
 /// Its lock is held under the cluster's name, so that cannot be accepted as a difference.

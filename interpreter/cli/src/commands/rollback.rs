@@ -37,14 +37,11 @@ pub async fn rollback(args: RollbackArgs, output: &Output) -> Result<i32, CliErr
     }
     lang::again(&run, &mut loaded, args.language.lang.as_deref())?;
     // A sandbox's way back may need answers that its scenario did not have.
-    let (hosts, other) = match args.accept_changes && opened.sandbox {
-        true => {
-            let (hosts, other, of_hosts) = resume::current_hosts(&opened, None)?;
-            differences.extend(of_hosts);
-            (hosts, other)
-        }
-        false => (resume::hosts(&opened, None)?, false),
+    let (hosts, other, of_hosts) = match args.accept_changes && opened.sandbox {
+        true => resume::current_hosts(&opened, None)?,
+        false => (resume::pinned_hosts(&opened)?, false, Vec::new()),
     };
+    differences.extend(of_hosts);
     let known = resume::known_inputs(&opened, &hosts, &loaded.runbook);
     let guided = !args.answering.unattended;
     let inputs = assemble::collect_inputs(&loaded, &args.inputs, &known, guided)?;

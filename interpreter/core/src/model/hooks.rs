@@ -5,7 +5,7 @@ use super::{
     decode::{called, misfit, no_such_key},
 };
 use crate::run::hooks::HOOKS;
-use keybook_api::{Diagnostic, Effect, Registry};
+use keybook_api::{Diagnostic, Effect, Registry, returns::Holds};
 use keybook_script::{ActCall, GivenText, HookFn, Hooks, NameUse};
 use keybook_source::suggest;
 
@@ -21,10 +21,14 @@ pub fn review(hooks: &Hooks, files: &Files, registry: &Registry) -> Vec<Diagnost
     found
 }
 
+/// What each parameter of a hook holds; `None` of a function that is none.
+fn given_to(function: &HookFn) -> Option<&'static [Holds]> {
+    HOOKS.iter().find(|(name, _)| *name == function.name).map(|(_, given)| *given)
+}
+
 /// A hook with another number of parameters than it is called with.
 fn wrong_params(function: &HookFn) -> Option<Diagnostic> {
-    let (name, params) = HOOKS.iter().find(|(name, _)| *name == function.name)?;
-    let params = params.len();
+    let (name, params) = (&function.name, given_to(function)?.len());
     (function.params.len() != params).then(|| {
         let message = format!("the hook `{name}` has {params} parameters, not {}", function.params.len());
         Diagnostic::error("hook-params", message, function.span.clone())
@@ -33,9 +37,9 @@ fn wrong_params(function: &HookFn) -> Option<Diagnostic> {
 
 /// Keys that a hook reads from what it is given, and that are not there. What its parameters are called, it says itself.
 fn unknown_keys(function: &HookFn) -> Vec<Diagnostic> {
-    let of_this =
-        |(name, given): &&(&str, &[_])| *name == function.name && given.len() == function.params.len();
-    let Some((_, given)) = HOOKS.iter().find(of_this) else { return Vec::new() };
+    let Some(given) = given_to(function).filter(|given| given.len() == function.params.len()) else {
+        return Vec::new();
+    };
     let problem = |used: &NameUse| {
         let place = function.params.iter().position(|param| *param == used.name)?;
         no_such_key(used, *given.get(place)?, 0)

@@ -152,7 +152,6 @@ impl Input {
             (InputKind::Text, Value::Text(text)) => self.check_pattern(text)?,
             (InputKind::Int, Value::Int(number)) => self.check_range(*number, &|end| end.to_string())?,
             (InputKind::Enum(words), Value::Text(text)) if words.contains(text) => {}
-            (InputKind::Enum(words), _) if words.is_empty() => return Err(format!("`{value}` is no text")),
             (InputKind::Enum(words), _) => return Err(format!("`{value}` is none of {}", words.join(", "))),
             (InputKind::Path, Value::Text(text)) => plain_path(text)?,
             (InputKind::Duration, Value::Text(text)) => {

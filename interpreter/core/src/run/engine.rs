@@ -100,7 +100,7 @@ pub async fn start(setup: Setup, journal: &Path) -> Result<Outcome, Fault> {
 
 /// Goes on with a run. `accepted` are the differences that the operator agreed to.
 pub async fn resume(
-    setup: Setup,
+    mut setup: Setup,
     path: &Path,
     journal: &Journal,
     accepted: Vec<String>,
@@ -111,16 +111,16 @@ pub async fn resume(
     let cluster = setup.inventory.cluster.clone();
     let (holder, unattended) = (setup.person.name(), setup.options.unattended);
     let mut pinned = (!accepted.is_empty()).then(|| Box::new(pinned(&setup)));
-    let mut setup = setup;
-    // What was to stop at a phase does not go beyond it because it failed before.
-    let kept = state.until.clone().filter(|_| setup.options.until.is_none());
-    let mut notes: Vec<String> = kept
-        .iter()
-        .map(|phase| {
-            format!("it stops after the phase {phase}, as was asked for before; --until names another")
-        })
-        .collect();
-    setup.options.until = setup.options.until.or(kept);
+    let mut notes = Vec::new();
+    if setup.options.until.is_none()
+        && let Some(phase) = &state.until
+    {
+        // What was to stop at a phase does not go beyond it because it failed before.
+        notes.push(format!(
+            "it stops after the phase {phase}, as was asked for before; --until names another"
+        ));
+        setup.options.until = Some(phase.clone());
+    }
     let session = session(setup, writer, state)?;
     if let Some(pinned) = &mut pinned {
         let found = session.weigh_changes()?;

@@ -138,6 +138,21 @@ impl Session {
         Ok(())
     }
 
+    /// What earlier undos that failed or were killed left running is ended before anything is tried again: of these intents,
+    /// and of the attempt itself, under whose number a step's own `undo` runs.
+    async fn end_undos(self: &Arc<Self>, attempt: &Attempt<'_>, begun: &[Intent]) -> Result<(), Stop> {
+        let unit = &attempt.unit;
+        let undos = self.log.state(|state| state.unit(unit).map_or(0, |known| known.undos));
+        let began = begun.iter().map(|intent| (intent.attempt, intent.receipts));
+        let began: BTreeSet<(u32, u32)> = began.chain([(attempt.number, 0)]).collect();
+        for earlier in 1..undos {
+            for (number, receipts) in &began {
+                self.end_from(unit, *number, receipts.saturating_add(earlier * UNDO_RECEIPTS)).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Ends the commands of an attempt from a receipt's number on.
     async fn end_from(&self, unit: &UnitId, attempt: u32, first: u32) -> Result<(), Stop> {
         let target = self.hosts.get(&unit.host).await?;
@@ -174,7 +189,7 @@ impl Session {
             }
             "restore" => self.restore(unit, &paths, owes).await,
             "calls" => self.take_back_calls(step, unit, owes).await,
-            BY_HAND => self.by_hand(unit, &paths, owes).await,
+            BY_HAND => self.by_hand(&attempt, &paths, owes).await,
             _ => Ok(()),
         };
         let attempt = Attempt::resumed(self, step, unit.clone(), &Value::Null, Cancel::new());
@@ -233,12 +248,7 @@ impl Session {
         if begun.is_empty() {
             return Ok(());
         }
-        // What an undo that failed or was killed left running is ended before it is tried again.
-        for earlier in 1..undos {
-            for number in begun.iter().map(|intent| intent.attempt).chain([attempt.number]) {
-                self.end_from(&attempt.unit, number, earlier * UNDO_RECEIPTS).await?;
-            }
-        }
+        self.end_undos(&attempt, &begun).await?;
         // What was secret in it is not kept: an `undo` that needs it fails, rather than to write what stands for it.
         attempt.scope.extend(result.clone().map(|result| ("result".to_owned(), result)));
         let facts = self.log.state(|state| state.unit(&attempt.unit).and_then(|known| kept(&known.facts)));
@@ -477,27 +487,34 @@ impl Session {
         changed.iter().flat_map(lost).collect()
     }
 
+    /// Which of these paths of a host differ from what was there first, each with how.
+    async fn differing(
+        &self,
+        host: &str,
+        target: &Arc<dyn Target>,
+        paths: &[String],
+    ) -> Result<Vec<(String, String)>, Stop> {
+        let now = touched(target, paths).await?;
+        Ok(self.log.state(|state| {
+            let how = |now: &Touched| {
+                let original = state.originals.get(host, &now.path)?;
+                Some((now.path.clone(), compare(original, now.before.as_ref())?))
+            };
+            now.iter().filter_map(how).collect()
+        }))
+    }
+
     /// Compares every path that the run touched or kept with what was there first.
     async fn verify_originals(self: &Arc<Self>) -> Result<(), Stop> {
         let hosts = self.log.state(|state| state.originals.hosts());
         let (mut compared, mut differing) = (0, Vec::new());
         for host in hosts {
             let target = self.hosts.get(&host).await?;
-            let known: Vec<(String, Original)> = self.log.state(|state| {
-                state
-                    .originals
-                    .on(&host)
-                    .map(|(path, original)| (path.to_owned(), original.clone()))
-                    .collect()
-            });
-            let paths: Vec<String> = known.iter().map(|(path, _)| path.clone()).collect();
-            let now = touched(&target, &paths).await?;
-            for ((path, original), found) in known.iter().zip(now) {
-                compared += 1;
-                if let Some(how) = compare(original, found.before.as_ref()) {
-                    differing.push(format!("{host}:{path}: {how}"));
-                }
-            }
+            let known: Vec<String> =
+                self.log.state(|state| state.originals.on(&host).map(|(path, _)| path.to_owned()).collect());
+            compared += known.len() as u64;
+            let other = self.differing(&host, &target, &known).await?;
+            differing.extend(other.into_iter().map(|(path, how)| format!("{host}:{path}: {how}")));
             for entry in self.unknown_in_kept(&target, &host).await? {
                 let how = "it was not there when its folder was kept";
                 differing.push(format!("{host}:{}: {how}", entry.path));

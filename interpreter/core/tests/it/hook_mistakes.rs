@@ -1,29 +1,12 @@
 //! What is wrong in hooks.rhai is said at its place there, as far as it is written out.
 
-use crate::support::{actions, bench::HEAD};
-use keybook_core::model::load::{LoadError, load};
-use keybook_script::{Limits, ScriptHost};
+use crate::support::{bench::HEAD, problems};
 
 /// `code line:column+length message | help` of every problem of a hooks.rhai beside a runbook of one step, whose `requires` and
 /// expression are given.
 fn told_beside(requires: &str, text: &str, hooks: &str) -> Vec<String> {
-    let dir = tempfile::tempdir().unwrap();
     let yaml = format!("{HEAD}{requires}steps:\n  - {{ id: s, t.note: {{ text: \"{text}\" }} }}\n");
-    std::fs::write(dir.path().join("runbook.yaml"), yaml).unwrap();
-    std::fs::write(dir.path().join("hooks.rhai"), hooks).unwrap();
-    let script = ScriptHost::new(Limits::default(), &[]);
-    let problems = match load(dir.path(), "book", &actions::registry(), &script) {
-        Ok(loaded) => loaded.warnings,
-        Err(LoadError::Invalid { problems, .. }) => problems,
-        Err(LoadError::Fault(fault)) => panic!("{fault}"),
-    };
-    let mut told = Vec::new();
-    for problem in problems {
-        let (code, span, help) = (problem.code, problem.span, problem.help.unwrap_or_default());
-        let at = format!("{}:{}+{}", span.line, span.column, span.length);
-        told.push(format!("{code} {at} {} | {help}", problem.message));
-    }
-    told
+    problems::told(&[("runbook.yaml", &yaml), ("hooks.rhai", hooks)])
 }
 
 fn told(hooks: &str) -> Vec<String> {

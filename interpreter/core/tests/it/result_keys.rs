@@ -1,30 +1,13 @@
 //! Keys that a result does not have are told before a run, and nothing that it may have.
 
-use crate::support::{actions, bench::HEAD};
-use keybook_core::model::load::{LoadError, load, load_copy};
+use crate::support::{actions, bench::HEAD, problems};
+use keybook_core::model::load::load_copy;
 use keybook_script::{Limits, ScriptHost};
 
 /// `code place message | help` of every problem of these steps, which begin at line 10. Other files by their names.
 fn told_with(steps: &str, files: &[(&str, &str)]) -> Vec<String> {
-    let dir = tempfile::tempdir().unwrap();
     let yaml = format!("{HEAD}steps:\n{steps}");
-    for (name, text) in [("runbook.yaml", yaml.as_str())].iter().chain(files) {
-        let path = dir.path().join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
-    let script = ScriptHost::new(Limits::default(), &[]);
-    let problems = match load(dir.path(), "book", &actions::registry(), &script) {
-        Ok(loaded) => loaded.warnings,
-        Err(LoadError::Invalid { problems, .. }) => problems,
-        Err(LoadError::Fault(fault)) => panic!("{fault}"),
-    };
-    let mut told = Vec::new();
-    for problem in problems {
-        let (code, at, help) = (problem.code, problem.span, problem.help.unwrap_or_default());
-        told.push(format!("{code} {}:{}+{} {} | {help}", at.line, at.column, at.length, problem.message));
-    }
-    told
+    problems::told(&[&[("runbook.yaml", yaml.as_str())], files].concat())
 }
 
 fn told(steps: &str) -> Vec<String> {

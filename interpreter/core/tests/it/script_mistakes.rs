@@ -1,24 +1,14 @@
 //! What is wrong in a script is said at its place in runbook.yaml.
 
-use crate::support::{actions, bench::HEAD};
+use crate::support::{bench::HEAD, problems::problems};
 use keybook_api::Diagnostic;
-use keybook_core::model::load::{LoadError, load};
-use keybook_script::{Limits, ScriptHost};
 
 /// `code line:column+length message | label | help` of every problem of a step with these keys, which begin at line 11.
 fn told(keys: &str, hooks: &str) -> Vec<String> {
-    let dir = tempfile::tempdir().unwrap();
     let yaml = format!("{HEAD}steps:\n  - id: s\n{keys}");
-    std::fs::write(dir.path().join("runbook.yaml"), yaml).unwrap();
-    if !hooks.is_empty() {
-        std::fs::write(dir.path().join("hooks.rhai"), hooks).unwrap();
-    }
-    let script = ScriptHost::new(Limits::default(), &[]);
-    let problems = match load(dir.path(), "book", &actions::registry(), &script) {
-        Ok(loaded) => loaded.warnings,
-        Err(LoadError::Invalid { problems, .. }) => problems,
-        Err(LoadError::Fault(fault)) => panic!("{fault}"),
-    };
+    let mut files = vec![("runbook.yaml", yaml.as_str())];
+    files.extend((!hooks.is_empty()).then_some(("hooks.rhai", hooks)));
+    let problems = problems(&files);
     let show = |problem: &Diagnostic| {
         let span = &problem.span;
         let more: Vec<String> = [problem.label.as_str(), problem.help.as_deref().unwrap_or_default()]

@@ -5,6 +5,7 @@ pub mod bench;
 pub mod judge;
 pub mod person;
 pub mod printed;
+pub mod problems;
 pub mod shaped;
 pub mod tape;
 pub mod target;

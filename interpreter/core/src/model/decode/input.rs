@@ -55,7 +55,14 @@ impl Decoder<'_> {
             pattern: pattern.and_then(|(_, n)| read_pattern(n, problems)),
             span: node.span.clone(),
         };
-        if let Some(node) = default {
+        // Words that could not be read are wrong already; nobody can say whether the default is one of them.
+        let unread = match (&input.kind, values) {
+            (InputKind::Enum(words), Some((_, node))) => {
+                node.items().is_some_and(|items| items.len() > words.len())
+            }
+            _ => false,
+        };
+        if let Some(node) = default.filter(|_| !unread) {
             match input.check(node.to_value()) {
                 Ok(value) => input.default = Some(value),
                 Err(why) => problems.push(Diagnostic::error("wrong-type", why, node.span.clone())),

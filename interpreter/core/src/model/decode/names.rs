@@ -4,12 +4,9 @@
 use super::{Decoder, InputNames};
 use crate::model::{Dynamic, Input, InputKind};
 use indexmap::IndexMap;
-use keybook_api::{Diagnostic, Span, returns::Holds};
+use keybook_api::{Diagnostic, Span, host::OF_HOST, returns::Holds};
 use keybook_script::NameUse;
 use keybook_source::{Node, advice, suggest};
-
-/// What `host` has in every expression.
-const OF_HOST: &[&str] = &["name", "address", "groups"];
 
 /// What `run` has in every expression.
 const OF_RUN: &[&str] = &["id", "state_dir", "staging", "sandbox", "rollback"];
@@ -59,7 +56,7 @@ impl Decoder<'_> {
             }
             "groups" => missing("group", self.groups.iter().map(String::as_str).collect()),
             "facts" => missing("fact of this step", self.facts.keys().map(String::as_str).collect()),
-            "host" => fixed("host", OF_HOST),
+            "host" => fixed("host", &OF_HOST),
             "run" => fixed("run", OF_RUN),
             "by_host" => missing("registered result", self.registered.keys().map(String::as_str).collect()),
             _ => None,

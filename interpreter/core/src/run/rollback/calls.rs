@@ -83,11 +83,7 @@ impl Session {
         known: &UnitRecord,
         target: &Arc<dyn Target>,
     ) -> Result<(), Stop> {
-        // What an undo that failed or was killed left running is ended before it is tried again.
-        for earlier in 1..known.undos {
-            let first = intent.receipts.saturating_add(earlier * super::UNDO_RECEIPTS);
-            self.end_from(&attempt.unit, intent.attempt, first).await?;
-        }
+        self.end_undos(&attempt, std::slice::from_ref(intent)).await?;
         let result = match intent.call.and_then(|ordinal| known.call(intent.attempt, ordinal)) {
             Some(call) => match &call.outcome {
                 CallOutcome::Done { result, .. } => kept(result).unwrap_or_default(),

@@ -4,12 +4,9 @@
 use super::places::Choices;
 use super::{CommandAnswer, DaemonSpec};
 use indexmap::IndexMap;
-use keybook_api::{Diagnostic, HostSpec};
+use keybook_api::{Diagnostic, HostSpec, Span, host::OF_HOST};
 use keybook_script::{GivenText, NameUse};
 use keybook_source::{Problems, advice, suggest};
-
-/// What `host` has, and each of `hosts`.
-const OF_HOST: [&str; 3] = ["name", "address", "groups"];
 
 /// A host, a group, or what a host has, read by its name.
 pub(super) fn known(used: &NameUse, choices: &Choices, problems: &mut Problems) {
@@ -17,17 +14,13 @@ pub(super) fn known(used: &NameUse, choices: &Choices, problems: &mut Problems) 
     if used.sure == 0 {
         return;
     }
-    let unknown = |message: String, help: Option<String>| Diagnostic {
-        help,
-        ..Diagnostic::error("unknown-name", message, at.clone())
-    };
     let known: Vec<&str> = match used.name.as_str() {
         "groups" => choices.groups.keys().map(String::as_str).collect(),
         "hosts" => choices.hosts.keys().map(String::as_str).collect(),
         "host" => {
             if !OF_HOST.contains(&name.as_str()) {
                 let message = format!("`host` has no `{name}`");
-                problems.push(unknown(message, advice(name, OF_HOST.iter().copied())));
+                problems.push(unknown(message, at, advice(name, OF_HOST)));
             }
             return;
         }
@@ -35,7 +28,7 @@ pub(super) fn known(used: &NameUse, choices: &Choices, problems: &mut Problems) 
     };
     if !known.contains(&name.as_str()) {
         let message = format!("there is no {} `{name}`", used.name.trim_end_matches('s'));
-        problems.push(unknown(message, suggest(name, known)));
+        problems.push(unknown(message, at, suggest(name, known)));
     }
 }
 
@@ -52,7 +45,7 @@ pub(super) fn daemons_asked_for(
             let (on, name) = match call.as_slice() {
                 [name] => (answer.hosts.clone(), name),
                 [Some(host), _] if !hosts.contains_key(&host.text) => {
-                    problems.push(unknown(host, "host", hosts.keys().map(String::as_str).collect()));
+                    problems.push(not_there(host, "host", hosts.keys().map(String::as_str).collect()));
                     continue;
                 }
                 [host, name] => (host.as_ref().map(|host| vec![host.text.clone()]), name),
@@ -63,16 +56,16 @@ pub(super) fn daemons_asked_for(
             };
             let known: Vec<&str> = daemons.iter().filter(there).map(|daemon| daemon.name.as_str()).collect();
             if let Some(name) = name.as_ref().filter(|name| !known.contains(&name.text.as_str())) {
-                problems.push(unknown(name, "daemon", known));
+                problems.push(not_there(name, "daemon", known));
             }
         }
     }
 }
 
-fn unknown(given: &GivenText, what: &str, known: Vec<&str>) -> Diagnostic {
-    let message = format!("there is no {what} `{}`", given.text);
-    Diagnostic {
-        help: advice(&given.text, known),
-        ..Diagnostic::error("unknown-name", message, given.span.clone())
-    }
+fn not_there(given: &GivenText, what: &str, known: Vec<&str>) -> Diagnostic {
+    unknown(format!("there is no {what} `{}`", given.text), &given.span, advice(&given.text, known))
+}
+
+fn unknown(message: String, at: &Span, help: Option<String>) -> Diagnostic {
+    Diagnostic { help, ..Diagnostic::error("unknown-name", message, at.clone()) }
 }
