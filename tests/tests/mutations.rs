@@ -12,6 +12,7 @@
 //! | id twice | the second id |
 //! | name misspelt where something is referred to | the letters of the name; `group[0]`: with the range |
 //! | unknown variable, name or function; too many arguments | the letters of the word |
+//! | unknown key of a result; word that an input never is | the letters of the key; the word with its quotes |
 //! | parenthesis too many or too few | a place inside the same expression |
 //! | unused input | its name |
 //! | a line one column too far; a tab | the line |
@@ -20,9 +21,12 @@
 
 use keybook_tests::mutation::{Book, Checker, Dice, Mutation, mutations};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{SystemTime, UNIX_EPOCH},
 };
+
+/// How many kinds of mistakes the shipped files have room for.
+const KINDS: usize = 35;
 
 /// How many mistakes of one kind are made in one file.
 const EACH: usize = 3;
@@ -53,16 +57,16 @@ fn chosen(mut all: Vec<Mutation>, dice: &mut Dice) -> Vec<Mutation> {
 }
 
 /// The mistakes that are made in a book, and those of them that are not reported where they are.
-fn missed(book: &Book, seed: u64) -> (usize, Vec<String>) {
+fn missed(book: &Book, seed: u64) -> (Vec<&'static str>, Vec<String>) {
     let mut dice = Dice::new(seed);
     let registry = keybook_stdlib::registry();
     let (checker, known) = (Checker::new(book), book.words());
-    let (mut count, mut missed) = (0, Vec::new());
+    let (mut made, mut missed) = (Vec::new(), Vec::new());
     for file in book.files.keys() {
         let now = checker.check(file, &book.files[file]);
         assert!(now.is_empty(), "{}/{file} is not valid as it is: {now:?}", book.name);
         for mutation in chosen(mutations(book, file, &registry, &known, &mut dice), &mut dice) {
-            count += 1;
+            made.push(mutation.kind);
             let found = checker.check(file, &mutation.text);
             if !mutation.is_reported(&found) {
                 let said: Vec<String> = found
@@ -73,7 +77,7 @@ fn missed(book: &Book, seed: u64) -> (usize, Vec<String>) {
             }
         }
     }
-    (count, missed)
+    (made, missed)
 }
 
 #[test]
@@ -81,20 +85,22 @@ fn every_mistake_is_reported_at_its_place() {
     let seed = seed();
     let books = Book::shipped();
     assert!(books.len() >= 3, "the runbooks, the book's examples and the template of `keybook new`");
-    let (count, wrong) = std::thread::scope(|scope| {
+    let (made, wrong) = std::thread::scope(|scope| {
         let threads: Vec<_> = books.iter().map(|book| scope.spawn(move || missed(book, seed))).collect();
-        threads.into_iter().fold((0, Vec::new()), |(count, mut wrong), thread| {
+        threads.into_iter().fold((Vec::new(), Vec::new()), |(mut made, mut wrong), thread| {
             let (more, missed) = thread.join().unwrap();
+            made.extend(more);
             wrong.extend(missed);
-            (count + more, wrong)
+            (made, wrong)
         })
     });
-    eprintln!("{count} mistakes, KEYBOOK_SEED={seed}");
+    let (count, kinds) = (made.len(), made.into_iter().collect::<BTreeSet<_>>());
+    eprintln!("{count} mistakes of {} kinds, KEYBOOK_SEED={seed}", kinds.len());
     assert!(
         wrong.is_empty(),
         "{} of {count} mistakes, KEYBOOK_SEED={seed}:\n{}",
         wrong.len(),
         wrong.join("\n")
     );
-    assert!(count >= 300, "only {count} mistakes are made");
+    assert!(count >= 300 && kinds.len() >= KINDS, "only {count} mistakes are made, of {kinds:?}");
 }

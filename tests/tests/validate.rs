@@ -123,7 +123,7 @@ error[gate-without-question]: the gate asks nothing
   --> runbook.yaml:15:42
    |
 15 |   - { id: ask, hosts: node, gate: { ask: '' }, sh.read: { script: id } }
-   |                                          ^^^
+   |                                          ^^
    |
    = help: write what a person decides here, as a question
 

@@ -1,6 +1,6 @@
 //! The calls of actions that a script writes out: `act("family.verb", #{ key: value })`.
 
-use crate::{convert, error::span_of};
+use crate::{NameUse, convert, error::span_of, names};
 use keybook_api::{SourceText, Span, Value};
 use rhai::{AST, ASTNode, Expr as Node, FnCallExpr, Position, Stmt};
 
@@ -13,6 +13,8 @@ pub struct ActCall {
     pub span: Span,
     /// Its arguments, by key, when they stand there as a map or are absent; `None` when they are computed.
     pub args: Option<Vec<(String, ActArg)>>,
+    /// What is read from its result right behind it; the call itself is the variable.
+    pub read: Option<NameUse>,
 }
 
 /// One argument of an [`ActCall`].
@@ -28,7 +30,16 @@ pub struct ActArg {
 pub(crate) fn collect(ast: &AST, text: &SourceText) -> Vec<ActCall> {
     let mut found: Vec<(Position, ActCall)> = Vec::new();
     ast.walk(&mut |path| {
-        if let Some(ASTNode::Expr(Node::FnCall(call, at)) | ASTNode::Stmt(Stmt::FnCall(call, at))) =
+        // The whole chain is visited before the call in it.
+        if let Some(ASTNode::Expr(Node::Dot(chain, ..))) = path.last()
+            && let Node::FnCall(call, at) = &chain.lhs
+            && call.name == "act"
+            && let Some(written) = of_call(call, text)
+        {
+            let name = format!("act(\"{}\")", written.action);
+            let read = names::read_behind(name, written.span.clone(), &chain.rhs, text);
+            found.push((*at, ActCall { read: Some(read), ..written }));
+        } else if let Some(ASTNode::Expr(Node::FnCall(call, at)) | ASTNode::Stmt(Stmt::FnCall(call, at))) =
             path.last()
             && call.name == "act"
             && let Some(written) = of_call(call, text)
@@ -38,8 +49,8 @@ pub(crate) fn collect(ast: &AST, text: &SourceText) -> Vec<ActCall> {
         true
     });
     found.sort_by_key(|(at, _)| (at.line(), at.position()));
-    // A statement that is a call is walked as both.
-    found.dedup();
+    // A statement that is a call is walked as both, and a call in a chain also alone.
+    found.dedup_by_key(|(at, _)| *at);
     found.into_iter().map(|(_, call)| call).collect()
 }
 
@@ -70,7 +81,7 @@ pub(crate) fn texts_given(ast: &AST, text: &SourceText, function: &str) -> Vec<V
     found.into_iter().map(|(_, given)| given).collect()
 }
 
-fn given_text(arg: &Node, source: &SourceText) -> Option<GivenText> {
+pub(crate) fn given_text(arg: &Node, source: &SourceText) -> Option<GivenText> {
     let Node::StringConstant(given, at) = arg else { return None };
     Some(GivenText { text: given.to_string(), span: quoted(source, *at, given) })
 }
@@ -86,7 +97,7 @@ fn of_call(call: &FnCallExpr, text: &SourceText) -> Option<ActCall> {
         }
         _ => None,
     };
-    Some(ActCall { action: action.to_string(), span: quoted(text, *at, action), args })
+    Some(ActCall { action: action.to_string(), span: quoted(text, *at, action), args, read: None })
 }
 
 fn of_arg(at: Position, value: &Node, text: &SourceText) -> ActArg {

@@ -83,7 +83,11 @@ fn advice(text: &SourceText, position: Position) -> Option<&'static str> {
         ["let", "const", "while", "loop", "for", "do", "until", "return", "throw", "try", "fn", "import"];
     let line = text.as_str().split('\n').nth(position.line()?.saturating_sub(1))?;
     let rest: String = line.chars().skip(position.position()?.saturating_sub(1)).collect();
+    let above = text.as_str().split('\n').take(position.line()?.saturating_sub(1));
     let word: String = rest.chars().take_while(|letter| letter.is_alphanumeric()).collect();
+    if word == "fn" && above.into_iter().any(|line| line.contains('{')) {
+        return Some("a `}` is missing before this function");
+    }
     if STATEMENTS.contains(&word.as_str()) {
         return Some("only an expression can stand here; put statements into a function of hooks.rhai");
     }

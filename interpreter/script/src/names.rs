@@ -107,18 +107,48 @@ fn note(node: Option<&ASTNode>, text: &SourceText, found: &mut Found) {
         _ => return,
     };
     if let Node::Variable(info, _, at) = variable {
-        let name = info.1.to_string();
-        let (path, places): (Vec<String>, Vec<_>) = keys.into_iter().unzip();
-        let path_spans = places.into_iter().map(|at| span_of(text, at)).collect();
-        let used = NameUse { name, sure: path.len(), path, path_spans, span: span_of(text, *at) };
+        let used = name_use(info.1.to_string(), span_of(text, *at), keys, text);
         // The whole chain is visited before the variable in it.
         found.entry((at.line(), at.position())).or_insert(used);
     }
 }
 
+fn name_use(name: String, span: Span, keys: Vec<(String, Position)>, text: &SourceText) -> NameUse {
+    let (path, places): (Vec<String>, Vec<_>) = keys.into_iter().unzip();
+    let path_spans = places.into_iter().map(|at| span_of(text, at)).collect();
+    NameUse { name, sure: path.len(), path, path_spans, span }
+}
+
+/// What is read behind something that is no variable.
+pub(crate) fn read_behind(name: String, span: Span, rest: &Node, text: &SourceText) -> NameUse {
+    name_use(name, span, keys(rest), text)
+}
+
 /// As [`collect`], without the variables of names that the script declares anywhere itself.
 pub(crate) fn collect_undeclared(ast: &AST, text: &SourceText, hooks: Option<&Defined>) -> Vec<NameUse> {
     Own::of_script(ast, hooks).known(collect(ast, text))
+}
+
+/// A variable with all the properties that are read behind it; `None` when anything else is in the chain.
+pub(crate) fn chain(node: &Node) -> Option<Vec<String>> {
+    let Node::Dot(pair, ..) = node else { return None };
+    let Node::Variable(info, ..) = &pair.lhs else { return None };
+    let mut path = vec![info.1.to_string()];
+    let mut rest = &pair.rhs;
+    loop {
+        match rest {
+            Node::Property(property, _) => {
+                path.push(property.2.to_string());
+                return Some(path);
+            }
+            Node::Dot(pair, ..) => {
+                let Node::Property(property, _) = &pair.lhs else { return None };
+                path.push(property.2.to_string());
+                rest = &pair.rhs;
+            }
+            _ => return None,
+        }
+    }
 }
 
 /// The property names of a chain `a.b.c` up to the first thing that is no property.

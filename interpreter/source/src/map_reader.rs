@@ -8,6 +8,11 @@ use keybook_api::{Diagnostic, Severity};
 pub struct Problems(Vec<Diagnostic>);
 
 impl Problems {
+    /// Those of one file, to say more about them.
+    pub fn of_file<'p>(&'p mut self, file: &'p str) -> impl Iterator<Item = &'p mut Diagnostic> {
+        self.0.iter_mut().filter(move |problem| *problem.span.file == *file)
+    }
+
     /// Adds one.
     pub fn push(&mut self, problem: Diagnostic) {
         self.0.push(problem);

@@ -48,7 +48,20 @@ fn closed_early(before: &str) -> &'static str {
             "the `\"` inside `${…}` closed the text: put the whole text in '…', or write backticks inside"
         }
         Some(Some('\'')) => "the `'` inside `${…}` closed the text: write it twice (`''`)",
+        _ if before.split(['"', '\'']).next().is_some_and(|plain| plain.contains(['[', '{'])) => {
+            "a `,` or a closing quote is missing before this place"
+        }
         _ => "a closing quote is missing before this place",
+    }
+}
+
+/// Advice for what stands in a list or map where a comma should be.
+fn no_comma(from: &str) -> &'static str {
+    match from.chars().next() {
+        Some('[' | '{') => {
+            "a `,` or a closing bracket is missing; inside { } and [ ], a text with brackets stands in quotes"
+        }
+        _ => "a `,` or a closing bracket is missing",
     }
 }
 
@@ -74,6 +87,7 @@ pub(crate) fn syntax_error(text: &Text, error: &saphyr_parser::ScanError) -> Dia
     }
     let problem = Diagnostic::error("yaml-syntax", format!("this is not YAML: {info}"), span);
     let before = before(text, line, column);
+    let rest = text.line_at(line).and_then(|start| text.from(start).get(before.len()..)).unwrap_or("");
     let help = [
         ("trailing content after", closed_early(before)),
         ("illegal placement of ':'", "a closing bracket or quote is missing on a line before"),
@@ -85,7 +99,8 @@ pub(crate) fn syntax_error(text: &Text, error: &saphyr_parser::ScanError) -> Dia
         ("simple key expect", "a `:` is missing on this line or the one before"),
         ("unexpected character", "put a text that begins with such a character in quotes"),
         ("unknown escape", "use single quotes, or write `\\\\` for a backslash"),
-        ("did not find expected ','", "a `,` or a closing bracket is missing"),
+        ("did not find expected ','", no_comma(rest)),
+        ("invalid indentation in quoted", "the quote that opens here is not closed"),
     ];
     match help.iter().find(|(part, _)| info.contains(part)) {
         Some((_, advice)) => problem.help(*advice),

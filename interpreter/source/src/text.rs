@@ -83,6 +83,22 @@ impl<'a> Text<'a> {
         start + self.part(start, end).trim_end().len()
     }
 
+    /// Where a plain or quoted scalar ends: the scanner counts what stands behind a quoted one, up to the next token.
+    pub fn scalar_end(&self, start: usize, end: usize) -> usize {
+        let mut letters = self.part(start, end).bytes().enumerate();
+        let Some((_, quote @ (b'"' | b'\''))) = letters.next() else { return self.token_end(start, end) };
+        while let Some((at, letter)) = letters.next() {
+            let next = self.src.as_bytes().get(start + at + 1);
+            match letter {
+                b'\\' if quote == b'"' => drop(letters.next()),
+                b'\'' if letter == quote && next == Some(&quote) => drop(letters.next()),
+                _ if letter == quote => return start + at + 1,
+                _ => {}
+            }
+        }
+        end
+    }
+
     /// The span of a byte range, cut at the end of its first line.
     pub fn span(&self, start: usize, end: usize) -> Span {
         let (line, column) = self.place(start);

@@ -258,6 +258,7 @@ impl<'t, 'a> Builder<'t, 'a> {
             return Raw { start: head, end, tag, kind: Kind::Scalar(scalar) };
         }
         let begin = if properties { skip_properties(self.text, start).min(end) } else { start };
+        let end = self.text.scalar_end(begin, end);
         if style == Style::Plain && value.is_empty() {
             // The scanner's span of an absent value covers the next token.
             let at = if properties { end } else { self.cursor };

@@ -69,6 +69,14 @@ fn quoted_texts_and_escapes() {
 }
 
 #[test]
+fn a_quoted_text_ends_at_its_quote() {
+    let node = tree("a: { b: 'x' , c: \"y\"  }\nd: 'z'   # note\n");
+    for path in [&["a", "b"][..], &["a", "c"], &["d"]] {
+        assert_eq!(at(&node, path).span.length, 3, "{path:?}");
+    }
+}
+
+#[test]
 fn literal_blocks() {
     let node = tree("a:\n  s: |  # note\n\n    fi rst\n      Second\n\n    ${X}\nb: |2\n    Y\n  Z\n");
     let s = at(&node, &["a", "s"]);

@@ -70,6 +70,18 @@ fn each_kind_of_wrong_document_has_its_message() {
             "yaml-syntax 1:11 this is not YAML: invalid trailing content after double-quoted scalar | a closing quote is missing before this place",
         ),
         (
+            "a: [\"x\" \"y\"]\n",
+            "yaml-syntax 1:9 this is not YAML: invalid trailing content after double-quoted scalar | a `,` or a closing quote is missing before this place",
+        ),
+        (
+            "a: { b: c[1] }\n",
+            "yaml-syntax 1:10 this is not YAML: while parsing a flow mapping, did not find expected ',' or '}' | a `,` or a closing bracket is missing; inside { } and [ ], a text with brackets stands in quotes",
+        ),
+        (
+            "a:\n  b: \"x\n  c: 1\n",
+            "yaml-syntax 2:6 this is not YAML: invalid indentation in quoted scalar | the quote that opens here is not closed",
+        ),
+        (
             "a: 'x\n",
             "yaml-syntax 1:4 this is not YAML: while scanning a quoted scalar, found unexpected end of stream | the closing quote is missing",
         ),

@@ -7,6 +7,7 @@ mod roles;
 mod scripts;
 mod spots;
 mod structure;
+mod values;
 
 pub use book::{Book, Checker};
 pub use spots::{Spot, Text};
@@ -159,5 +160,6 @@ pub fn mutations(
     all.extend(damage::mutations(&makers, dice));
     all.extend(references::mutations(&makers, kind, dice));
     all.extend(scripts::in_expressions(&makers, dice));
+    all.extend(values::mutations(&makers, dice));
     all
 }

@@ -9,14 +9,14 @@ use keybook_api::Span;
 use keybook_source::NodeValue;
 
 /// An expression on one line: the line and the columns of its first letter and behind its last.
-struct Code<'t> {
+pub(super) struct Code<'t> {
     line: u32,
     from: u32,
-    text: &'t str,
+    pub(super) text: &'t str,
 }
 
 impl Code<'_> {
-    fn span(&self, at: usize, length: usize) -> Span {
+    pub(super) fn span(&self, at: usize, length: usize) -> Span {
         let before = self.text[..at].chars().count();
         let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         Span::new("", self.line, self.from + number(before), number(length))
@@ -29,13 +29,13 @@ impl Code<'_> {
 }
 
 /// A word of an expression.
-struct Word<'t> {
-    at: usize,
-    text: &'t str,
+pub(super) struct Word<'t> {
+    pub(super) at: usize,
+    pub(super) text: &'t str,
 }
 
 /// The words of an expression that stand outside texts and comments.
-fn words(code: &str) -> Vec<Word<'_>> {
+pub(super) fn words(code: &str) -> Vec<Word<'_>> {
     let mut words = Vec::new();
     let mut quote: Option<char> = None;
     let mut start: Option<usize> = None;
@@ -132,7 +132,7 @@ pub fn in_expressions(makers: &Makers, dice: &mut Dice) -> Vec<Mutation> {
 }
 
 /// The expressions of a value: it is one, or has `${…}` in it.
-fn codes<'m>(makers: &'m Makers, spot: &Spot) -> Vec<Code<'m>> {
+pub(super) fn codes<'m>(makers: &'m Makers, spot: &Spot) -> Vec<Code<'m>> {
     let NodeValue::Text(_) = &spot.value.value else { return Vec::new() };
     // An escape in a text makes columns that are not those of the decoded letters.
     let raw = makers.text.part(&spot.value.span);
@@ -227,7 +227,8 @@ fn damaged_words(makers: &Makers, code: &Code, dice: &mut Dice) -> Vec<Mutation>
 
 /// A call with nine arguments more.
 fn too_many(file: &str, text: &Text, name: &Span, behind: &str) -> Mutation {
-    let comma = if behind.trim_start_matches('(').trim_start().starts_with(')') { "" } else { ", " };
+    let first = behind.strip_prefix('(').unwrap_or(behind);
+    let comma = if first.trim_start().starts_with(')') { "" } else { ", " };
     let text =
         text.insert(name.line, name.column + name.length + 1, &format!("1, 2, 3, 4, 5, 6, 7, 8, 9{comma}"));
     let place = Place::of(name);

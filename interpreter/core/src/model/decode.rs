@@ -110,6 +110,7 @@ impl<'d> Decoder<'d> {
         self.no_gates(&finally);
         self.known_breaks(&trust, &steps);
         self.known_breaks(&trust, &finally);
+        self.read_too_early(&root.span.file);
         self.unused_inputs();
         self.unused_libraries();
         let lang = lang.and_then(|n| self.own_language(n));
@@ -310,19 +311,23 @@ impl<'d> Decoder<'d> {
         let text = read::expression(node, &mut self.problems)?.clone();
         let compiled = self.script.expr(&text, &self.names(more));
         let compiled = compiled.map_err(|found| {
-            found.into_iter().for_each(|problem| self.problems.push(with_comment_advice(problem, node)));
+            found
+                .into_iter()
+                .for_each(|problem| self.problems.push(with_comment_advice(elsewhere(problem), node)));
         });
         let expr = compiled.ok()?;
         keybook_script::names_used(&expr).iter().for_each(|used| self.known_name(used));
+        self.never_equal(&expr);
         Some(expr)
     }
 
     pub(super) fn template(&mut self, text: &SourceText, more: &[&str]) -> Option<Template> {
         let compiled = self.script.template(text, &self.names(more));
-        let compiled =
-            compiled.map_err(|found| found.into_iter().for_each(|problem| self.problems.push(problem)));
+        let compiled = compiled
+            .map_err(|found| found.into_iter().for_each(|problem| self.problems.push(elsewhere(problem))));
         let template = compiled.ok()?;
         template.names_used().for_each(|used| self.known_name(used));
+        template.exprs().for_each(|expr| self.never_equal(expr));
         Some(template)
     }
 
@@ -359,6 +364,7 @@ pub(super) fn strings(node: &Node, problems: &mut Problems) -> Vec<String> {
 }
 
 mod calls;
+mod foreseen;
 mod head;
 mod i18n;
 mod input;
@@ -368,8 +374,9 @@ mod parts;
 mod script;
 mod trust;
 use calls::WorkNodes;
+use foreseen::elsewhere;
 use i18n::AskScope;
 pub(super) use names::no_such_key;
 use names::{keys_of, kinds_of, names_of};
 use parts::StepNodes;
-pub(super) use script::{called, misfit};
+pub(super) use script::{called, misfit, stray_key};

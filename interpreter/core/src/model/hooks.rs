@@ -2,7 +2,7 @@
 
 use super::{
     Files, Input, Runbook,
-    decode::{called, misfit, no_such_key},
+    decode::{called, misfit, no_such_key, stray_key},
 };
 use crate::run::hooks::HOOKS;
 use keybook_api::{Diagnostic, Effect, Registry, returns::Holds};
@@ -15,6 +15,7 @@ pub fn review(hooks: &Hooks, files: &Files, registry: &Registry) -> Vec<Diagnost
     found.extend(hooks.functions().iter().filter_map(|function| never_called(function, files)));
     found.extend(hooks.functions().iter().flat_map(unknown_keys));
     found.extend(hooks.acts().flat_map(|call| misfit(registry, call)));
+    found.extend(hooks.acts().filter_map(|call| stray_key(registry, call)));
     let reached = HOOKS.iter().flat_map(|(hook, _)| hooks.acts_reached_from(hook));
     found.extend(reached.filter_map(|call| changes(call, registry)));
     found.sort_by_key(|problem| (problem.span.line, problem.span.column));

@@ -53,8 +53,8 @@ pub enum LoadError {
     },
 }
 
-/// What is wrong of names in expressions: the run itself meets it, where they stand.
-const MET_IN_THE_RUN: &str = "unknown-name";
+/// What is wrong of names and values of expressions: the run itself meets it, where they stand.
+const MET_IN_THE_RUN: [&str; 2] = ["unknown-name", "wrong-value"];
 
 /// As [`load`], of the copy that a run keeps of its runbook. An earlier version may have begun it, which did not know yet what
 /// is wrong of its names: that is a warning, and does not keep the run from being gone on with or taken back.
@@ -141,7 +141,7 @@ fn read(
         }
         new
     });
-    for problem in problems.iter_mut().filter(|problem| copy && problem.code == MET_IN_THE_RUN) {
+    for problem in problems.iter_mut().filter(|problem| copy && MET_IN_THE_RUN.contains(&problem.code)) {
         problem.severity = Severity::Warning;
     }
     let (errors, warnings): (Vec<_>, Vec<_>) =

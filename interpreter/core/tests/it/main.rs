@@ -9,6 +9,7 @@ mod answers;
 mod crashes;
 mod decoder;
 mod doubts;
+mod foreseen;
 mod gates;
 mod hook_mistakes;
 mod hooks;

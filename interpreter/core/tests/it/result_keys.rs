@@ -167,3 +167,18 @@ fn libraries_and_translations_are_looked_at() {
         ["unknown-name 4:33+6 `seen.leaf` has no `subjct` | did you mean `subject`?"]
     );
 }
+
+#[test]
+fn keys_right_behind_a_call_are_looked_at() {
+    let stray = "`act(\"t.shaped\")` has no `lef` | did you mean `leaf`?";
+    let script = |text: &str| told(&format!("  - {{ id: s, script: '{text}' }}\n"));
+    assert_eq!(script("let x = act(\"t.shaped\").lef;"), [format!("unknown-name 10:47+3 {stray}")]);
+    assert_eq!(script("act(\"t.shaped\", #{}).leaf.subject == `x`"), [""; 0]);
+    assert_eq!(script("act(\"t.shaped\", #{ all: true }).lef"), [""; 0], "it is a list then");
+    assert_eq!(script("let args = #{}; act(\"t.shaped\", args).lef"), [""; 0], "nobody knows the arguments");
+    let hooks = "fn before_run(run) {\n  if act(\"t.shaped\").leaf.day_left < 5 { print(`x`); }\n}\n";
+    assert_eq!(
+        told_with("  - { id: s, t.note: { text: x } }\n", &[("hooks.rhai", hooks)]),
+        ["unknown-name 2:27+8 `act(\"t.shaped\").leaf` has no `day_left` | did you mean `days_left`?"]
+    );
+}

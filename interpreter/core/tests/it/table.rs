@@ -130,7 +130,7 @@ async fn odd_moments(taken: &mut Taken) {
     // The condition itself is false, or cannot be evaluated; the check is true; nothing is to change.
     for step in [
         "when: \"1 > 2\", t.note: { text: x }",
-        "when: inputs.none, t.note: { text: x }",
+        "when: inputs.none > 1, t.note: { text: x }",
         "check: \"1 < 2\", t.note: { text: x }",
     ] {
         taken.add(&one(step, &[]).start().await);
@@ -149,7 +149,7 @@ async fn odd_moments(taken: &mut Taken) {
         let mut bench = Bench::new(
             "steps:
   - { id: f, hosts: \"master[0]\", owes: { what: restart }, t.put: { path: /etc/f, content: x } }
-  - { id: pay, hosts: \"master[0]\", settles: restart, when: inputs.want, t.judged: { name: pay } }
+  - { id: pay, hosts: \"master[0]\", settles: restart, when: inputs.want && true, t.judged: { name: pay } }
 ",
         );
         bench.inputs = map([("want", false.into())]);

@@ -268,7 +268,7 @@ async fn items_are_pinned_for_the_whole_run() {
 async fn a_loop_over_nothing_or_over_two_of_one_name_fails() {
     for (list, why) in [
         ("[]", "there is none"),
-        ("#{ a: 1 }", "expected a list, got map"),
+        ("[#{ a: 1 }][0]", "expected a list, got map"),
         ("[`x`, `y`, `x`]", "two of them have the name `x`"),
     ] {
         let bench = Bench::new(&format!(

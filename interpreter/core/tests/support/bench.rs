@@ -37,8 +37,8 @@ hosts:
   added: { min: 0 }
 ";
 
-/// Declares the inputs that a text reads, after its end so that no line moves. The engine takes values as they are.
-fn declared_inputs(yaml: &str) -> String {
+/// Declares the inputs that a text reads, after its end so that no line moves, each of the type of what is given.
+fn declared_inputs(yaml: &str, given: &Map) -> String {
     let names = yaml
         .split("inputs.")
         .skip(1)
@@ -47,7 +47,11 @@ fn declared_inputs(yaml: &str) -> String {
     if names.is_empty() || yaml.contains("\ninputs:") {
         return String::new();
     }
-    let lines = names.iter().map(|name| format!("\n  {name}: {{ type: string, optional: true }}"));
+    let kind = |name: &str| match given.get(name) {
+        Some(value @ (Value::Int(_) | Value::Bool(_) | Value::List(_))) => value.type_name(),
+        _ => "string",
+    };
+    let lines = names.iter().map(|name| format!("\n  {name}: {{ type: {}, optional: true }}", kind(name)));
     format!("\ninputs:{}\n", lines.collect::<String>())
 }
 
@@ -149,7 +153,7 @@ impl Bench {
     }
 
     pub fn loaded(&self) -> Loaded {
-        let yaml = format!("{}{}", self.yaml, declared_inputs(&self.yaml));
+        let yaml = format!("{}{}", self.yaml, declared_inputs(&self.yaml, &self.inputs));
         std::fs::write(self.dir.path().join("runbook.yaml"), yaml).unwrap();
         static SCRIPT: LazyLock<ScriptHost> = LazyLock::new(|| ScriptHost::new(Limits::default(), &[]));
         load(self.dir.path(), "book", &actions::registry(), &SCRIPT).unwrap_or_else(|error| match error {

@@ -82,7 +82,8 @@ impl Decoder<'_> {
                 ArgKind::Path => dynamic.shape(),
                 _ => dynamic.fixed(),
             };
-            if let Some(problem) = known.and_then(|known| wrong_type(arg, &known, &value.span)) {
+            let fixed = known.and_then(|known| wrong_type(arg, &known, &value.span));
+            if let Some(problem) = fixed.or_else(|| self.other_type(arg, &dynamic, &value.span)) {
                 self.problems.push(problem);
             }
             args.insert(name.name.clone(), dynamic);

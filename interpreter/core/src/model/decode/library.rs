@@ -81,6 +81,7 @@ impl Decoder<'_> {
         self.using.push(name.to_owned());
         let steps = self.steps(steps?, inside, phases);
         self.using.pop();
+        self.read_too_early(&root.span.file);
         self.registered = outer_results;
         self.unused_inputs();
         self.inputs = outer_names;

@@ -5,7 +5,7 @@ use super::{Decoder, InputNames};
 use crate::model::{Dynamic, Input, InputKind};
 use indexmap::IndexMap;
 use keybook_api::{Diagnostic, Span, host::OF_HOST, returns::Holds};
-use keybook_script::NameUse;
+use keybook_script::{Expr, NameUse};
 use keybook_source::{Node, advice, suggest};
 
 /// What `run` has in every expression.
@@ -120,7 +120,11 @@ impl InputNames {
     /// The type of the input that a template is, when it is nothing else.
     pub(super) fn kind_of(&self, given: &Dynamic) -> Option<&InputKind> {
         let Dynamic::Template(template, _) = given else { return None };
-        let expr = template.exprs().next().filter(|_| template.is_one_expr())?;
+        self.kind_of_expr(template.exprs().next().filter(|_| template.is_one_expr())?)
+    }
+
+    /// The type of the input that an expression is, when it is nothing else.
+    pub(super) fn kind_of_expr(&self, expr: &Expr) -> Option<&InputKind> {
         self.kinds.get(expr.text().as_str().trim().strip_prefix("inputs.")?)
     }
 }

@@ -123,11 +123,11 @@ impl Decoder<'_> {
             title: String::new(),
             why: String::new(),
             hosts: None,
-            when: nodes.when.and_then(|n| self.expr(n, &[])),
-            for_each: nodes.for_each.and_then(|n| self.expr(n, &[])),
+            when: nodes.when.and_then(|n| self.condition(n, &[])),
+            for_each: nodes.for_each.and_then(|n| self.list_expr(n, &[])),
             order,
             facts: nodes.facts.map(|n| self.facts(n)).unwrap_or_default(),
-            check: nodes.check.and_then(|n| self.expr(n, &["facts"])),
+            check: nodes.check.and_then(|n| self.condition(n, &["facts"])),
             expect: nodes.expect.map(|n| self.expects(n)).unwrap_or_default(),
             register: None,
             retry: nodes.retry.and_then(|n| self.retry(n)),
@@ -186,7 +186,7 @@ impl Decoder<'_> {
             NodeValue::List(list) => list.iter().collect(),
             _ => vec![node],
         };
-        nodes.into_iter().filter_map(|n| self.expr(n, &["facts", "result"])).collect()
+        nodes.into_iter().filter_map(|n| self.condition(n, &["facts", "result"])).collect()
     }
 
     fn retry(&mut self, node: &Node) -> Option<Retry> {
@@ -201,7 +201,7 @@ impl Decoder<'_> {
             delay: delay
                 .and_then(|n| read::duration(n, &mut self.problems))
                 .unwrap_or(Duration::from_secs(1)),
-            until: until.and_then(|n| self.expr(n, &["facts", "result"])),
+            until: until.and_then(|n| self.condition(n, &["facts", "result"])),
         })
     }
 

@@ -3,6 +3,7 @@
 use super::{
     Decoder,
     calls::{missing_arguments, unknown_action, unknown_argument, wrong_type},
+    no_such_key,
 };
 use keybook_api::{Diagnostic, Effect, Registry};
 use keybook_script::{ActCall, Script};
@@ -22,6 +23,7 @@ impl Decoder<'_> {
         match self.script.script_judged(&text, &self.names(&["facts"]), &judge) {
             Ok(script) => {
                 script.names_used().iter().for_each(|used| self.known_name(used));
+                self.problems.extend(script.acts().iter().filter_map(|call| stray_key(registry, call)));
                 Some(script)
             }
             Err(found) => {
@@ -51,6 +53,13 @@ fn elsewhere(registry: &Registry, call: &ActCall) -> Option<Diagnostic> {
 /// The action that a call names, without the host.
 pub(in crate::model) fn called(call: &ActCall) -> &str {
     call.action.split_once('@').map_or(call.action.as_str(), |(name, _)| name)
+}
+
+/// A key that is read from the result of a call and that the result does not have.
+pub(in crate::model) fn stray_key(registry: &Registry, call: &ActCall) -> Option<Diagnostic> {
+    let (read, args) = (call.read.as_ref()?, call.args.as_ref()?);
+    let returns = registry.get(called(call))?.spec().returns;
+    no_such_key(read, returns.of_call(|arg| args.iter().any(|(key, _)| key == arg)), 0)
 }
 
 /// What does not fit the action's own description: its name, its arguments.
