@@ -218,6 +218,9 @@ pub enum Reconcile {
     Done(Value),
     /// Nothing of it happened, or what happened is harmlessly done again from the start.
     NotDone,
+    /// Nothing of it happened: it never began, and never will. Only where that is certain, because a rollback goes past a
+    /// point of no return then.
+    NotBegun,
     /// Nobody can tell; the reason says why.
     Unknown(String),
 }
@@ -270,6 +273,8 @@ pub struct Ctx {
     pub now: i64,
     /// The number of its first receipt: 0, but for the calls of a script, which share an attempt.
     pub first_receipt: u32,
+    /// For `reconcile`: how often the attempt was tried, as far as is known. A try that did not begin leaves no receipt.
+    pub tries: u32,
     /// Counts the commands of this attempt (of this call, in a script), for receipts.
     pub ordinal: AtomicU32,
 }

@@ -369,7 +369,7 @@ pub enum Event {
     CallReconciled {
         /// The call's place among those of the attempt, from 0.
         ordinal: u32,
-        /// `done` or `not-done`.
+        /// `done`, `not-done`, or `not-begun` where it is certain that nothing of it happened.
         verdict: String,
         /// How that is known.
         reason: String,
@@ -467,7 +467,7 @@ pub enum Event {
     /// What became of an interrupted attempt.
     #[serde(rename = "unit.reconciled")]
     UnitReconciled {
-        /// `done`, `not-done` or `unknown`.
+        /// `done`, `not-done`, `not-begun` (it is certain that nothing of it happened) or `unknown`.
         verdict: String,
         /// How that is known, or why not.
         reason: String,

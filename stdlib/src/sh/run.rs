@@ -74,7 +74,7 @@ impl Action for Run {
     async fn reconcile(&self, ctx: &Ctx, args: &Args, _memo: &Value) -> Result<Reconcile, Fault> {
         let script = Script::from_args(args)?;
         Ok(match last_receipt(ctx).await? {
-            Receipt::Absent => Reconcile::NotDone,
+            Receipt::Absent => Reconcile::NotBegun,
             Receipt::Running => Reconcile::Unknown("the script still runs".to_owned()),
             Receipt::Ended(status) if script.ok.contains(&i64::from(status)) => {
                 Reconcile::Done(script.unknown_output(Some(status)))
@@ -99,7 +99,7 @@ const GAP: u32 = 4;
 /// that still runs counts before all others.
 pub(crate) async fn last_receipt(ctx: &Ctx) -> Result<Receipt, Fault> {
     let (mut last, mut ordinal, mut absent) = (Receipt::Absent, 0, 0);
-    while absent < GAP {
+    while absent < GAP || ordinal < ctx.tries {
         match ctx.target.receipt(&ctx.receipt(ordinal)).await? {
             Receipt::Running => return Ok(Receipt::Running),
             Receipt::Absent => absent += 1,
@@ -140,7 +140,7 @@ mod tests {
         assert_eq!(plan.lines[2..], ["with X=3", "with a secret as its input"]);
 
         let reconcile = async || Run.reconcile(&bench.ctx(), &args, &Value::Null).await.unwrap();
-        assert_eq!(reconcile().await, Reconcile::NotDone);
+        assert_eq!(reconcile().await, Reconcile::NotBegun);
         let applied = bench.apply(&Run, &args).await.unwrap();
         assert!(applied.changed);
         assert_eq!(applied.value.get("stdout"), Some(&"a b in 3".into()));
@@ -197,7 +197,7 @@ mod tests {
             bench.target().set_receipt(bench.ctx().receipt(ordinal), receipt);
             seen.push(match Run.reconcile(&bench.ctx(), &args, &Value::Null).await.unwrap() {
                 Reconcile::Done(_) => "done".to_owned(),
-                Reconcile::NotDone => "not done".to_owned(),
+                Reconcile::NotDone | Reconcile::NotBegun => "not done".to_owned(),
                 Reconcile::Unknown(why) => why.split(';').next().unwrap().to_owned(),
             });
         }
@@ -211,6 +211,20 @@ mod tests {
                 "the script still runs"
             ]
         );
+    }
+
+    /// However many tries before it could not begin, the one that began is found.
+    #[tokio::test]
+    async fn a_try_that_began_after_many_that_did_not_is_found() {
+        let bench = Bench::new();
+        let args = args([("script", "exit 3".into())]);
+        let look = async |tries: u32| {
+            let ctx = Ctx { tries, ..bench.ctx() };
+            Run.reconcile(&ctx, &args, &Value::Null).await.unwrap()
+        };
+        assert_eq!(look(7).await, Reconcile::NotBegun);
+        bench.target().set_receipt(bench.ctx().receipt(6), Receipt::Cut);
+        assert!(matches!(look(7).await, Reconcile::Unknown(_)));
     }
 
     #[tokio::test]

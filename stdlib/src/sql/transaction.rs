@@ -81,7 +81,7 @@ impl Action for Transaction {
         let unknown =
             |why: &str| Reconcile::Unknown(format!("{why}; compare the rows with what the step sets"));
         Ok(match last_receipt(ctx).await? {
-            Receipt::Absent => Reconcile::NotDone,
+            Receipt::Absent => Reconcile::NotBegun,
             Receipt::Ended(0) => Reconcile::Done(result(statements, None)),
             Receipt::Ended(status) => unknown(&format!("the client ended with status {status}")),
             Receipt::Running => unknown("the client still runs"),

@@ -138,6 +138,7 @@ impl Bench {
             // The whole minute, so that a test may go some seconds on and is still on the same day.
             now: jiff::Timestamp::now().as_second().div_euclid(60) * 60,
             first_receipt: 0,
+            tries: 1,
             ordinal: 0.into(),
         }
     }

@@ -290,7 +290,7 @@ impl<'a, 's> Calls<'a, 's> {
                 Session::learn(&attempt.session.redactor, &value);
                 value
             }
-            Reconcile::NotDone | Reconcile::Unknown(_) => Value::Null,
+            Reconcile::NotDone | Reconcile::NotBegun | Reconcile::Unknown(_) => Value::Null,
         })
     }
 
@@ -362,8 +362,12 @@ impl<'a, 's> Calls<'a, 's> {
             Ok(applied) => self.applied(asked, ordinal, &plan, applied).await,
             Err(fault) if asked.is_cut_by(&fault) => Err(self.caller.refusal(asked, fault)),
             Err(fault) => {
+                let attempt = self.caller.attempt;
+                let (unit, target) = (&attempt.unit, &self.caller.target);
+                let never = asked.changes()
+                    && attempt.session.never_began(unit, &*asked.action, &asked.args, target, &fault).await;
                 let wrote = self.written(asked, &plan).await.unwrap_or_default();
-                Err(self.failed(asked, ordinal, fault, false, wrote))
+                Err(self.failed(asked, ordinal, fault, never, wrote))
             }
         }
     }

@@ -51,8 +51,16 @@ impl<'a> Attempt<'a> {
             Err(fault) if effect != Effect::Changes && self.state() != UnitState::Applied => {
                 Err(self.fail(fault, true, begun))
             }
+            Err(fault) if self.never_began(call, &ready, &fault).await => Err(self.fail(fault, true, begun)),
             Err(fault) => Err(self.fail_after_effect(&ready, fault, begun).await),
         }
+    }
+
+    /// Is it certain that nothing began of the effect that cannot be taken back?
+    async fn never_began(&self, call: &Call, ready: &Ready, fault: &Fault) -> bool {
+        let Ok(action) = self.action(call) else { return false };
+        matches!(self.state(), UnitState::Intended | UnitState::Kept)
+            && self.session.never_began(&self.unit, &*action, &ready.args, &ready.target, fault).await
     }
 
     /// Records a failure with what is on the host now. What cannot be read is left out.
@@ -415,9 +423,14 @@ impl<'a> Attempt<'a> {
         Ok(())
     }
 
-    /// Did a step inside this one change anything, or may it have, in whichever attempt? Those inside a step without
-    /// hosts choose their own.
+    /// Did a step inside this one change anything, or may it have, in whichever attempt?
     pub(super) fn steps_inside_changed(&self) -> bool {
+        self.of_steps_inside(Intent::may_have_changed)
+    }
+
+    /// Is this so of an intent of a step inside this one that can change something, or did one change something? Those inside
+    /// a step without hosts choose their own.
+    pub(super) fn of_steps_inside(&self, so: impl Fn(&Intent) -> bool) -> bool {
         let inside = format!("{}/", self.unit.step);
         let here = |id: &UnitId| {
             let items = self.unit.item.as_deref().zip(id.item.as_deref());
@@ -428,7 +441,7 @@ impl<'a> Attempt<'a> {
         self.session.log.state(|state| {
             state.units.iter().filter(|(id, _)| here(id)).any(|(id, unit)| {
                 let may_have = self.session.can_change(&id.step);
-                unit.changed || may_have && unit.intents.iter().any(Intent::may_have_changed)
+                unit.changed || may_have && unit.intents.iter().any(&so)
             })
         })
     }

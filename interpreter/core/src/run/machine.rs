@@ -309,7 +309,7 @@ pub fn unit_signal(event: &Event) -> Option<UnitSignal> {
         Event::UnitFailed { .. } => G::Fail,
         Event::UnitReconciled { verdict, .. } => match verdict.as_str() {
             "done" => G::FoundDone,
-            "not-done" => G::FoundNotDone,
+            "not-done" | "not-begun" => G::FoundNotDone,
             _ => G::FoundUnknown,
         },
         Event::UnitUndoIntent { .. } => G::UndoIntent,

@@ -1,7 +1,7 @@
 //! What became of units that were under way when the run was interrupted.
 
 use super::{
-    machine::UnitState,
+    machine::{UnitState, loses},
     person::{Doubt, Verdict},
     session::{Session, sleep},
     state::Intent,
@@ -9,7 +9,9 @@ use super::{
     unit::Attempt,
 };
 use crate::model::{Call, Work, canonical};
-use keybook_api::{Cancel, Ctx, Effect, Event, Fault, FaultKind, Reconcile, Target, UnitId, Value};
+use keybook_api::{
+    Action, Args, Cancel, Ctx, Effect, Event, Fault, FaultKind, Reconcile, Target, UnitId, Value,
+};
 use keybook_script::Script;
 use std::{sync::Arc, time::Duration};
 
@@ -88,6 +90,7 @@ impl Session {
         let (verdict, reason, by, value) = match verdict {
             Reconcile::Done(value) => ("done", reason, by, value),
             Reconcile::NotDone => ("not-done", reason, by, Value::Null),
+            Reconcile::NotBegun => ("not-begun", reason, by, Value::Null),
             Reconcile::Unknown(reason) => self.ask_about(&attempt.unit, intent, &reason, ask).await,
         };
         let verdict = verdict.to_owned();
@@ -157,10 +160,32 @@ impl Session {
         Ok(action.reconcile(&ctx, &args, noted).await?)
     }
 
+    /// An attempt at what cannot be taken back failed: is it certain that nothing of its effect began? Nobody else is asked:
+    /// what can be taken back is taken back, however far it came.
+    pub(super) async fn never_began(
+        self: &Arc<Self>,
+        unit: &UnitId,
+        action: &dyn Action,
+        args: &Args,
+        target: &Arc<dyn Target>,
+        fault: &Fault,
+    ) -> bool {
+        let point = self.runbook.steps_to(&unit.step).any(|(_, step)| step.irreversible.is_some());
+        // Where the host was lost, it is looked for like after any other loss.
+        if !point || loses(fault.kind.word()) {
+            return false;
+        }
+        let Some(intent) = self.log.state(|state| state.unit(unit)?.intent().cloned()) else { return false };
+        let Ok(noted) = intent.noted() else { return false };
+        let ctx = self.ctx_of(unit, &intent, target);
+        matches!(action.reconcile(&ctx, args, noted).await, Ok(Reconcile::NotBegun))
+    }
+
     /// For looking at what an intent came to.
     fn ctx_of(self: &Arc<Self>, unit: &UnitId, intent: &Intent, target: &Arc<dyn Target>) -> Ctx {
         let mut ctx = self.ctx(Arc::clone(target), unit, intent.attempt, false, Cancel::new());
         ctx.first_receipt = intent.receipts;
+        ctx.tries = intent.tries;
         ctx
     }
 

@@ -43,6 +43,8 @@ pub struct UnitRecord {
     pub undos: u32,
     /// Taking it back was tried and failed.
     pub undo_failed: bool,
+    /// An attempt failed, and it was certain that nothing of its effect began.
+    pub not_begun: bool,
     /// Why it was left out last.
     pub left_out: Option<SkipReason>,
     /// Why it failed last.
@@ -78,6 +80,10 @@ pub struct Intent {
     pub receipts: u32,
     /// It was found that its effect did not happen, or only a part that is done again from the start.
     pub not_done: bool,
+    /// It is certain that nothing of its effect began: so its action found, or a person said.
+    pub not_begun: bool,
+    /// How often it was tried, from 1.
+    pub tries: u32,
     /// Its attempt ended well and changed nothing.
     pub unchanged: bool,
 }
@@ -127,6 +133,16 @@ impl Intent {
         !self.not_done && !self.unchanged
     }
 
+    /// Its effect happened, or a part of it, or may have: it cannot be called untouched.
+    pub fn may_have_begun(&self) -> bool {
+        !self.not_begun && !self.unchanged
+    }
+
+    fn found_not_done(&mut self, certain: bool) {
+        self.not_done = true;
+        self.not_begun = certain;
+    }
+
     /// What the action noted before its effect, for finding out what came of it and for taking it back.
     ///
     /// # Errors
@@ -156,6 +172,7 @@ impl UnitRecord {
             recorded: true,
             undos: 0,
             undo_failed: false,
+            not_begun: false,
             left_out: None,
             failure: None,
             only_trust: false,
@@ -239,11 +256,16 @@ impl UnitRecord {
                 self.left(wrote);
                 self.changed = true;
             }
-            Event::UnitReconciled { verdict, .. } if verdict == "not-done" => {
-                self.intents
-                    .iter_mut()
-                    .filter(|intent| intent.attempt == attempt)
-                    .for_each(|intent| intent.not_done = true);
+            Event::UnitReconciled { verdict, by, .. }
+                if matches!(verdict.as_str(), "not-done" | "not-begun") =>
+            {
+                let certain = never_began(verdict, by);
+                let own = self.intents.iter_mut().filter(|intent| intent.attempt == attempt);
+                own.for_each(|intent| intent.found_not_done(certain));
+            }
+            Event::UnitRetried { .. } => {
+                let own = self.intents.last_mut().filter(|intent| intent.attempt == attempt);
+                own.into_iter().for_each(|intent| intent.tries += 1);
             }
             Event::UnitPlanned { .. } => {
                 // The record was written as JSON already, so this cannot fail; no plan equals none.
@@ -257,6 +279,7 @@ impl UnitRecord {
                 self.recorded = !machine::loses(&fault.kind);
                 self.left(wrote);
                 if *before_effect {
+                    self.not_begun |= self.intents.iter().any(|intent| intent.attempt == attempt);
                     self.intents.retain(|intent| intent.attempt != attempt);
                 }
             }
@@ -289,6 +312,7 @@ impl UnitRecord {
             Event::CallFailed { ordinal, action, host, args, args_digest, fault, before_effect, wrote } => {
                 let outcome = CallOutcome::Failed(fault.clone());
                 let call = CallRecord::new(attempt, *ordinal, action, args, args_digest);
+                self.intents_of(attempt, *ordinal).for_each(|intent| intent.not_begun = *before_effect);
                 self.end_call(CallRecord { host: host.clone(), outcome, ..call }, wrote, *before_effect);
             }
             Event::CallReconciled { ordinal, verdict, result, withheld, wrote, .. } if verdict == "done" => {
@@ -299,10 +323,11 @@ impl UnitRecord {
                     self.end_call(CallRecord { outcome: outcome.clone(), ..call }, wrote, false);
                 });
             }
-            Event::CallReconciled { ordinal, .. } => {
+            Event::CallReconciled { ordinal, verdict, by, .. } => {
                 self.call_records += 1;
                 self.calls.retain(|call| !call.is(attempt, *ordinal));
-                self.intents_of(attempt, *ordinal).for_each(|intent| intent.not_done = true);
+                let certain = never_began(verdict, by);
+                self.intents_of(attempt, *ordinal).for_each(|intent| intent.found_not_done(certain));
             }
             _ => {}
         }
@@ -341,6 +366,8 @@ impl UnitRecord {
             call: None,
             receipts: 0,
             not_done: false,
+            not_begun: false,
+            tries: 1,
             unchanged: false,
         }
     }
@@ -399,6 +426,12 @@ impl CallRecord {
     fn is(&self, attempt: u32, ordinal: u32) -> bool {
         self.attempt == attempt && self.ordinal == ordinal
     }
+}
+
+/// Is it certain that nothing happened? "Not done" is also said by an action of a part that is harmlessly done again; a
+/// person who says it answers for it.
+fn never_began(verdict: &str, by: &str) -> bool {
+    verdict == "not-begun" || by != "action"
 }
 
 fn object(map: &IndexMap<String, Json>) -> Json {

@@ -2,8 +2,8 @@
 //! obligations that the restored files raise, then every byte, owner and mode is compared.
 
 use super::{
-    effect::touched, machine::UnitState, person::Conflict, scope::kept, session::Session, state::Intent,
-    stop::Stop, unit::Attempt, written::last_written,
+    effect::touched, person::Conflict, scope::kept, session::Session, state::Intent, stop::Stop,
+    unit::Attempt, written::last_written,
 };
 use crate::{
     backup::{Original, difference},
@@ -19,6 +19,7 @@ const UNDO_RECEIPTS: u32 = 1000;
 
 mod by_hand;
 mod calls;
+mod no_return;
 pub(in crate::run) mod settle;
 
 use by_hand::BY_HAND;
@@ -29,6 +30,7 @@ impl Session {
     pub async fn take_back(self: &Arc<Self>) -> Result<(), Stop> {
         self.end_commands().await?;
         self.reconcile_all(false).await?;
+        self.tell_points_gone_past()?;
         let mut debts = Debts::default();
         for unit in self.to_take_back() {
             if let Err(stop) = self.take_back_next(&unit, &mut debts).await {
@@ -86,15 +88,6 @@ impl Session {
         }
     }
 
-    /// The unit that may have changed something last, when that is known and cannot be taken back: why not.
-    pub(super) fn point_of_no_return(&self) -> Option<Fault> {
-        let unit = self.to_take_back().into_iter().next()?;
-        let done =
-            self.log.state(|state| state.unit(&unit).is_some_and(|known| known.state == UnitState::Done));
-        let step = self.runbook.step_at(&unit.step).filter(|_| done)?;
-        self.check_reversible(step, &unit).err()
-    }
-
     /// Units that may have changed something, the latest first. What a rollback's own settling did is not
     /// taken back, nor is `finally`.
     fn to_take_back(&self) -> Vec<UnitId> {
@@ -108,21 +101,6 @@ impl Session {
             units.sort_by_key(|(seq, _)| std::cmp::Reverse(*seq));
             units.into_iter().map(|(_, id)| id).collect()
         })
-    }
-
-    fn check_reversible(&self, step: &Step, unit: &UnitId) -> Result<(), Fault> {
-        let Some(why) = &step.irreversible else { return Ok(()) };
-        let happened = self.log.state(|state| {
-            state.unit(unit).is_some_and(|known| known.intents.iter().any(Intent::may_have_changed))
-        });
-        if !happened {
-            return Ok(());
-        }
-        Err(Fault::failed(format!("take back {unit}"), format!("it is a point of no return: {why}"))
-            .on(&unit.host)
-            .at(&step.span)
-            .now("everything after it was taken back; it and what came before stand")
-            .hint("it cannot be taken back from here; go on by hand: `keybook show` lists what stands"))
     }
 
     /// Ends what an interrupted run left running.

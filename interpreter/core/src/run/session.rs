@@ -142,6 +142,7 @@ impl Session {
             }),
             now: jiff::Timestamp::now().as_second(),
             first_receipt: 0,
+            tries: 1,
             ordinal: AtomicU32::new(0),
         }
     }

@@ -16,6 +16,7 @@ mod hooks;
 mod i18n;
 mod inputs;
 mod libraries;
+mod no_return;
 mod not_kept;
 mod owed;
 mod plans;

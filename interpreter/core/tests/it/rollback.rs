@@ -435,7 +435,7 @@ async fn a_point_of_no_return_that_was_not_passed_does_not_end_the_way_back() {
   - { id: point, hosts: \"master[0]\", irreversible: \"it is gone\", gate: { ask: ok }, t.judged: { name: point } }
 ",
     );
-    bench.world.put("a", "/verdict", "not-done");
+    bench.world.put("a", "/verdict", "not-begun");
     bench.world.trouble("a", "exec", "effect point", How::LostBefore);
     assert_eq!(bench.start().await.exit, 4);
     let outcome = bench.roll_back().await;

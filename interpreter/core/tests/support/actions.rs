@@ -187,7 +187,7 @@ impl Action for Run {
 
     async fn reconcile(&self, ctx: &Ctx, _args: &Args, _memo: &Value) -> Result<Reconcile, Fault> {
         Ok(match ctx.target.receipt(&ctx.receipt(0)).await? {
-            Receipt::Absent => Reconcile::NotDone,
+            Receipt::Absent => Reconcile::NotBegun,
             Receipt::Ended(0) => Reconcile::Done(Value::Null),
             other => Reconcile::Unknown(format!("its receipt says {other:?}")),
         })
@@ -378,6 +378,7 @@ impl Action for Judged {
         Ok(match text(ctx, "/verdict").await?.as_deref() {
             Some("done") => Reconcile::Done("found".into()),
             Some("not-done") => Reconcile::NotDone,
+            Some("not-begun") => Reconcile::NotBegun,
             Some("fault") => return Err(Fault::failed("look", "the answer makes no sense")),
             _ => Reconcile::Unknown("nothing tells".into()),
         })
@@ -591,7 +592,7 @@ impl Action for Keyed {
     async fn undo(&self, ctx: &Ctx, args: &Args, memo: &Value, _result: &Value) -> Result<(), Fault> {
         match self.reconcile(ctx, args, memo).await? {
             Reconcile::Done(_) => ctx.target.remove(args.path("path")?).await,
-            Reconcile::NotDone => Ok(()),
+            Reconcile::NotDone | Reconcile::NotBegun => Ok(()),
             Reconcile::Unknown(why) => Err(Fault::failed("unlock", why)),
         }
     }

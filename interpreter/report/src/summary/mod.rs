@@ -369,7 +369,7 @@ pub struct OutputLine {
 pub struct Reconciled {
     /// When that was found out.
     pub at: String,
-    /// `done`, `not-done` or `unknown`.
+    /// `done`, `not-done`, `not-begun` or `unknown`.
     pub verdict: String,
     /// How that is known.
     pub reason: String,

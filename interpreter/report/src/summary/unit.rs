@@ -235,7 +235,7 @@ impl UnitSummary {
 fn verdict_status(verdict: &str) -> UnitStatus {
     match verdict {
         "done" => UnitStatus::Done,
-        "not-done" => UnitStatus::NotDone,
+        "not-done" | "not-begun" => UnitStatus::NotDone,
         _ => UnitStatus::Unknown,
     }
 }

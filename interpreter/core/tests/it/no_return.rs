@@ -1,0 +1,218 @@
+//! Points of no return: a rollback goes past one only where it is certain that nothing of it began.
+
+use crate::support::{Bench, How, Trouble};
+use keybook_api::{Event, event::RunStatus};
+use keybook_core::run::person::Verdict;
+
+const CANNOT: &str = "it is a point of no return";
+
+/// A file, then a point of no return with this work.
+fn steps(work: &str) -> String {
+    format!(
+        "steps:
+  - {{ id: before, hosts: \"master[0]\", t.put: {{ path: /etc/before, content: new }} }}
+  - {{ id: point, hosts: \"master[0]\", irreversible: \"it is gone\", gate: {{ ask: ok }}, {work} }}
+"
+    )
+}
+
+fn notes(bench: &Bench) -> Vec<String> {
+    let text = |event| match event {
+        Event::RunNote { text } => text,
+        other => panic!("{other:?}"),
+    };
+    bench.events("run.note").into_iter().map(text).collect()
+}
+
+/// The point was begun, or may have been: nothing is taken back, however it is asked for.
+async fn stands(bench: &Bench, what: &str) {
+    let cause = match bench.try_roll_back().await {
+        Err(refused) => refused.cause,
+        Ok(outcome) => {
+            assert_eq!((outcome.exit, outcome.status), (6, RunStatus::RollbackIncomplete), "{what}");
+            outcome.reason
+        }
+    };
+    assert!(cause.contains(CANNOT), "{what}: {cause}");
+    assert_eq!(bench.world.text("a", "/etc/before").as_deref(), Some("new"), "{what}");
+}
+
+/// It is certain that the point did not begin: the run is taken back wholly.
+async fn passed(bench: &Bench, what: &str) {
+    let outcome = bench.roll_back().await;
+    assert_eq!((outcome.exit, outcome.status), (5, RunStatus::RolledBack), "{what}: {}", outcome.reason);
+    assert_eq!(bench.world.text("a", "/etc/before"), None, "{what}");
+    let told = "point@a is a point of no return, and nothing of it began: the rollback goes past it";
+    let tried = bench.records().iter().any(|record| {
+        matches!(record.event, Event::UnitIntent { .. })
+            && record.unit.as_ref().is_some_and(|unit| unit.step == "point")
+    });
+    assert_eq!(notes(bench), if tried { vec![told] } else { Vec::new() }, "{what}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_point_whose_command_did_not_begin_is_gone_past() {
+    let point = steps("t.run: { script: effect point }");
+    let tried = steps("retry: { times: 2, delay: 1s }, t.run: { script: effect point }");
+    for (yaml, how, exit) in [
+        (&point, How::Fails("the wrapper never started"), 1),
+        (&tried, How::Fails("the wrapper never started"), 1),
+        (&point, How::LostBefore, 4),
+    ] {
+        let bench = Bench::new(yaml);
+        let never = Trouble { host: "a", call: "exec", about: "effect point", how, after: 0, times: 2 };
+        bench.world.add_trouble(never);
+        let outcome = bench.start().await;
+        assert_eq!(outcome.exit, exit, "{}", outcome.reason);
+        passed(&bench, yaml).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_point_that_may_have_begun_is_not_gone_past() {
+    for (work, exit) in [
+        // It failed after its command began.
+        ("t.run: { script: \"effect point\\nexit 3\" }", 1),
+        // Its action leaves nothing to tell by.
+        ("t.burn: { name: point }", 1),
+        // The first try began, the second one did not.
+        ("retry: { times: 2, delay: 1s }, t.run: { script: \"effect point\\nexit 3\" }", 1),
+    ] {
+        let bench = Bench::new(&steps(work));
+        let after = match work {
+            _ if work.contains("t.burn") => Some(0),
+            _ if work.contains("retry") => Some(1),
+            _ => None,
+        };
+        if let Some(after) = after {
+            let how = How::Fails("the wrapper never started");
+            bench.world.add_trouble(Trouble {
+                host: "a",
+                call: "exec",
+                about: "effect point",
+                how,
+                after,
+                times: 1,
+            });
+        }
+        assert_eq!(bench.start().await.exit, exit, "{work}");
+        let records = bench.records().len();
+        stands(&bench, work).await;
+        assert_eq!(bench.records().len(), records, "{work}: nothing was begun, so it can still be resumed");
+        assert!(notes(&bench).is_empty());
+    }
+}
+
+/// "Not done" is also said of a part that is harmlessly done again; that part may be what cannot be taken back.
+#[tokio::test(start_paused = true)]
+async fn only_what_never_began_is_gone_past_after_a_loss() {
+    for (verdict, how, certain) in [
+        ("not-begun", How::LostBefore, true),
+        ("not-done", How::LostAfter, false),
+        ("unknown", How::LostAfter, false),
+    ] {
+        let bench = Bench::new(&steps("t.judged: { name: point }"));
+        bench.world.put("a", "/verdict", verdict);
+        bench.world.trouble("a", "exec", "effect point", how);
+        assert_ne!(bench.start().await.exit, 0);
+        if certain { passed(&bench, verdict).await } else { stands(&bench, verdict).await }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_earlier_attempt_that_began_counts() {
+    let bench = Bench::new(&steps("t.run: { script: \"effect point\\nexit 3\" }"));
+    assert_eq!(bench.start().await.exit, 1);
+    bench.world.trouble("a", "exec", "effect point", How::Fails("the wrapper never started"));
+    assert_eq!(bench.resume().await.exit, 1);
+    stands(&bench, "the second attempt did not begin").await;
+}
+
+/// It changed nothing, and ended well: that is no news.
+#[tokio::test(start_paused = true)]
+async fn a_point_that_changed_nothing_is_gone_past_without_a_word() {
+    let bench = Bench::new(&steps("t.move: { from: /etc/x, to: /etc/y }, expect: \"true\""));
+    assert_eq!(bench.start().await.exit, 0);
+    assert_eq!((bench.roll_back().await.exit, notes(&bench).len()), (5, 0));
+}
+
+/// A person answers for what they say of the host.
+#[tokio::test(start_paused = true)]
+async fn what_a_person_found_not_done_is_gone_past() {
+    let bench = Bench::new(&format!(
+        "{}  - {{ id: last, hosts: \"master[0]\", gate: {{ ask: ok }}, t.note: {{ text: x }} }}\n",
+        steps("t.judged: { name: point }")
+    ));
+    bench.world.put("a", "/verdict", "unknown");
+    bench.world.trouble("a", "exec", "effect point", How::LostBefore);
+    assert_eq!(bench.start().await.exit, 9);
+    *bench.person.on_doubt.lock().unwrap() = Some(Box::new(|_| Some(Verdict::NotDone)));
+    bench.world.put("a", "/plan", "fault");
+    assert_eq!(bench.resume().await.exit, 1);
+    passed(&bench, "a person said so").await;
+}
+
+/// The step inside cannot be taken back because of the step around it.
+#[tokio::test(start_paused = true)]
+async fn a_point_with_steps_inside_is_gone_past_when_none_of_them_began() {
+    let yaml = "steps:
+  - { id: before, hosts: \"master[0]\", t.put: { path: /etc/before, content: new } }
+  - id: point
+    hosts: \"master[0]\"
+    irreversible: it is gone
+    gate: { ask: ok }
+    steps:
+      - { id: look, t.read: { path: /etc/before } }
+      - { id: one, t.run: { script: effect one } }
+      - { id: two, t.run: { script: effect two } }
+";
+    for (about, begun) in [("effect one", false), ("effect two", true)] {
+        let bench = Bench::new(yaml);
+        bench.world.trouble("a", "exec", about, How::Fails("the wrapper never started"));
+        assert_eq!(bench.start().await.exit, 1);
+        if begun { stands(&bench, about).await } else { passed(&bench, about).await }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_script_is_gone_past_when_none_of_its_calls_began() {
+    let yaml = "steps:
+  - { id: before, hosts: \"master[0]\", t.put: { path: /etc/before, content: new } }
+  - id: point
+    hosts: \"master[0]\"
+    irreversible: it is gone
+    gate: { ask: ok }
+    script: |
+      act(\"t.run\", #{ script: \"effect one\" });
+      act(\"t.run\", #{ script: \"effect two\" });
+";
+    for how in [How::Fails("the wrapper never started"), How::LostBefore] {
+        for (about, begun) in [("effect one", false), ("effect two", true)] {
+            let bench = Bench::new(yaml);
+            bench.world.trouble("a", "exec", about, how.clone());
+            assert_ne!(bench.start().await.exit, 0);
+            if begun { stands(&bench, about).await } else { passed(&bench, about).await }
+        }
+    }
+}
+
+/// Killed at every instant: as long as nothing happened, everything comes back; once it may have, nothing does.
+#[tokio::test(start_paused = true)]
+async fn killed_at_any_instant_a_point_is_gone_past_only_before_it_began() {
+    let mut bench = Bench::new(&steps("t.run: { script: effect point }"));
+    let shots = bench.shots().await;
+    let (mut before, mut after) = (0, 0);
+    for shot in &shots {
+        let again = bench.killed_at(shot);
+        let begun = !shot.hosts["a"].receipts.is_empty();
+        let at = format!("after {}", shot.after);
+        if begun {
+            after += 1;
+            stands(&again, &at).await;
+        } else {
+            before += 1;
+            passed(&again, &at).await;
+        }
+    }
+    assert!(before > 10 && after > 2, "{before} {after}");
+}
