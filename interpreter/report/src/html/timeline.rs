@@ -138,7 +138,7 @@ fn row(html: &mut Html, scale: &Scale, moment: i64, certificate: &CertificateSum
         // One bar stands in the middle of its row.
         let mut y = top + if shown.len() == 1 { 16.0 } else { 7.0 };
         for (name, sighting) in shown {
-            let latest = name == "after" || name == "new";
+            let latest = matches!(name, "after" | "last" | "new");
             let class = match (latest, certificate.taken_back) {
                 (true, true) => "after back",
                 (true, false) => "after",
@@ -210,6 +210,11 @@ fn certificate_cells(html: &mut Html, run: &RunSummary, certificate: &Certificat
     html.element("td", &[], |html| {
         if certificate.created && !certificate.changed() {
             html.raw("not there");
+        } else if certificate.unseen_before {
+            html.text(&format!("not seen; first seen {}", time::stamp(&certificate.first.seen)));
+            if certificate.changed() {
+                sighting_text(html, run, &certificate.first);
+            }
         } else {
             sighting_text(html, run, &certificate.first);
         }
@@ -218,8 +223,15 @@ fn certificate_cells(html: &mut Html, run: &RunSummary, certificate: &Certificat
         if certificate.changed() || certificate.created {
             sighting_text(html, run, &certificate.last);
         } else {
+            if certificate.unseen_before {
+                sighting_text(html, run, &certificate.last);
+            }
             let once = certificate.first.seen == certificate.last.seen;
-            let how = if once { "seen once, at" } else { "unchanged, last seen" };
+            let how = match (once, certificate.unseen_before) {
+                (true, _) => "seen once, at",
+                (false, true) => "last seen",
+                (false, false) => "unchanged, last seen",
+            };
             html.text(&format!("{how} {}", time::stamp(&certificate.last.seen)));
         }
         marks(certificate).for_each(|mark| html.badge(Tone::Warn, mark));

@@ -25,7 +25,7 @@ pub(super) fn write(page: &mut Page, run: &RunSummary) {
     }
 }
 
-/// What became of the place after the last sighting.
+/// What is not known of the place before the first sighting, and what became of it after the last one.
 pub(crate) fn marks(certificate: &CertificateSummary) -> impl Iterator<Item = &'static str> {
     let touched = match certificate.endpoint {
         true => "seen before the rollback; not read since",
@@ -35,17 +35,26 @@ pub(crate) fn marks(certificate: &CertificateSummary) -> impl Iterator<Item = &'
         true => "then removed by the rollback",
         false => "then put back by the rollback",
     };
-    let marks = [(certificate.touched_since, touched), (certificate.taken_back, back)];
+    let unseen = "not seen before the run's change";
+    let marks = [
+        (certificate.unseen_before, unseen),
+        (certificate.touched_since, touched),
+        (certificate.taken_back, back),
+    ];
     marks.into_iter().filter(|(holds, _)| *holds).map(|(_, words)| words)
 }
 
 /// What there is to show: one sighting when nothing changed, else before and after.
 pub(crate) fn sightings(certificate: &CertificateSummary) -> Vec<(&'static str, &Sighting)> {
     match (certificate.changed(), certificate.created) {
+        // The first one is the run's doing already: after a rollback the last one is the one from before, perhaps.
+        (true, _) if certificate.unseen_before => {
+            vec![("first", &certificate.first), ("last", &certificate.last)]
+        }
         (true, _) => vec![("before", &certificate.first), ("after", &certificate.last)],
         (false, true) => vec![("new", &certificate.last)],
         // Seen once, or the same at every sighting: no more is known than that.
-        (false, false) if certificate.first.seen == certificate.last.seen => {
+        (false, false) if certificate.unseen_before || certificate.first.seen == certificate.last.seen => {
             vec![("seen", &certificate.last)]
         }
         (false, false) => vec![("unchanged", &certificate.last)],

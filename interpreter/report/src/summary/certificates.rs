@@ -17,6 +17,10 @@ type Key = (String, String, usize);
 pub(super) struct Certificates {
     seen: IndexMap<Key, CertificateSummary>,
     created: HashSet<(String, String)>,
+    /// Paths that the run set out to change.
+    touched: HashSet<(String, String)>,
+    /// The run has changed something, or set out to, that may bear on what endpoints serve.
+    begun: bool,
     /// What is searched now was searched just before: equal certificates are no new sightings.
     again: bool,
 }
@@ -80,15 +84,21 @@ impl Certificates {
             known.touched_since = false;
             return;
         }
-        let created = self.created.iter().any(|(on, path)| on == host && within(place, path));
+        let named = |paths: &HashSet<(String, String)>| {
+            paths.iter().any(|(on, path)| on == host && within(place, path))
+        };
+        let endpoint = !map.contains_key("path");
+        let created = named(&self.created);
+        let unseen_before = if endpoint { self.begun } else { !created && named(&self.touched) };
         let shown = if ordinal == 0 { place.to_owned() } else { format!("{place} (no. {})", ordinal + 1) };
         let summary = CertificateSummary {
             host: host.to_owned(),
             place: shown,
             created,
-            endpoint: !map.contains_key("path"),
+            endpoint,
             taken_back: false,
             touched_since: false,
+            unseen_before,
             first: sighting.clone(),
             last: sighting,
         };
@@ -102,11 +112,17 @@ impl Certificates {
 
     /// The run is about to change this path: what was seen there may no longer be so.
     pub(super) fn will_touch(&mut self, host: &str, path: &str) {
+        self.touched.insert((host.to_owned(), path.to_owned()));
         for ((on, place, _), certificate) in &mut self.seen {
             if on == host && within(place, path) {
                 certificate.touched_since = true;
             }
         }
+    }
+
+    /// From now on what an endpoint serves may be the run's doing.
+    pub(super) fn change_begins(&mut self) {
+        self.begun = true;
     }
 
     /// What is served is another thing once the files are put back.

@@ -73,11 +73,30 @@ impl Fold {
         steps.get_mut(step)?.units.get_mut(unit)
     }
 
+    /// Does this change something that endpoints may serve? What a command changes is known only from its end.
+    fn may_change(&mut self, id: &UnitId, record: &Record) -> bool {
+        let own = format!("/{}/", record.run);
+        let outside = |touches: &[Touched]| touches.iter().any(|touch| !touch.path.contains(&own));
+        match &record.event {
+            Event::UnitIntent { touches, .. } | Event::CallIntent { touches, .. } => outside(touches),
+            Event::UnitApplied { changed: true, .. }
+            | Event::CallDone { changed: true, .. }
+            | Event::CallFailed { before_effect: false, .. }
+            | Event::UnitFailed { before_effect: false, .. } => {
+                self.unit(id).is_some_and(|unit| unit.touches.is_empty() || outside(&unit.touches))
+            }
+            _ => false,
+        }
+    }
+
     fn add_certificates(&mut self, record: &Record) {
         if matches!(record.event, Event::RollbackStarted { .. }) {
             self.certificates.rollback_begins();
         }
         let Some(id) = &record.unit else { return };
+        if self.may_change(id, record) {
+            self.certificates.change_begins();
+        }
         let (host, at) = (id.host.as_str(), record.time.as_str());
         match &record.event {
             Event::UnitFacts { facts, .. } => {

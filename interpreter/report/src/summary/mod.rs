@@ -432,7 +432,10 @@ pub struct CertificateSummary {
     /// A unit set out to change the file (of an endpoint: a rollback began) after the last sighting, and nobody looked
     /// since.
     pub touched_since: bool,
-    /// First sighting: before.
+    /// First seen after the run had set out to change the file (of an endpoint: to change anything outside the run's own
+    /// folder): how it was before is not known.
+    pub unseen_before: bool,
+    /// First sighting: before, unless it was unseen then.
     pub first: Sighting,
     /// Last sighting: after.
     pub last: Sighting,

@@ -520,3 +520,15 @@ pub fn rolled_back(differing: &[&str]) -> Vec<Record> {
     journal.end(status, exit, "", &[]);
     journal.records
 }
+
+/// The intent of a unit that names these paths, which were there before, or not.
+pub fn intent(paths: &[&str], there: bool) -> Event {
+    let touched = |path: &&str| Touched { path: (*path).to_owned(), before: there.then(|| entry(path)) };
+    Event::UnitIntent {
+        action: "sh.run".into(),
+        args: IndexMap::new(),
+        args_digest: String::new(),
+        memo: Json::Null,
+        touches: paths.iter().map(touched).collect(),
+    }
+}

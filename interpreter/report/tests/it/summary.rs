@@ -9,7 +9,7 @@ use keybook_report::{
     HistoryRow, RunSummary, jsonl,
     summary::{Mode, UnitStatus},
 };
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 pub fn summary(records: &[Record]) -> RunSummary {
     RunSummary::from_records(records.iter()).unwrap()
@@ -350,4 +350,75 @@ fn a_script_that_failed_has_changed_what_its_calls_changed() {
         }
         assert_eq!(changed(&journal), format!("units 1 unit, {count} of them changed something"));
     }
+}
+
+/// What was first seen after the run's change is not how it was before: not with one sighting, nor after a rollback.
+#[test]
+fn what_was_not_seen_before_the_change_is_not_told_as_before() {
+    let (old, new) = ("a1a1a1a1", "b2b2b2b2");
+    let served = |print: &str| {
+        let mut served = certificate("x", "CN=etcd", "2020-01-01", "2030-01-01", print);
+        served.as_object_mut().unwrap().remove("path");
+        served["endpoint"] = json!("node-1:2379");
+        served
+    };
+    let file = |print: &str| certificate("/srv/k/etcd.pem", "CN=etcd", "2020-01-01", "2030-01-01", print);
+    let rollback = || Event::RollbackStarted {
+        by: "anna".into(),
+        reason: String::new(),
+        accepted: Vec::new(),
+        pinned: None,
+    };
+    let reads = |journal: &mut Journal, id: &str, result: Json| {
+        let intent = data::intent(&[], true);
+        journal.unit(id, intent);
+        journal.unit(id, Event::UnitApplied { result, changed: false });
+    };
+    // A read before the change tells how it was.
+    let mut journal = Journal::open(1, false);
+    reads(&mut journal, "look@node-1", json!([served(old), file(old)]));
+    journal.unit("install@node-1", data::intent(&["/srv/k/etcd.pem"], true));
+    reads(&mut journal, "check@node-1", json!([served(new), file(new)]));
+    let run = summary(&journal.records);
+    assert!(run.certificates.iter().all(|one| one.changed() && !one.unseen_before));
+    assert_eq!(keybook_report::human::render(&run, false, 80).matches("before ").count(), 2);
+    // What was written in the run's own folder is no change of what is served.
+    let mut journal = Journal::open(1, false);
+    let staged = format!("/var/lib/keybook/{}/staging/new.pem", journal.records[0].run);
+    journal.unit("install@node-1", data::intent(&[&staged], false));
+    reads(&mut journal, "check@node-1", served(old));
+    assert!(!summary(&journal.records).certificates[0].unseen_before);
+
+    // Named paths; and a command that names none.
+    for touches in [&["/srv/k/etcd.pem"][..], &[]] {
+        let mut journal = Journal::open(1, false);
+        journal.unit("install@node-1", data::intent(touches, true));
+        journal.unit("install@node-1", Event::UnitApplied { result: Json::Null, changed: true });
+        reads(&mut journal, "check@node-1", served(new));
+        reads(&mut journal, "again@node-1", served(new));
+        let run = summary(&journal.records);
+        assert!(run.certificates[0].unseen_before);
+        let told = keybook_report::human::render(&run, false, 80);
+        assert!(!told.contains("unchanged") && told.contains("not seen before the run's change"), "{told}");
+        assert!(!keybook_report::html::render(&run).contains("unchanged, last seen"));
+
+        journal.add(rollback());
+        reads(&mut journal, "finally-1/check@node-1", served(old));
+        let run = summary(&journal.records);
+        let [one] = &run.certificates[..] else { panic!("{:?}", run.certificates) };
+        assert!(one.changed() && one.unseen_before && !one.touched_since);
+        let told = keybook_report::human::render(&run, false, 80);
+        let part = &told[told.find("node-1:2379").unwrap()..];
+        let at = |words: &str| part.find(words).unwrap_or_else(|| panic!("{words}: {part}"));
+        assert!(at("first ") < at(new) && at(new) < at("last ") && at("last ") < at(old), "{part}");
+        assert!(!part.contains("    before ") && !part.contains("    after "), "{part}");
+        let page = keybook_report::html::render(&run);
+        assert!(page.contains("not seen; first seen") && page.contains("last: until"), "{page}");
+    }
+    // A file that was there, and was first read after it was replaced.
+    let mut journal = Journal::open(1, false);
+    journal.unit("install@node-1", data::intent(&["/srv/k/etcd.pem"], true));
+    journal.unit("install@node-1", Event::UnitApplied { result: file(new), changed: true });
+    let one = summary(&journal.records).certificates.remove(0);
+    assert!(one.unseen_before && !one.created && !one.changed());
 }
