@@ -82,4 +82,14 @@ pub trait Connector: Send + Sync {
     /// Connects and identifies the host. Called once a host and run, and again after a connection was lost
     /// (implementations also reconnect by themselves before a command that has not begun).
     async fn connect(&self, host: &HostSpec) -> Result<Arc<dyn Target>, Fault>;
+
+    /// What is to be told of the hosts when a run begins. Only a sandbox, which makes them, knows anything.
+    fn notes_at_start(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// What is to be told of the hosts when a run is done, or taken back.
+    fn notes_at_end(&self) -> Vec<String> {
+        Vec::new()
+    }
 }

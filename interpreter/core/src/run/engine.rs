@@ -90,6 +90,7 @@ pub async fn start(setup: Setup, journal: &Path) -> Result<Outcome, Fault> {
     let cluster = setup.inventory.cluster.clone();
     let session = session(setup, writer, State::default())?;
     session.log.run(opened)?;
+    note_all(&session, session.hosts.connector().notes_at_start())?;
     let begun = both_in_turn(begin(&session, &cluster, &holder).await, session.before_run()).await;
     let outcome = match both_in_turn(begun, session.trust_before()).await {
         Ok(()) => forward(&session, &cluster).await,
@@ -378,6 +379,10 @@ fn owed(session: &Arc<Session>) -> Vec<String> {
     session.log.state(State::owed_names)
 }
 
+fn note_all(session: &Session, notes: Vec<String>) -> Result<(), Fault> {
+    notes.into_iter().try_for_each(|text| session.log.run(Event::RunNote { text }))
+}
+
 /// Writes the last record and lets go of the hosts.
 async fn close(session: Arc<Session>, outcome: (RunStatus, Option<Stop>)) -> Result<Outcome, Fault> {
     let (status, stop) = outcome;
@@ -396,8 +401,15 @@ async fn close(session: Arc<Session>, outcome: (RunStatus, Option<Stop>)) -> Res
     let reason = stop.as_ref().map(Stop::reason).unwrap_or_default();
     session.after_run(status, &reason).await;
     let owed = owed(&session);
+    let noted = match status {
+        // A run that rests may still come to what it did not meet yet.
+        RunStatus::Done | RunStatus::RolledBack => {
+            note_all(&session, session.hosts.connector().notes_at_end())
+        }
+        _ => Ok(()),
+    };
     let ended = Event::RunEnded { status, exit, reason: reason.clone(), owed: owed.clone() };
-    let written = session.log.run(ended);
+    let written = noted.and_then(|()| session.log.run(ended));
     session.hosts.close().await;
     written?;
     Ok(Outcome {

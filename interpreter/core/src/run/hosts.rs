@@ -38,6 +38,11 @@ impl Hosts {
         Self { inventory: Mutex::new(inventory), connector, open: tokio::sync::Mutex::default(), log, limit }
     }
 
+    /// What reaches the hosts.
+    pub fn connector(&self) -> &dyn Connector {
+        &*self.connector
+    }
+
     fn inventory(&self) -> MutexGuard<'_, Inventory> {
         self.inventory.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,6 +1,7 @@
 //! What can be said only of a whole runbook; and a whole run that was killed while `finally` could not do its work.
 
 use crate::support::{Bench, actions, bench::HEAD};
+use keybook_api::Event;
 use keybook_core::model::{
     load::{LoadError, load},
     schema::{File, schema},
@@ -146,4 +147,29 @@ fn the_schema_has_no_key_that_the_language_lacks() {
             assert!(!problems.iter().any(|problem| problem.code == "unknown-key"), "{key}: {problems:?}");
         }
     }
+}
+
+/// What the connector tells of its hosts: when the run begins, and when nothing more is to come.
+#[tokio::test(start_paused = true)]
+async fn what_the_hosts_tell_as_a_whole_is_noted() {
+    let bench = Bench::new(
+        "steps:\n  - { id: f, hosts: \"master[0]\", t.put: { path: /etc/f, content: new }, expect: inputs.fine }\n",
+    );
+    let notes = |bench: &Bench| -> Vec<String> {
+        let text = |event| match event {
+            Event::RunNote { text } => text,
+            other => panic!("{other:?}"),
+        };
+        bench.events("run.note").into_iter().map(text).collect()
+    };
+    let mut bench = Bench { inputs: keybook_api::value::map([("fine", false.into())]), ..bench };
+    bench.world.notes.lock().unwrap().push("told");
+    assert_eq!(bench.start().await.exit, 1);
+    assert_eq!(notes(&bench), ["told at the start"], "it rests: more may come");
+    bench.inputs = keybook_api::value::map([("fine", true.into())]);
+    assert_eq!(bench.resume().await.exit, 0);
+    assert_eq!(notes(&bench), ["told at the start", "told at the end"]);
+    assert_eq!(bench.roll_back().await.exit, 5);
+    assert_eq!(notes(&bench).len(), 3);
+    assert_eq!(crate::support::bench::name(bench.records().last().unwrap()), "run.ended");
 }

@@ -20,6 +20,14 @@ impl Connector for FakeConnector {
         let identity = self.0.on(&spec.name, |host| host.identity.clone());
         Ok(Arc::new(FakeTarget { name: spec.name.clone(), world: Arc::clone(&self.0), identity }))
     }
+
+    fn notes_at_start(&self) -> Vec<String> {
+        self.0.notes.lock().unwrap().iter().map(|note| format!("{note} at the start")).collect()
+    }
+
+    fn notes_at_end(&self) -> Vec<String> {
+        self.0.notes.lock().unwrap().iter().map(|note| format!("{note} at the end")).collect()
+    }
 }
 
 pub struct FakeTarget {

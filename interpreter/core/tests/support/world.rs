@@ -98,6 +98,8 @@ pub struct World {
     hosts: Mutex<Hosts>,
     troubles: Mutex<Vec<Trouble>>,
     hook: Mutex<Option<Hook>>,
+    /// What the connector tells, at the start and at the end.
+    pub notes: Mutex<Vec<&'static str>>,
 }
 
 impl World {

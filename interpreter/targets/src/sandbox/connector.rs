@@ -1,5 +1,6 @@
 //! Makes targets from an inventory's hosts: folders of the sandbox.
 
+use super::notes;
 use super::provision;
 use super::target::SandboxTarget;
 use super::world::{Sandbox, trouble};
@@ -60,5 +61,13 @@ impl Connector for SandboxConnector {
             }
         };
         Ok(Arc::new(SandboxTarget::connect(self.sandbox.clone(), &name).await?))
+    }
+
+    fn notes_at_start(&self) -> Vec<String> {
+        notes::of_the_start(&self.sandbox)
+    }
+
+    fn notes_at_end(&self) -> Vec<String> {
+        notes::of_the_end(&self.sandbox)
     }
 }

@@ -6,6 +6,7 @@ use super::scenario::{FaultHow, FaultOn, FaultRule};
 use super::world::{Sandbox, trouble};
 use indexmap::IndexMap;
 use keybook_api::Fault;
+use std::io;
 
 const COUNTS: &str = "faults.json";
 
@@ -79,6 +80,17 @@ impl Met<'_> {
 
 const BREAKS: &str = "the scenario breaks it";
 const REBOOTS: &str = "the scenario makes the host boot anew";
+
+/// How often a rule fitted on the host where it fitted most; from its `nth` on it has struck. The caller holds the
+/// sandbox's lock.
+pub(crate) fn met(sandbox: &Sandbox, number: usize, rule: &FaultRule) -> io::Result<u64> {
+    let mut most = 0;
+    for host in &rule.hosts {
+        let counts: IndexMap<String, u64> = sandbox.host(host).load(COUNTS)?;
+        most = most.max(counts.get(&number.to_string()).copied().unwrap_or_default());
+    }
+    Ok(most)
+}
 
 /// Counts for every rule that fits; how it goes wrong when one of them says so now.
 fn hit(sandbox: &Sandbox, host: &str, fits: impl Fn(&FaultRule) -> bool) -> Result<Option<FaultHow>, Fault> {

@@ -24,6 +24,7 @@ mod folder;
 mod glob;
 mod issue;
 pub mod natives;
+mod notes;
 mod paths;
 mod provision;
 mod receipts;

@@ -190,6 +190,7 @@ pub(crate) struct DaemonSpec {
     /// Files that it reads at its start, by what they are: `certificate`, `key`, `client_ca` and others.
     pub reads: IndexMap<String, String>,
     pub start_delay: Duration,
+    pub span: Span,
 }
 
 /// What a command answers.
@@ -209,6 +210,7 @@ pub(crate) struct FaultRule {
     pub on: FaultOn,
     pub nth: u64,
     pub kind: FaultHow,
+    pub span: Span,
 }
 
 /// Where it goes wrong.

@@ -233,6 +233,7 @@ impl<'s> Parts<'s> {
                 .and_then(|port| u16::try_from(port).ok()),
             reads,
             start_delay: delay.and_then(|node| read::duration(node, problems)).unwrap_or_default(),
+            span: node.span.clone(),
         })
     }
 
@@ -291,7 +292,7 @@ impl<'s> Parts<'s> {
                 return None;
             }
         };
-        Some(FaultRule { hosts, on, nth: nth.unsigned_abs(), kind })
+        Some(FaultRule { hosts, on, nth: nth.unsigned_abs(), kind, span: node.span.clone() })
     }
 }
 

@@ -329,3 +329,38 @@ async fn commands_at_the_same_time_do_not_lose_each_other() {
     assert_eq!(numbers, (1..=8).collect::<Vec<_>>());
     assert_eq!(world.log("h1").len(), 8);
 }
+
+/// What the scenario asked for and did not come about is told with its place; what struck on one host has struck.
+#[tokio::test]
+async fn what_did_not_come_about_is_told() {
+    let text = format!(
+        "{WORLD}faults:
+  - {{ hosts: all, command: \"count\", kind: fail }}
+  - {{ hosts: all, path: /srv/never, kind: fail }}
+  - {{ hosts: h1, command: \"where\", nth: 3, kind: disconnect }}
+"
+    );
+    let line = |words: &str| text.lines().position(|line| line.contains(words)).unwrap() + 1;
+    let world = World::new(&text);
+    assert_eq!(world.connector.notes_at_start(), [""; 0]);
+    let host = world.host("h1").await;
+    assert_eq!(run(&host, "count").await.unwrap_err().kind, FaultKind::Failed);
+    out(&host, "where").await;
+    let told = [
+        format!("the fault at s.yaml:{} did not strike in this run: nothing fitted it", line("/srv/never")),
+        format!(
+            "the fault at s.yaml:{} did not strike in this run: what it fits came 1 of 3 times",
+            line("nth: 3")
+        ),
+    ];
+    assert_eq!(world.again().connector.notes_at_end(), told);
+
+    let text = text.replace("key: /srv/leaf-key.pem", "key: /srv/no-key.pem");
+    let line = text.lines().position(|line| line.contains("/srv/no-key.pem")).unwrap() + 1;
+    let world = World::new(&text);
+    let told = |host: &str| {
+        let why = "open /srv/no-key.pem: no such file or directory";
+        format!("the daemon `server` (s.yaml:{line}) does not start on {host}: {why}")
+    };
+    assert_eq!(world.connector.notes_at_start(), [told("h1"), told("h2")]);
+}
