@@ -11,14 +11,29 @@ pub(crate) enum Plain {
     TooLarge,
 }
 
-/// Types an unquoted scalar as `serde_yaml` does. Only words that can be something else than text are shown to it.
+/// Types an unquoted scalar as `serde_yaml` does. It makes a parser for each: only words that can be something else than text
+/// are shown to it, and of those not the plainest.
 pub(crate) fn plain(text: &str) -> Plain {
-    if text.is_empty() {
-        return Plain::Value(NodeValue::Null);
-    }
+    plainest(text).unwrap_or_else(|| asked(text))
+}
+
+fn plainest(text: &str) -> Option<Plain> {
     if !may_be_typed(text) {
-        return Plain::Text;
+        return Some(if text.is_empty() { Plain::Value(NodeValue::Null) } else { Plain::Text });
     }
+    let value = match text {
+        "true" => NodeValue::Bool(true),
+        "false" => NodeValue::Bool(false),
+        "null" => NodeValue::Null,
+        // A zero in front may mean another base.
+        _ if text.starts_with('0') && text.len() > 1 || text.len() > 9 => return None,
+        _ if text.bytes().all(|byte| byte.is_ascii_digit()) => NodeValue::Int(text.parse().ok()?),
+        _ => return None,
+    };
+    Some(Plain::Value(value))
+}
+
+fn asked(text: &str) -> Plain {
     match serde_yaml::from_str::<Yaml>(text) {
         Ok(Yaml::Null) => Plain::Value(NodeValue::Null),
         Ok(Yaml::Bool(truth)) => Plain::Value(NodeValue::Bool(truth)),
@@ -38,7 +53,10 @@ pub(crate) fn plain(text: &str) -> Plain {
 
 fn may_be_typed(text: &str) -> bool {
     const LONGEST: usize = 512;
-    text.len() <= LONGEST
+    /// `false` is the longest word.
+    const LONGEST_WORD: usize = 5;
+    let longest = if text.starts_with(|c: char| c.is_ascii_alphabetic()) { LONGEST_WORD } else { LONGEST };
+    text.len() <= longest
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.' | b'~'))
         && text.starts_with(|c: char| {
             c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | '~' | 't' | 'T' | 'f' | 'F' | 'n' | 'N')
@@ -50,7 +68,11 @@ mod tests {
     use super::*;
 
     fn name(text: &str) -> String {
-        match plain(text) {
+        shown(plain(text))
+    }
+
+    fn shown(plain: Plain) -> String {
+        match plain {
             Plain::Text => "text".to_owned(),
             Plain::TooLarge => "too large".to_owned(),
             Plain::Value(value) => format!("{value:?}"),
@@ -86,15 +108,14 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// The shortcut for plain words agrees with asking serde_yaml about each of them.
+        /// The shortcuts agree with asking serde_yaml about each word.
         #[test]
-        fn the_shortcut_agrees(text in "[-+.~0-9a-zA-Z_:/ ]{1,8}") {
+        fn the_shortcuts_agree(text in "[-+.~0-9a-zA-Z_:/ ]{1,8}|[0-9]{1,11}|[tfnTFN][ruealsnULOAE]{2,6}|true|false|null|True|NULL") {
             let text = text.trim();
             let plain_document = !text.is_empty() && !text.starts_with(['-', ':']) && !text.starts_with("...") && !text.contains(": ")
                 && !text.ends_with(':');
             if plain_document {
-                let asked = matches!(serde_yaml::from_str::<Yaml>(text), Ok(Yaml::String(_)));
-                proptest::prop_assert_eq!(matches!(plain(text), Plain::Text), asked, "{}", text);
+                proptest::prop_assert_eq!(name(text), shown(asked(text)), "{}", text);
             }
         }
     }
