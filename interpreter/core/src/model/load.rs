@@ -57,7 +57,7 @@ pub enum LoadError {
 const MET_IN_THE_RUN: [&str; 2] = ["unknown-name", "wrong-value"];
 
 /// As [`load`], of the copy that a run keeps of its runbook. An earlier version may have begun it, which did not know yet what
-/// is wrong of its names: that is a warning, and does not keep the run from being gone on with or taken back.
+/// is wrong of its names and values: that is a warning, and does not keep the run from being gone on with or taken back.
 pub fn load_copy(
     folder: &Path,
     shown: &str,

@@ -431,20 +431,22 @@ impl<'a> Attempt<'a> {
     /// Is this so of an intent of a step inside this one that can change something, or did one change something? Those inside
     /// a step without hosts choose their own.
     pub(super) fn of_steps_inside(&self, so: impl Fn(&Intent) -> bool) -> bool {
-        let inside = format!("{}/", self.unit.step);
-        let here = |id: &UnitId| {
-            let items = self.unit.item.as_deref().zip(id.item.as_deref());
-            id.step.starts_with(&inside)
-                && (id.host == self.unit.host || self.unit.host == LOCAL)
-                && items.is_none_or(|(own, other)| related(own, other))
-        };
         self.session.log.state(|state| {
-            state.units.iter().filter(|(id, _)| here(id)).any(|(id, unit)| {
+            state.units.iter().filter(|(id, _)| is_inside(id, &self.unit)).any(|(id, unit)| {
                 let may_have = self.session.can_change(&id.step);
                 unit.changed || may_have && unit.intents.iter().any(&so)
             })
         })
     }
+}
+
+/// Does a unit stand inside another one, on its host and of its item? One without hosts is for all of them.
+pub(super) fn is_inside(id: &UnitId, outer: &UnitId) -> bool {
+    let items = outer.item.as_deref().zip(id.item.as_deref());
+    crate::backup::inside(&id.step, &outer.step)
+        && id.step != outer.step
+        && (id.host == outer.host || outer.host == LOCAL)
+        && items.is_none_or(|(own, other)| related(own, other))
 }
 
 /// What a result itself says of why it is as it is.

@@ -158,10 +158,11 @@ pub async fn roll_back(
             .now("nothing was changed"));
     }
     let interrupted = state.interrupted || !state.started && state.status == RunStatus::Running;
+    let begun = matches!(state.run, RunState::RollingBack | RunState::Incomplete);
     let cluster = setup.inventory.cluster.clone();
     let pinned = (!accepted.is_empty()).then(|| Box::new(pinned(&setup)));
     let session = session(setup, writer, state)?;
-    if let Some(fault) = session.point_of_no_return() {
+    if let Some(fault) = session.refuses_at_once(begun) {
         let now_true = Some("nothing was changed".to_owned());
         return Err(Fault { kind: FaultKind::Usage, now_true, ..fault });
     }
@@ -318,12 +319,13 @@ async fn take_back(
             other => other?,
         }
     }
-    let back = both(session.take_back().await, finally(session).await);
-    if back.is_err() && session.point_of_no_return().is_some() {
+    let (back, last) = (session.take_back().await, finally(session).await);
+    match back {
         // There is no way on: nobody will come back to this run, and the hosts are not kept from others.
-        return both(back, session.unlock(cluster).await);
+        Ok(Some(point)) => return both(Err(point), both(last, session.unlock(cluster).await)),
+        Ok(None) => last?,
+        Err(stop) => return both(Err(stop), last),
     }
-    back?;
     session.trust_at_end(true).await?;
     session.unlock(cluster).await
 }

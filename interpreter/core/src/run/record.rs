@@ -80,7 +80,7 @@ pub struct Intent {
     pub receipts: u32,
     /// It was found that its effect did not happen, or only a part that is done again from the start.
     pub not_done: bool,
-    /// It is certain that nothing of its effect began: so its action found, or a person said.
+    /// It is certain that nothing of its effect began: so its action found.
     pub not_begun: bool,
     /// How often it was tried, from 1.
     pub tries: u32,
@@ -256,10 +256,8 @@ impl UnitRecord {
                 self.left(wrote);
                 self.changed = true;
             }
-            Event::UnitReconciled { verdict, by, .. }
-                if matches!(verdict.as_str(), "not-done" | "not-begun") =>
-            {
-                let certain = never_began(verdict, by);
+            Event::UnitReconciled { verdict, .. } if matches!(verdict.as_str(), "not-done" | "not-begun") => {
+                let certain = never_began(verdict);
                 let own = self.intents.iter_mut().filter(|intent| intent.attempt == attempt);
                 own.for_each(|intent| intent.found_not_done(certain));
             }
@@ -323,10 +321,10 @@ impl UnitRecord {
                     self.end_call(CallRecord { outcome: outcome.clone(), ..call }, wrote, false);
                 });
             }
-            Event::CallReconciled { ordinal, verdict, by, .. } => {
+            Event::CallReconciled { ordinal, verdict, .. } => {
                 self.call_records += 1;
                 self.calls.retain(|call| !call.is(attempt, *ordinal));
-                let certain = never_began(verdict, by);
+                let certain = never_began(verdict);
                 self.intents_of(attempt, *ordinal).for_each(|intent| intent.found_not_done(certain));
             }
             _ => {}
@@ -428,10 +426,10 @@ impl CallRecord {
     }
 }
 
-/// Is it certain that nothing happened? "Not done" is also said by an action of a part that is harmlessly done again; a
-/// person who says it answers for it.
-fn never_began(verdict: &str, by: &str) -> bool {
-    verdict == "not-begun" || by != "action"
+/// Is it certain that nothing happened? "Not done" is also said of a part that is harmlessly done again, and by a person of
+/// what began and did not work.
+fn never_began(verdict: &str) -> bool {
+    verdict == "not-begun"
 }
 
 fn object(map: &IndexMap<String, Json>) -> Json {

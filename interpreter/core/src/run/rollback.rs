@@ -26,21 +26,27 @@ use by_hand::BY_HAND;
 use settle::{Debt, Debts};
 
 impl Session {
-    /// Takes back everything that the run did, as far as it can be. The error says what could not be.
-    pub async fn take_back(self: &Arc<Self>) -> Result<(), Stop> {
+    /// Takes back everything that the run did, as far as it can be: the point of no return that it ended at, if there is one.
+    /// The error says what could not be taken back.
+    pub async fn take_back(self: &Arc<Self>) -> Result<Option<Stop>, Stop> {
         self.end_commands().await?;
         self.reconcile_all(false).await?;
-        self.tell_points_gone_past()?;
         let mut debts = Debts::default();
         for unit in self.to_take_back() {
+            if let Err(point) = self.check_reversible(&unit) {
+                let point = self.stop_at(point, debts).await;
+                return Ok(Some(self.with_the_rest(point.into(), &unit)));
+            }
             if let Err(stop) = self.take_back_next(&unit, &mut debts).await {
                 return Err(self.with_the_rest(stop, &unit));
             }
         }
+        self.tell_points_gone_past()?;
         self.settle_debt(&mut debts).await?;
         self.settle_leftovers(debts).await?;
         self.verify_originals().await?;
-        self.check_paid()
+        self.check_paid()?;
+        Ok(None)
     }
 
     /// One unit, and before it what the step after it owes.
@@ -54,7 +60,6 @@ impl Session {
         if debts.open.as_ref().is_some_and(of_another) {
             self.settle_debt(debts).await?;
         }
-        self.check_reversible(step, unit)?;
         let owing = owing.filter(|(path, _)| self.owes_on(path, &unit.host));
         self.take_back_unit(step, unit, owing.as_ref().map(|(_, what)| what.as_str())).await?;
         if let Some((path, what)) = owing

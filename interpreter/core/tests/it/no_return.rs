@@ -136,20 +136,94 @@ async fn a_point_that_changed_nothing_is_gone_past_without_a_word() {
     assert_eq!((bench.roll_back().await.exit, notes(&bench).len()), (5, 0));
 }
 
-/// A person answers for what they say of the host.
+/// "Not done" is also what a person says of what began and did not work, so that it is done again.
 #[tokio::test(start_paused = true)]
-async fn what_a_person_found_not_done_is_gone_past() {
-    let bench = Bench::new(&format!(
-        "{}  - {{ id: last, hosts: \"master[0]\", gate: {{ ask: ok }}, t.note: {{ text: x }} }}\n",
-        steps("t.judged: { name: point }")
-    ));
+async fn what_a_person_found_not_done_is_not_gone_past() {
+    let work = "t.judged: { name: point }";
+    let checked = "t.judged: { name: point }, expect: inputs.fine";
+    for (work, verdict, how) in [
+        (work, "unknown", How::LostBefore),
+        (work, "unknown", How::LostAfter),
+        (checked, "done", How::LostAfter),
+    ] {
+        let mut bench = Bench::new(&format!(
+            "{}  - {{ id: last, hosts: \"master[0]\", gate: {{ ask: ok }}, t.note: {{ text: x }} }}\n",
+            steps(work)
+        ));
+        bench.inputs = keybook_api::value::map([("fine", false.into())]);
+        bench.world.put("a", "/verdict", verdict);
+        bench.world.trouble("a", "exec", "effect point", how);
+        assert_eq!(bench.start().await.exit, 9);
+        *bench.person.on_doubt.lock().unwrap() = Some(Box::new(|_| Some(Verdict::NotDone)));
+        bench.world.put("a", "/plan", "fault");
+        assert_eq!(bench.resume().await.exit, 1);
+        stands(&bench, work).await;
+        assert!(notes(&bench).is_empty());
+    }
+}
+
+/// What nobody could decide ends the way back as well, and nobody is kept from the hosts because of it.
+#[tokio::test(start_paused = true)]
+async fn a_point_whose_outcome_nobody_knows_leaves_no_lock() {
+    let bench = Bench::new(&steps("t.judged: { name: point }"));
     bench.world.put("a", "/verdict", "unknown");
-    bench.world.trouble("a", "exec", "effect point", How::LostBefore);
+    bench.world.trouble("a", "exec", "effect point", How::LostAfter);
     assert_eq!(bench.start().await.exit, 9);
-    *bench.person.on_doubt.lock().unwrap() = Some(Box::new(|_| Some(Verdict::NotDone)));
-    bench.world.put("a", "/plan", "fault");
-    assert_eq!(bench.resume().await.exit, 1);
-    passed(&bench, "a person said so").await;
+    for _ in 0..2 {
+        stands(&bench, "unknown").await;
+        assert_eq!(bench.world.locked_by("a"), None);
+    }
+}
+
+/// What was put back before the point was met owes what it owes, also where the rollback was killed on its way there.
+#[tokio::test(start_paused = true)]
+async fn a_rollback_that_was_killed_before_a_point_settles_what_it_owes_and_leaves_no_lock() {
+    let after = "  - { id: after, hosts: \"master[0]\", owes: { what: restart }, t.put: { path: /etc/after, content: new } }
+  - { id: restart, hosts: \"master[0]\", settles: restart, t.run: { script: effect restart } }
+";
+    let mut bench = Bench::new(&format!("{}{after}", steps("t.run: { script: effect point }")));
+    assert_eq!(bench.start().await.exit, 0);
+    let tape = bench.tape();
+    stands(&bench, "not killed").await;
+    let shots = tape.shots();
+    assert!(shots.len() > 10, "{}", shots.len());
+    for shot in shots {
+        let (again, what) = (bench.killed_at(&shot), format!("after {}", shot.after));
+        stands(&again, &what).await;
+        assert_eq!((again.world.text("a", "/etc/after"), again.world.locked_by("a")), (None, None), "{what}");
+        assert!(again.world.effects("a", "restart") >= 2, "{what}");
+    }
+}
+
+/// What stands inside a point that began is not touched, however far the point came.
+#[tokio::test(start_paused = true)]
+async fn nothing_inside_a_point_that_began_is_taken_back() {
+    let yaml = "steps:
+  - { id: before, hosts: \"master[0]\", t.put: { path: /etc/before, content: new } }
+  - id: point
+    hosts: \"master[0]\"
+    irreversible: it is gone
+    gate: { ask: ok }
+    backup: [/etc/inner]
+    steps:
+      - { id: inner, t.put: { path: /etc/inner, content: new } }
+      - { id: one, t.run: { script: effect one } }
+      - { id: two, t.put: { path: /etc/two, content: new } }
+      - { id: three, t.run: { script: \"exit 3\" } }
+";
+    let mut bench = Bench::new(yaml);
+    let tape = bench.tape();
+    assert_eq!(bench.start().await.exit, 1);
+    let begun = tape.shots().into_iter().filter(|shot| !shot.hosts["a"].receipts.is_empty());
+    let killed: Vec<(Bench, String)> =
+        begun.map(|shot| (bench.killed_at(&shot), format!("after {}", shot.after))).collect();
+    assert!(killed.len() > 10, "{}", killed.len());
+    for (again, what) in killed {
+        let two = again.world.text("a", "/etc/two");
+        stands(&again, &what).await;
+        assert_eq!(again.world.text("a", "/etc/inner").as_deref(), Some("new"), "{what}");
+        assert_eq!(again.world.text("a", "/etc/two"), two, "{what}");
+    }
 }
 
 /// The step inside cannot be taken back because of the step around it.

@@ -1,34 +1,90 @@
 //! Points of no return. A rollback goes past one only where it is certain that nothing of it began.
 
+use super::settle::{Debt, Debts};
 use crate::{
     model::{Step, Work, canonical},
-    run::{session::Session, state::Intent, unit::Attempt},
+    run::{effect::is_inside, machine::UnitState, session::Session, state::Intent, unit::Attempt},
 };
 use keybook_api::{Cancel, Event, Fault, UnitId, Value};
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 impl Session {
-    /// The unit that may have changed something last, when it cannot be taken back: why not. Of one under way nothing is
-    /// said: the rollback looks for it first.
-    pub(in crate::run) fn point_of_no_return(self: &Arc<Self>) -> Option<Fault> {
+    /// Why nothing at all can be taken back: what may have changed something last cannot be. Of one under way nothing is said:
+    /// the rollback looks for it first. A rollback that begun has debts to settle, or hosts to unlock.
+    pub(in crate::run) fn refuses_at_once(self: &Arc<Self>, begun: bool) -> Option<Fault> {
         let unit = self.to_take_back().into_iter().next()?;
-        if self.log.state(|state| state.unit_state(&unit).in_flight()) {
+        let under_way = self.log.state(|state| state.unit_state(&unit).in_flight());
+        if under_way || begun && !(self.locked().is_empty() && self.owed_by_the_undone().is_empty()) {
             return None;
         }
-        let step = self.runbook.step_at(&unit.step)?;
-        self.check_reversible(step, &unit).err()
+        self.check_reversible(&unit).err()
     }
 
-    pub(super) fn check_reversible(self: &Arc<Self>, step: &Step, unit: &UnitId) -> Result<(), Fault> {
-        let Some(why) = &step.irreversible else { return Ok(()) };
-        if !self.may_have_begun(step, unit) {
-            return Ok(());
-        }
-        Err(Fault::failed(format!("take back {unit}"), format!("it is a point of no return: {why}"))
+    /// A unit that is, or stands inside, a point of no return that may have begun.
+    pub(super) fn check_reversible(self: &Arc<Self>, unit: &UnitId) -> Result<(), Fault> {
+        for (path, step) in self.runbook.steps_to(&unit.step) {
+            let Some(why) = &step.irreversible else { continue };
+            let Some(point) = self.around(path, unit).into_iter().find(|id| self.may_have_begun(step, id))
+            else {
+                continue;
+            };
+            return Err(Fault::failed(
+                format!("take back {point}"),
+                format!("it is a point of no return: {why}"),
+            )
             .on(&unit.host)
             .at(&step.span)
             .now("everything after it was taken back; it and what came before stand")
-            .hint("it cannot be taken back from here; go on by hand: `keybook show` lists what stands"))
+            .hint("it cannot be taken back from here; go on by hand: `keybook show` lists what stands"));
+        }
+        Ok(())
+    }
+
+    /// The units of the step at a path that this unit is, or stands inside.
+    fn around(&self, path: &str, unit: &UnitId) -> Vec<UnitId> {
+        if path == unit.step {
+            return vec![unit.clone()];
+        }
+        self.log.state(|state| {
+            let outer = state.units.keys().filter(|id| id.step == path && is_inside(unit, id));
+            outer.cloned().collect()
+        })
+    }
+
+    /// The rollback ends at a point of no return: what the files that were put back owe is settled first.
+    pub(super) async fn stop_at(self: &Arc<Self>, point: Fault, mut debts: Debts) -> Fault {
+        let mut settled = self.settle_debt(&mut debts).await;
+        for ((what, host), step) in self.owed_by_the_undone() {
+            if settled.is_err() {
+                break;
+            }
+            debts.open = Some(Debt { step, what, hosts: BTreeSet::from([host]) });
+            settled = self.settle_debt(&mut debts).await;
+        }
+        match settled {
+            Ok(()) => point,
+            Err(stop) => {
+                let why = stop.reason();
+                point.hint(format!("what the files that were put back owe could not be settled: {why}"))
+            }
+        }
+    }
+
+    /// What is owed by units that were taken back, and by which step.
+    fn owed_by_the_undone(&self) -> BTreeMap<(String, String), String> {
+        let undone: Vec<UnitId> = self.log.state(|state| {
+            let undone = state.units.iter().filter(|(_, known)| known.state == UnitState::TakenBack);
+            undone.map(|(id, _)| id.clone()).collect()
+        });
+        let debts = undone.into_iter().filter_map(|unit| {
+            let (step, what) = self.owing_step(&unit)?;
+            let debt = (what, unit.host);
+            self.log.state(|state| state.owed.contains_key(&debt)).then_some((debt, step))
+        });
+        debts.collect()
     }
 
     /// May any effect of a unit have begun, or of a step inside it, in whichever attempt?
@@ -37,12 +93,13 @@ impl Session {
             let attempt = Attempt::resumed(self, step, unit.clone(), &Value::Null, Cancel::new());
             return attempt.of_steps_inside(Intent::may_have_begun);
         }
-        self.log.state(|state| {
-            state.unit(unit).is_some_and(|known| known.intents.iter().any(Intent::may_have_begun))
-        })
+        self.can_change(&unit.step)
+            && self.log.state(|state| {
+                state.unit(unit).is_some_and(|known| known.intents.iter().any(Intent::may_have_begun))
+            })
     }
 
-    /// Tells of the points of no return that the run came to, and that this rollback goes past.
+    /// Tells of the points of no return that the run came to, and that this rollback went past.
     pub(super) fn tell_points_gone_past(self: &Arc<Self>) -> Result<(), Fault> {
         let tried: Vec<UnitId> = self.log.state(|state| {
             let own = state.units.iter().filter(|(id, _)| canonical(&id.step) == id.step);
