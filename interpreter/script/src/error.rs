@@ -47,7 +47,9 @@ pub(crate) fn parse_diagnostic(error: &ParseError, text: &SourceText, names: &[&
         ParseErrorType::VariableUndefined(name) => {
             let problem =
                 Diagnostic::error("unknown-variable", format!("there is no variable `{name}` here"), span);
-            problem.help(keybook_source::suggest(name, names.iter().copied()).unwrap_or_else(|| known(names)))
+            let meant = || keybook_source::suggest(name, names.iter().copied());
+            let advice = misread(text, error.position(), name).or_else(meant);
+            problem.help(advice.unwrap_or_else(|| known(names)))
         }
         ParseErrorType::ModuleUndefined(name) => Diagnostic::error(
             "script-module",
@@ -59,7 +61,7 @@ pub(crate) fn parse_diagnostic(error: &ParseError, text: &SourceText, names: &[&
         }
         other => {
             let problem = Diagnostic::error("script-syntax", sentence(&other.to_string()), span);
-            match advice(text, error.position()) {
+            match advice(other, text, error.position()) {
                 Some(advice) => problem.help(advice),
                 None => problem,
             }
@@ -77,8 +79,24 @@ fn known(names: &[&str]) -> String {
     }
 }
 
+/// What is no variable at all: the key of a map, or a part of a name.
+fn misread(text: &SourceText, position: Position, name: &str) -> Option<String> {
+    let line = text.as_str().split('\n').nth(position.line()?.saturating_sub(1))?;
+    let (at, _) = line.char_indices().nth(position.position()?.saturating_sub(1))?;
+    let (before, rest) = line.split_at(at);
+    let behind = rest.strip_prefix(name)?.trim_start();
+    if behind.starts_with(':') && !behind.starts_with("::") && before.trim_end().ends_with(['{', ',']) {
+        return Some("a map begins with `#{`".to_owned());
+    }
+    let (head, first) = before.strip_suffix('-')?.rsplit_once('.')?;
+    let word = |text: &str| text.chars().rev().take_while(|c| c.is_alphanumeric() || *c == '_').count();
+    let (root, part) = (head.get(head.len() - word(head)..)?, word(first));
+    (part == first.len() && !first.is_empty())
+        .then(|| format!("`-` subtracts; a name that has one is read as `{root}[\"{first}-{name}\"]`"))
+}
+
 /// What to write instead of the usual mistakes.
-fn advice(text: &SourceText, position: Position) -> Option<&'static str> {
+fn advice(error: &ParseErrorType, text: &SourceText, position: Position) -> Option<&'static str> {
     const STATEMENTS: [&str; 12] =
         ["let", "const", "while", "loop", "for", "do", "until", "return", "throw", "try", "fn", "import"];
     let line = text.as_str().split('\n').nth(position.line()?.saturating_sub(1))?;
@@ -87,6 +105,9 @@ fn advice(text: &SourceText, position: Position) -> Option<&'static str> {
     let word: String = rest.chars().take_while(|letter| letter.is_alphanumeric()).collect();
     if word == "fn" && above.into_iter().any(|line| line.contains('{')) {
         return Some("a `}` is missing before this function");
+    }
+    if matches!(error, ParseErrorType::MissingToken(token, _) if token == ";") {
+        return Some("a `;` is missing at the end of what stands before this place, or a `}`");
     }
     if STATEMENTS.contains(&word.as_str()) {
         return Some("only an expression can stand here; put statements into a function of hooks.rhai");

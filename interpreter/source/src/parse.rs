@@ -77,7 +77,11 @@ fn convert_map(text: &Text, entries: &[Entry], problems: &mut Problems) -> Vec<(
             problems.push(
                 Diagnostic::error("duplicate-key", message, key.span)
                     .label(format!("first on line {line}"))
-                    .help("remove one of the two"),
+                    .help(if key.name == "id" {
+                        "remove one of the two, or begin another step here with `- `"
+                    } else {
+                        "remove one of the two"
+                    }),
             );
             continue;
         }
@@ -160,7 +164,11 @@ fn check_tag(text: &Text, raw: &Raw, is: &str, problems: &mut Problems) {
                 format!("the tag `{shown}` is not supported here"),
                 tag_span(text, raw),
             )
-            .help("remove it"),
+            .help(if shown.contains('.') {
+                "put an expression that begins with `!` in quotes"
+            } else {
+                "remove it"
+            }),
         );
     }
 }

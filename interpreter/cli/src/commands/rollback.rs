@@ -12,7 +12,7 @@ use crate::{
 };
 use keybook_api::{Fault, FaultKind, Record, event::Answer};
 use keybook_core::{
-    model::answers::ROLLBACK,
+    model::{Runbook, answers::ROLLBACK},
     run::{engine, machine::RunState, state::State},
 };
 use std::io::ErrorKind;
@@ -53,8 +53,11 @@ pub async fn rollback(args: RollbackArgs, output: &Output) -> Result<i32, CliErr
     let parts = Parts { run: run.clone(), loaded, hosts, inputs, limit, salt };
     let (mut setup, company) = resume::go_on(parts, &journal, &args.answering, output)?;
     (setup.options.settled, setup.options.taken_back) = (args.settled, args.taken_back);
-    let allowed =
-        if guided { confirm(&run, &journal.records, sandbox, output)? } else { given(&setup.answers) };
+    let allowed = if guided {
+        confirm(&run, &journal.records, &setup.loaded.runbook, sandbox, output)?
+    } else {
+        given(&setup.answers)
+    };
     if !allowed {
         company.screen.finish();
         return Err(Fault::new(FaultKind::Waiting, format!("roll back run {}", run.id), "nobody said yes")
@@ -83,14 +86,25 @@ fn given(answers: &keybook_core::model::Answers) -> bool {
     answers.get(ROLLBACK, false).is_some_and(|given| given.answer == Answer::Run)
 }
 
-fn confirm(run: &RunDir, records: &[Record], sandbox: bool, output: &Output) -> Result<bool, Fault> {
+fn confirm(
+    run: &RunDir,
+    records: &[Record],
+    runbook: &Runbook,
+    sandbox: bool,
+    output: &Output,
+) -> Result<bool, Fault> {
     let state = State::replay(records).map_err(|why| Fault::failed("replay the journal", why))?;
     let changed: Vec<String> = state
         .units
         .iter()
         .rev()
         .filter(|(_, known)| known.may_have_changed() && known.changed)
-        .map(|(unit, _)| unit.to_string())
+        .map(|(unit, _)| match runbook.steps_to(&unit.step).any(|(_, step)| step.irreversible.is_some()) {
+            true => {
+                format!("{unit}: a point of no return; the rollback ends here unless nothing of it began")
+            }
+            false => unit.to_string(),
+        })
         .collect();
     let sandbox = if sandbox { "[SANDBOX] " } else { "" };
     let question = Question::begin();

@@ -159,12 +159,18 @@ pub async fn roll_back(
     }
     let interrupted = state.interrupted || !state.started && state.status == RunStatus::Running;
     let begun = matches!(state.run, RunState::RollingBack | RunState::Incomplete);
+    let rests = !begun && state.run != RunState::Done;
     let cluster = setup.inventory.cluster.clone();
     let pinned = (!accepted.is_empty()).then(|| Box::new(pinned(&setup)));
     let session = session(setup, writer, state)?;
     if let Some(fault) = session.refuses_at_once(begun) {
         let now_true = Some("nothing was changed".to_owned());
-        return Err(Fault { kind: FaultKind::Usage, now_true, ..fault });
+        let fault = Fault { kind: FaultKind::Usage, now_true, ..fault };
+        return Err(if rests {
+            fault.hint("the run itself can be gone on with: `keybook resume`")
+        } else {
+            fault
+        });
     }
     let started =
         Event::RollbackStarted { by: session.person.name(), reason: reason.to_owned(), accepted, pinned };

@@ -169,8 +169,19 @@ async fn a_point_whose_outcome_nobody_knows_leaves_no_lock() {
     bench.world.put("a", "/verdict", "unknown");
     bench.world.trouble("a", "exec", "effect point", How::LostAfter);
     assert_eq!(bench.start().await.exit, 9);
+    // It can still be resumed, and a person be asked.
+    let records = bench.records().len();
+    stands(&bench, "unknown").await;
+    assert_eq!(bench.records().len(), records);
+
+    // Killed while it was under way, the rollback looks for it itself.
+    let mut bench = Bench::new(&steps("t.judged: { name: point }"));
+    bench.world.put("a", "/verdict", "unknown");
+    let shots = bench.shots().await;
+    let shot = shots.iter().rfind(|shot| shot.after.contains("unit.intent")).unwrap();
+    let bench = bench.killed_at(shot);
     for _ in 0..2 {
-        stands(&bench, "unknown").await;
+        stands(&bench, "under way").await;
         assert_eq!(bench.world.locked_by("a"), None);
     }
 }
@@ -289,4 +300,22 @@ async fn killed_at_any_instant_a_point_is_gone_past_only_before_it_began() {
         }
     }
     assert!(before > 10 && after > 2, "{before} {after}");
+}
+
+/// Whatever is found of the unit under way, nothing would be taken back: the run can still be resumed.
+#[tokio::test(start_paused = true)]
+async fn a_loss_behind_a_point_that_was_passed_leaves_the_run_as_it_is() {
+    let bench = Bench::new(
+        "steps:
+  - { id: point, hosts: master, irreversible: \"it is gone\", gate: { ask: ok }, t.run: { script: effect point } }
+",
+    )
+    .masters(&["a", "b"]);
+    bench.world.trouble("b", "exec", "effect point", How::LostBefore);
+    assert_eq!(bench.start().await.exit, 4);
+    let refused = bench.try_roll_back().await.unwrap_err();
+    assert!(refused.cause.contains(CANNOT), "{refused}");
+    assert!(refused.hints.iter().any(|hint| hint.contains("keybook resume")), "{refused:?}");
+    bench.world.clear_troubles();
+    assert_eq!(bench.resume().await.exit, 0);
 }

@@ -17,6 +17,12 @@ impl Decoder<'_> {
         let [values, pattern, min, max] = ["values", "pattern", "min", "max"].map(|key| map.entry(key));
         map.finish(problems);
         let word = read::enum_word(kind?, &TYPES, "input type", problems)?;
+        if word == "enum" && values.is_none() {
+            let problem =
+                Diagnostic::error("missing-key", "an enum needs the key `values`", node.span.clone());
+            problems.push(problem.help("the words that it may be: `values: [one, two]`"));
+            return None;
+        }
         for (entry, types) in [
             (values, &["enum"][..]),
             (pattern, &["string"]),

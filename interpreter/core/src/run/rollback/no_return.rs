@@ -12,15 +12,25 @@ use std::{
 };
 
 impl Session {
-    /// Why nothing at all can be taken back: what may have changed something last cannot be. Of one under way nothing is said:
-    /// the rollback looks for it first. A rollback that begun has debts to settle, or hosts to unlock.
+    /// Why nothing at all can be taken back: what may have changed something last cannot be. A rollback that begun has debts to
+    /// settle, or hosts to unlock.
     pub(in crate::run) fn refuses_at_once(self: &Arc<Self>, begun: bool) -> Option<Fault> {
-        let unit = self.to_take_back().into_iter().next()?;
-        let under_way = self.log.state(|state| state.unit_state(&unit).in_flight());
-        if under_way || begun && !(self.locked().is_empty() && self.owed_by_the_undone().is_empty()) {
+        if begun && !(self.locked().is_empty() && self.owed_by_the_undone().is_empty()) {
             return None;
         }
-        self.check_reversible(&unit).err()
+        for unit in self.to_take_back() {
+            let point = self.check_reversible(&unit).err();
+            let (state, begun) = self.log.state(|state| {
+                let begun = state.unit(&unit).is_some_and(|u| u.intents.iter().any(Intent::may_have_begun));
+                (state.unit_state(&unit), begun)
+            });
+            // The rollback looks for one under way first; whatever it finds, nothing of it is taken back.
+            let under_way = point.is_some() && state.in_flight() && state != UnitState::Unknown;
+            if begun && !under_way {
+                return point;
+            }
+        }
+        None
     }
 
     /// A unit that is, or stands inside, a point of no return that may have begun.
