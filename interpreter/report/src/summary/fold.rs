@@ -6,11 +6,11 @@ use super::{
 };
 use crate::next;
 use keybook_api::{
-    Event, Record, UnitId,
+    Change, Event, Record, UnitId,
     event::{HostInfo, RunStatus, StepInfo, Touched},
     ids::canonical,
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The summary under construction.
 #[derive(Default)]
@@ -20,6 +20,8 @@ pub(super) struct Fold {
     certificates: Certificates,
     /// Where each unit is: step and unit index.
     units: HashMap<UnitId, (usize, usize)>,
+    /// Units whose effect is under way.
+    open: HashSet<UnitId>,
 }
 
 impl Fold {
@@ -73,7 +75,8 @@ impl Fold {
         steps.get_mut(step)?.units.get_mut(unit)
     }
 
-    /// Does this change something that endpoints may serve? What a command changes is known only from its end.
+    /// Does this change something that endpoints may serve? What a command changes is known only from its end, or from
+    /// what is found of it after a kill: all but that it never began.
     fn may_change(&mut self, id: &UnitId, record: &Record) -> bool {
         let own = format!("/{}/", record.run);
         let outside = |touches: &[Touched]| touches.iter().any(|touch| !touch.path.contains(&own));
@@ -82,14 +85,60 @@ impl Fold {
             Event::UnitApplied { changed: true, .. }
             | Event::CallDone { changed: true, .. }
             | Event::CallFailed { before_effect: false, .. }
-            | Event::UnitFailed { before_effect: false, .. } => {
-                self.unit(id).is_some_and(|unit| unit.touches.is_empty() || outside(&unit.touches))
-            }
+            | Event::UnitFailed { before_effect: false, .. } => self.touches(id, outside),
+            Event::UnitReconciled { verdict, .. } => verdict != "not-begun" && self.changes(id, outside),
+            Event::CallReconciled { verdict, .. } => verdict != "not-begun" && self.touches(id, outside),
             _ => false,
         }
     }
 
+    /// Does the unit name paths of this kind, or none, as a command does?
+    fn touches(&mut self, id: &UnitId, kind: impl Fn(&[Touched]) -> bool) -> bool {
+        self.unit(id).is_some_and(|unit| unit.touches.is_empty() || kind(&unit.touches))
+    }
+
+    /// The same of a unit that does more than read: what only reads is planned as changing nothing.
+    fn changes(&mut self, id: &UnitId, kind: impl Fn(&[Touched]) -> bool) -> bool {
+        self.unit(id).is_some_and(|unit| unit.change != Some(Change::Wont)) && self.touches(id, kind)
+    }
+
+    /// Keeps what began and has not ended. What `finally` or a rollback finds so was killed, and nobody could say what
+    /// became of it: it may have changed something.
+    fn follow(&mut self, record: &Record) {
+        match (&record.event, &record.unit) {
+            (Event::FinallyStarted {} | Event::RollbackStarted { .. }, _) => {
+                let own = format!("/{}/", record.run);
+                let outside = |touches: &[Touched]| touches.iter().any(|touch| !touch.path.contains(&own));
+                for id in std::mem::take(&mut self.open) {
+                    if self.changes(&id, outside) {
+                        self.certificates.change_begins();
+                    }
+                }
+            }
+            // A step of steps has no action; of a script its calls are followed.
+            (Event::UnitIntent { action, .. }, Some(id)) if !matches!(action.as_str(), "" | "script") => {
+                self.open.insert(id.clone());
+            }
+            (Event::CallIntent { .. }, Some(id)) => {
+                self.open.insert(id.clone());
+            }
+            (
+                Event::UnitDone { .. }
+                | Event::UnitFailed { .. }
+                | Event::UnitReconciled { .. }
+                | Event::CallDone { .. }
+                | Event::CallFailed { .. }
+                | Event::CallReconciled { .. },
+                Some(id),
+            ) => {
+                self.open.remove(id);
+            }
+            _ => {}
+        }
+    }
+
     fn add_certificates(&mut self, record: &Record) {
+        self.follow(record);
         if matches!(record.event, Event::RollbackStarted { .. }) {
             self.certificates.rollback_begins();
         }

@@ -2,7 +2,7 @@
 
 use crate::data::{self, Journal, certificate};
 use keybook_api::{
-    Event, Record,
+    Change, Event, Record,
     event::{RunStatus, Touched},
 };
 use keybook_report::{
@@ -421,4 +421,63 @@ fn what_was_not_seen_before_the_change_is_not_told_as_before() {
     journal.unit("install@node-1", Event::UnitApplied { result: file(new), changed: true });
     let one = summary(&journal.records).certificates.remove(0);
     assert!(one.unseen_before && !one.created && !one.changed());
+}
+
+/// A command that a kill interrupted counts as a change, whatever is found of it; but where it never began.
+#[test]
+fn what_was_found_after_a_kill_may_have_changed_what_is_served() {
+    let mut served = certificate("x", "CN=etcd", "2020-01-01", "2030-01-01", "b2b2b2b2");
+    served.as_object_mut().unwrap().remove("path");
+    served["endpoint"] = json!("node-1:2379");
+    let staged = |journal: &Journal| format!("/var/lib/keybook/{}/staging/new.pem", journal.records[0].run);
+    let unseen = |verdict: &str, call: bool, own: bool| {
+        let mut journal = Journal::open(1, false);
+        let touches = [staged(&journal)];
+        let touches: Vec<&str> = touches.iter().map(String::as_str).filter(|_| own).collect();
+        journal.unit("install@node-1", data::intent(&touches, true));
+        let (verdict, reason, by) = (verdict.into(), "found on the host".into(), "action".into());
+        let (result, wrote) = (Json::Null, Vec::new());
+        let found = match call {
+            true => Event::CallReconciled { ordinal: 0, verdict, reason, by, result, withheld: None, wrote },
+            false => Event::UnitReconciled { verdict, reason, by, result, wrote },
+        };
+        journal.unit("install@node-1", found);
+        for look in ["check@node-1", "again@node-1"] {
+            journal.unit(look, data::intent(&[], true));
+            journal.unit(look, Event::UnitApplied { result: served.clone(), changed: false });
+        }
+        summary(&journal.records).certificates.remove(0).unseen_before
+    };
+    for call in [false, true] {
+        for verdict in ["done", "unknown", "not-done"] {
+            assert!(unseen(verdict, call, false), "{verdict}");
+            assert!(!unseen(verdict, call, true), "{verdict} in the run's own folder");
+        }
+        assert!(!unseen("not-begun", call, false));
+    }
+    // A look that was killed changed nothing.
+    let mut journal = Journal::open(1, false);
+    let (change, lines, diffs, basis) = (Change::Wont, Vec::new(), Vec::new(), String::new());
+    journal.unit("look@node-1", Event::UnitPlanned { change, lines, diffs, basis });
+    journal.unit("look@node-1", data::intent(&[], true));
+    let (verdict, reason, by) = ("not-done".into(), "found on the host".into(), "action".into());
+    let (result, wrote) = (Json::Null, Vec::new());
+    journal.unit("look@node-1", Event::UnitReconciled { verdict, reason, by, result, wrote });
+    journal.unit("look@node-1", data::intent(&[], true));
+    journal.unit("look@node-1", Event::UnitApplied { result: served, changed: false });
+    assert!(!summary(&journal.records).certificates[0].unseen_before);
+}
+
+/// An attempt that was killed and never looked at again may have changed something, too.
+#[test]
+fn a_killed_attempt_may_have_changed_what_is_served() {
+    let mut served = certificate("x", "CN=etcd", "2020-01-01", "2030-01-01", "b2b2b2b2");
+    served.as_object_mut().unwrap().remove("path");
+    served["endpoint"] = json!("node-1:2379");
+    let mut journal = Journal::open(1, false);
+    journal.unit("install@node-1", data::intent(&[], true));
+    journal.add(Event::FinallyStarted {});
+    journal.unit("finally-1/check@node-1", data::intent(&[], true));
+    journal.unit("finally-1/check@node-1", Event::UnitApplied { result: served, changed: false });
+    assert!(summary(&journal.records).certificates[0].unseen_before);
 }
