@@ -68,7 +68,8 @@ impl Action for Remove {
         let before = memo.get("before").and_then(Value::as_str);
         Ok(match find(ctx, path).await? {
             None => Reconcile::Done(result(path, before.is_some())),
-            Some(now) if before == Some(now.tag().as_str()) => Reconcile::NotBegun,
+            // Not "not begun": somebody may have put it back, and a removal that was sent may still come.
+            Some(now) if before == Some(now.tag().as_str()) => Reconcile::NotDone,
             Some(_) => {
                 Reconcile::Unknown(format!("{path} is there, but not as it was: someone else changed it"))
             }
@@ -143,7 +144,7 @@ mod tests {
         let plan = bench.describe(&Remove, &args).await.unwrap();
         assert_eq!((plan.diffs[0].before.as_deref(), &plan.diffs[0].after), (Some("text\n"), &None));
         let reconcile = async || Remove.reconcile(&bench.ctx(), &args, &plan.memo).await.unwrap();
-        assert_eq!(reconcile().await, Reconcile::NotBegun);
+        assert_eq!(reconcile().await, Reconcile::NotDone);
         bench.file("f", "changed");
         assert!(matches!(reconcile().await, Reconcile::Unknown(_)));
         let applied = bench.apply(&Remove, &args).await.unwrap();
