@@ -161,5 +161,17 @@ pub fn mutations(
     all.extend(references::mutations(&makers, kind, dice));
     all.extend(scripts::in_expressions(&makers, dice));
     all.extend(values::mutations(&makers, dice));
+    // Where an anchor is gone, its alias is what is wrong.
+    let anchors = anchors(&text.text);
+    all.retain(|mutation| anchors.iter().all(|anchor| mutation.text.contains(anchor)));
     all
+}
+
+/// The anchors of a text that an alias refers to, with their `&`.
+fn anchors(text: &str) -> Vec<&str> {
+    let name =
+        |word: &str| word.chars().take_while(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).count();
+    let words =
+        text.split([' ', '\n']).filter_map(|word| word.strip_prefix('&').map(|rest| &word[..=name(rest)]));
+    words.filter(|anchor| anchor.len() > 1 && text.contains(&format!("*{}", &anchor[1..]))).collect()
 }

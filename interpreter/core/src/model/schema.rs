@@ -92,7 +92,7 @@ fn described(mut schema: Value, description: &str) -> Value {
 fn runbook(registry: &Registry) -> Value {
     let keys = json!({
         "keybook": version(),
-        "name": text("Its name: lower-case letters, digits and `-`, as its folder has it."),
+        "name": text("Its name: lower-case letters, digits, `-` and `_`; usually that of its folder."),
         "version": text("The runbook's own version, such as `1.0.0`. A run goes on with the version it began with."),
         "title": text("What it does, one line."),
         "lang": language("The language of its texts.", Some("en")),

@@ -41,7 +41,7 @@ pub fn schema() -> Value {
     let group = json!({ "type": "array", "items": { "type": "string" } });
     let keys = json!({
         "keybook": { "const": 1, "description": "The language version." },
-        "scenario": text("Its name: that of its file."),
+        "scenario": text("Its name, for people; `--sandbox` takes the name of its file."),
         "title": text("What it shows, one line."),
         "extends": text("Another scenario beside it, such as `default.yaml`, whose keys hold where this one has none."),
         "cluster": text("The cluster's name."),
