@@ -79,11 +79,16 @@ fn known(names: &[&str]) -> String {
     }
 }
 
+/// The line of a place, before it and from it on.
+fn line_at(text: &SourceText, position: Position) -> Option<(&str, &str)> {
+    let line = text.as_str().split('\n').nth(position.line()?.saturating_sub(1))?;
+    let at = line.char_indices().nth(position.position()?.saturating_sub(1));
+    Some(line.split_at(at.map_or(line.len(), |(at, _)| at)))
+}
+
 /// What is no variable at all: the key of a map, or a part of a name.
 fn misread(text: &SourceText, position: Position, name: &str) -> Option<String> {
-    let line = text.as_str().split('\n').nth(position.line()?.saturating_sub(1))?;
-    let (at, _) = line.char_indices().nth(position.position()?.saturating_sub(1))?;
-    let (before, rest) = line.split_at(at);
+    let (before, rest) = line_at(text, position)?;
     let behind = rest.strip_prefix(name)?.trim_start();
     if behind.starts_with(':') && !behind.starts_with("::") && before.trim_end().ends_with(['{', ',']) {
         return Some("a map begins with `#{`".to_owned());
@@ -99,11 +104,10 @@ fn misread(text: &SourceText, position: Position, name: &str) -> Option<String> 
 fn advice(error: &ParseErrorType, text: &SourceText, position: Position) -> Option<&'static str> {
     const STATEMENTS: [&str; 12] =
         ["let", "const", "while", "loop", "for", "do", "until", "return", "throw", "try", "fn", "import"];
-    let line = text.as_str().split('\n').nth(position.line()?.saturating_sub(1))?;
-    let rest: String = line.chars().skip(position.position()?.saturating_sub(1)).collect();
-    let above = text.as_str().split('\n').take(position.line()?.saturating_sub(1));
+    let (_, rest) = line_at(text, position)?;
+    let mut above = text.as_str().split('\n').take(position.line()?.saturating_sub(1));
     let word: String = rest.chars().take_while(|letter| letter.is_alphanumeric()).collect();
-    if word == "fn" && above.into_iter().any(|line| line.contains('{')) {
+    if word == "fn" && above.any(|line| line.contains('{')) {
         return Some("a `}` is missing before this function");
     }
     if matches!(error, ParseErrorType::MissingToken(token, _) if token == ";") {

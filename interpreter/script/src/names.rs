@@ -103,7 +103,7 @@ type Found = BTreeMap<Place, NameUse>;
 fn note(node: Option<&ASTNode>, text: &SourceText, found: &mut Found) {
     let (variable, keys) = match node {
         Some(ASTNode::Expr(node @ Node::Variable(..))) => (*node, Vec::new()),
-        Some(ASTNode::Expr(Node::Dot(pair, ..))) => (&pair.lhs, keys(&pair.rhs)),
+        Some(ASTNode::Expr(Node::Dot(pair, ..))) => (&pair.lhs, keys(&pair.rhs).0),
         _ => return,
     };
     if let Node::Variable(info, _, at) = variable {
@@ -121,7 +121,7 @@ fn name_use(name: String, span: Span, keys: Vec<(String, Position)>, text: &Sour
 
 /// What is read behind something that is no variable.
 pub(crate) fn read_behind(name: String, span: Span, rest: &Node, text: &SourceText) -> NameUse {
-    name_use(name, span, keys(rest), text)
+    name_use(name, span, keys(rest).0, text)
 }
 
 /// As [`collect`], without the variables of names that the script declares anywhere itself.
@@ -133,44 +133,31 @@ pub(crate) fn collect_undeclared(ast: &AST, text: &SourceText, hooks: Option<&De
 pub(crate) fn chain(node: &Node) -> Option<Vec<String>> {
     let Node::Dot(pair, ..) = node else { return None };
     let Node::Variable(info, ..) = &pair.lhs else { return None };
-    let mut path = vec![info.1.to_string()];
-    let mut rest = &pair.rhs;
-    loop {
-        match rest {
-            Node::Property(property, _) => {
-                path.push(property.2.to_string());
-                return Some(path);
-            }
-            Node::Dot(pair, ..) => {
-                let Node::Property(property, _) = &pair.lhs else { return None };
-                path.push(property.2.to_string());
-                rest = &pair.rhs;
-            }
-            _ => return None,
-        }
-    }
+    let (keys, whole) = keys(&pair.rhs);
+    let path = std::iter::once(info.1.to_string()).chain(keys.into_iter().map(|(key, _)| key));
+    whole.then(|| path.collect())
 }
 
-/// The property names of a chain `a.b.c` up to the first thing that is no property.
-fn keys(mut node: &Node) -> Vec<(String, Position)> {
+/// The property names of a chain `a.b.c` up to the first thing that is no property, and whether they are all of it.
+fn keys(mut node: &Node) -> (Vec<(String, Position)>, bool) {
     let mut keys = Vec::new();
     loop {
         match node {
             Node::Property(property, at) => {
                 keys.push((property.2.to_string(), *at));
-                return keys;
+                return (keys, true);
             }
             Node::Dot(pair, ..) | Node::Index(pair, ..) => match &pair.lhs {
                 Node::Property(property, at) => {
                     keys.push((property.2.to_string(), *at));
                     if matches!(node, Node::Index(..)) {
-                        return keys;
+                        return (keys, false);
                     }
                     node = &pair.rhs;
                 }
-                _ => return keys,
+                _ => return (keys, false),
             },
-            _ => return keys,
+            _ => return (keys, false),
         }
     }
 }

@@ -138,9 +138,11 @@ impl Intent {
         !self.not_begun && !self.unchanged
     }
 
-    fn found_not_done(&mut self, certain: bool) {
+    /// Only `not-begun` is certain. "Not done" is also said of a part that is harmlessly done again, and by a person of what
+    /// began and did not work.
+    fn found_not_done(&mut self, verdict: &str) {
         self.not_done = true;
-        self.not_begun = certain;
+        self.not_begun = verdict == "not-begun";
     }
 
     /// What the action noted before its effect, for finding out what came of it and for taking it back.
@@ -257,9 +259,8 @@ impl UnitRecord {
                 self.changed = true;
             }
             Event::UnitReconciled { verdict, .. } if matches!(verdict.as_str(), "not-done" | "not-begun") => {
-                let certain = never_began(verdict);
                 let own = self.intents.iter_mut().filter(|intent| intent.attempt == attempt);
-                own.for_each(|intent| intent.found_not_done(certain));
+                own.for_each(|intent| intent.found_not_done(verdict));
             }
             Event::UnitRetried { .. } => {
                 let own = self.intents.last_mut().filter(|intent| intent.attempt == attempt);
@@ -324,8 +325,7 @@ impl UnitRecord {
             Event::CallReconciled { ordinal, verdict, .. } => {
                 self.call_records += 1;
                 self.calls.retain(|call| !call.is(attempt, *ordinal));
-                let certain = never_began(verdict);
-                self.intents_of(attempt, *ordinal).for_each(|intent| intent.found_not_done(certain));
+                self.intents_of(attempt, *ordinal).for_each(|intent| intent.found_not_done(verdict));
             }
             _ => {}
         }
@@ -424,12 +424,6 @@ impl CallRecord {
     fn is(&self, attempt: u32, ordinal: u32) -> bool {
         self.attempt == attempt && self.ordinal == ordinal
     }
-}
-
-/// Is it certain that nothing happened? "Not done" is also said of a part that is harmlessly done again, and by a person of
-/// what began and did not work.
-fn never_began(verdict: &str) -> bool {
-    verdict == "not-begun"
 }
 
 fn object(map: &IndexMap<String, Json>) -> Json {

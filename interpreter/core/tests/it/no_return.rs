@@ -16,6 +16,19 @@ fn steps(work: &str) -> String {
     )
 }
 
+/// The same with a point that has these lines in it.
+fn steps_inside(lines: &str) -> String {
+    format!(
+        "steps:
+  - {{ id: before, hosts: \"master[0]\", t.put: {{ path: /etc/before, content: new }} }}
+  - id: point
+    hosts: \"master[0]\"
+    irreversible: it is gone
+    gate: {{ ask: ok }}
+{lines}"
+    )
+}
+
 fn notes(bench: &Bench) -> Vec<String> {
     let text = |event| match event {
         Event::RunNote { text } => text,
@@ -209,20 +222,16 @@ async fn a_rollback_that_was_killed_before_a_point_settles_what_it_owes_and_leav
 /// What stands inside a point that began is not touched, however far the point came.
 #[tokio::test(start_paused = true)]
 async fn nothing_inside_a_point_that_began_is_taken_back() {
-    let yaml = "steps:
-  - { id: before, hosts: \"master[0]\", t.put: { path: /etc/before, content: new } }
-  - id: point
-    hosts: \"master[0]\"
-    irreversible: it is gone
-    gate: { ask: ok }
-    backup: [/etc/inner]
+    let yaml = steps_inside(
+        "    backup: [/etc/inner]
     steps:
       - { id: inner, t.put: { path: /etc/inner, content: new } }
       - { id: one, t.run: { script: effect one } }
       - { id: two, t.put: { path: /etc/two, content: new } }
       - { id: three, t.run: { script: \"exit 3\" } }
-";
-    let mut bench = Bench::new(yaml);
+",
+    );
+    let mut bench = Bench::new(&yaml);
     let tape = bench.tape();
     assert_eq!(bench.start().await.exit, 1);
     let begun = tape.shots().into_iter().filter(|shot| !shot.hosts["a"].receipts.is_empty());
@@ -240,19 +249,15 @@ async fn nothing_inside_a_point_that_began_is_taken_back() {
 /// The step inside cannot be taken back because of the step around it.
 #[tokio::test(start_paused = true)]
 async fn a_point_with_steps_inside_is_gone_past_when_none_of_them_began() {
-    let yaml = "steps:
-  - { id: before, hosts: \"master[0]\", t.put: { path: /etc/before, content: new } }
-  - id: point
-    hosts: \"master[0]\"
-    irreversible: it is gone
-    gate: { ask: ok }
-    steps:
+    let yaml = steps_inside(
+        "    steps:
       - { id: look, t.read: { path: /etc/before } }
       - { id: one, t.run: { script: effect one } }
       - { id: two, t.run: { script: effect two } }
-";
+",
+    );
     for (about, begun) in [("effect one", false), ("effect two", true)] {
-        let bench = Bench::new(yaml);
+        let bench = Bench::new(&yaml);
         bench.world.trouble("a", "exec", about, How::Fails("the wrapper never started"));
         assert_eq!(bench.start().await.exit, 1);
         if begun { stands(&bench, about).await } else { passed(&bench, about).await }
@@ -261,19 +266,15 @@ async fn a_point_with_steps_inside_is_gone_past_when_none_of_them_began() {
 
 #[tokio::test(start_paused = true)]
 async fn a_script_is_gone_past_when_none_of_its_calls_began() {
-    let yaml = "steps:
-  - { id: before, hosts: \"master[0]\", t.put: { path: /etc/before, content: new } }
-  - id: point
-    hosts: \"master[0]\"
-    irreversible: it is gone
-    gate: { ask: ok }
-    script: |
+    let yaml = steps_inside(
+        "    script: |
       act(\"t.run\", #{ script: \"effect one\" });
       act(\"t.run\", #{ script: \"effect two\" });
-";
+",
+    );
     for how in [How::Fails("the wrapper never started"), How::LostBefore] {
         for (about, begun) in [("effect one", false), ("effect two", true)] {
-            let bench = Bench::new(yaml);
+            let bench = Bench::new(&yaml);
             bench.world.trouble("a", "exec", about, how.clone());
             assert_ne!(bench.start().await.exit, 0);
             if begun { stands(&bench, about).await } else { passed(&bench, about).await }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::next;
 use keybook_api::{
-    Change, Event, Record, UnitId,
+    Change, Event, Record, RunId, UnitId,
     event::{HostInfo, RunStatus, StepInfo, Touched},
     ids::canonical,
 };
@@ -78,28 +78,28 @@ impl Fold {
     /// Does this change something that endpoints may serve? What a command changes is known only from its end, or from
     /// what is found of it after a kill: all but that it never began.
     fn may_change(&mut self, id: &UnitId, record: &Record) -> bool {
-        let own = format!("/{}/", record.run);
-        let outside = |touches: &[Touched]| touches.iter().any(|touch| !touch.path.contains(&own));
         match &record.event {
-            Event::UnitIntent { touches, .. } | Event::CallIntent { touches, .. } => outside(touches),
+            Event::UnitIntent { touches, .. } | Event::CallIntent { touches, .. } => {
+                outside(&record.run, touches)
+            }
             Event::UnitApplied { changed: true, .. }
             | Event::CallDone { changed: true, .. }
             | Event::CallFailed { before_effect: false, .. }
-            | Event::UnitFailed { before_effect: false, .. } => self.touches(id, outside),
-            Event::UnitReconciled { verdict, .. } => verdict != "not-begun" && self.changes(id, outside),
-            Event::CallReconciled { verdict, .. } => verdict != "not-begun" && self.touches(id, outside),
+            | Event::UnitFailed { before_effect: false, .. } => self.touches(id, &record.run),
+            Event::UnitReconciled { verdict, .. } => verdict != "not-begun" && self.changes(id, &record.run),
+            Event::CallReconciled { verdict, .. } => verdict != "not-begun" && self.touches(id, &record.run),
             _ => false,
         }
     }
 
-    /// Does the unit name paths of this kind, or none, as a command does?
-    fn touches(&mut self, id: &UnitId, kind: impl Fn(&[Touched]) -> bool) -> bool {
-        self.unit(id).is_some_and(|unit| unit.touches.is_empty() || kind(&unit.touches))
+    /// Does the unit name paths outside the run's own folder, or none, as a command does?
+    fn touches(&mut self, id: &UnitId, run: &RunId) -> bool {
+        self.unit(id).is_some_and(|unit| unit.touches.is_empty() || outside(run, &unit.touches))
     }
 
     /// The same of a unit that does more than read: what only reads is planned as changing nothing.
-    fn changes(&mut self, id: &UnitId, kind: impl Fn(&[Touched]) -> bool) -> bool {
-        self.unit(id).is_some_and(|unit| unit.change != Some(Change::Wont)) && self.touches(id, kind)
+    fn changes(&mut self, id: &UnitId, run: &RunId) -> bool {
+        self.unit(id).is_some_and(|unit| unit.change != Some(Change::Wont)) && self.touches(id, run)
     }
 
     /// Keeps what began and has not ended. What `finally` or a rollback finds so was killed, and nobody could say what
@@ -107,10 +107,8 @@ impl Fold {
     fn follow(&mut self, record: &Record) {
         match (&record.event, &record.unit) {
             (Event::FinallyStarted {} | Event::RollbackStarted { .. }, _) => {
-                let own = format!("/{}/", record.run);
-                let outside = |touches: &[Touched]| touches.iter().any(|touch| !touch.path.contains(&own));
                 for id in std::mem::take(&mut self.open) {
-                    if self.changes(&id, outside) {
+                    if self.changes(&id, &record.run) {
                         self.certificates.change_begins();
                     }
                 }
@@ -185,6 +183,12 @@ impl Fold {
         summary.status_text = next::words(summary.status).to_owned();
         Some(summary)
     }
+}
+
+/// Does one of these paths lie outside the run's own folder?
+fn outside(run: &RunId, touches: &[Touched]) -> bool {
+    let own = format!("/{run}/");
+    touches.iter().any(|touch| !touch.path.contains(&own))
 }
 
 fn mode(unattended: bool) -> Mode {

@@ -12,21 +12,18 @@ use std::{
 };
 
 impl Session {
-    /// Why nothing at all can be taken back: what may have changed something last cannot be. A rollback that begun has debts to
-    /// settle, or hosts to unlock.
+    /// Why nothing at all can be taken back: what may have changed something last cannot be. A rollback that
+    /// has begun may have debts to settle, or hosts to unlock.
     pub(in crate::run) fn refuses_at_once(self: &Arc<Self>, begun: bool) -> Option<Fault> {
         if begun && !(self.locked().is_empty() && self.owed_by_the_undone().is_empty()) {
             return None;
         }
         for unit in self.to_take_back() {
             let point = self.check_reversible(&unit).err();
-            let (state, begun) = self.log.state(|state| {
-                let begun = state.unit(&unit).is_some_and(|u| u.intents.iter().any(Intent::may_have_begun));
-                (state.unit_state(&unit), begun)
-            });
+            let state = self.log.state(|state| state.unit_state(&unit));
             // The rollback looks for one under way first; whatever it finds, nothing of it is taken back.
             let under_way = point.is_some() && state.in_flight() && state != UnitState::Unknown;
-            if begun && !under_way {
+            if self.intent_may_have_begun(&unit) && !under_way {
                 return point;
             }
         }
@@ -103,10 +100,13 @@ impl Session {
             let attempt = Attempt::resumed(self, step, unit.clone(), &Value::Null, Cancel::new());
             return attempt.of_steps_inside(Intent::may_have_begun);
         }
-        self.can_change(&unit.step)
-            && self.log.state(|state| {
-                state.unit(unit).is_some_and(|known| known.intents.iter().any(Intent::may_have_begun))
-            })
+        self.can_change(&unit.step) && self.intent_may_have_begun(unit)
+    }
+
+    fn intent_may_have_begun(&self, unit: &UnitId) -> bool {
+        self.log.state(|state| {
+            state.unit(unit).is_some_and(|known| known.intents.iter().any(Intent::may_have_begun))
+        })
     }
 
     /// Tells of the points of no return that the run came to, and that this rollback went past.
