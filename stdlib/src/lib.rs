@@ -1,5 +1,6 @@
 //! The actions and functions that come with Keybook. One file each: `src/<family>/<verb>.rs`.
 
+pub mod certificates;
 #[cfg(test)]
 mod conventions;
 mod etcd;

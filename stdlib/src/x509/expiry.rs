@@ -1,10 +1,13 @@
-use super::{DAY, fault, paths};
+use super::{
+    DAY, fault,
+    kubeconfig::{KINDS, embedded},
+    paths,
+};
 use crate::support::{
     files::{self, Current},
     tell,
 };
 use async_trait::async_trait;
-use base64::{Engine, engine::general_purpose::STANDARD};
 use keybook_api::{
     Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, FileKind, Plan, Returns, Value,
     WayBack,
@@ -12,7 +15,6 @@ use keybook_api::{
     value::map,
 };
 use keybook_pki::{Certificate, PkiError, rfc3339};
-use serde_json::Value as Json;
 
 /// When certificates end.
 pub struct Expiry;
@@ -162,7 +164,7 @@ fn has_certificate(file: &Current) -> bool {
 fn rows(ctx: &Ctx, file: &Current, path: &str) -> Result<Vec<Row>, Fault> {
     let attempted = || format!("read the certificates {path}");
     let wrong = |error: PkiError| fault(&*ctx.target, attempted(), &error);
-    let entries = embedded(file).map_err(|why| tell::failed(ctx, attempted(), why))?;
+    let entries = embedded(&file.content).map_err(|why| tell::failed(ctx, attempted(), why))?;
     let mut found: Vec<(Option<String>, Certificate)> = Vec::new();
     match entries {
         None => {
@@ -184,40 +186,11 @@ fn rows(ctx: &Ctx, file: &Current, path: &str) -> Result<Vec<Row>, Fault> {
     Ok(found.into_iter().enumerate().map(row).collect())
 }
 
-/// Where a kubeconfig holds certificates: the list, what an entry of it is, its map, the field.
-const KINDS: [(&str, &str, &str); 2] =
-    [("clusters", "cluster", "certificate-authority-data"), ("users", "user", "client-certificate-data")];
-
-/// An entry of a kubeconfig, and its PEM text.
-type Embedded = (String, Vec<u8>);
-
-/// The certificates embedded in a kubeconfig, each with its entry's name; `None` when the file is none.
-fn embedded(file: &Current) -> Result<Option<Vec<Embedded>>, String> {
-    let text = file.content.expose_str().filter(|text| text.contains("clusters") && text.contains("users"));
-    let Some(config) = text.and_then(|text| serde_yaml::from_str::<Json>(text).ok()) else {
-        return Ok(None);
-    };
-    if config.get("kind").and_then(Json::as_str) != Some("Config") {
-        return Ok(None);
-    }
-    let mut found = Vec::new();
-    for (list, kind, field) in KINDS {
-        for entry in config.get(list).and_then(Json::as_array).into_iter().flatten() {
-            let name = entry.get("name").and_then(Json::as_str).unwrap_or("");
-            let data = entry.get(kind).and_then(|inner| inner.get(field)).and_then(Json::as_str);
-            let Some(data) = data.filter(|data| !data.is_empty()) else { continue };
-            let pem =
-                STANDARD.decode(data).map_err(|_| format!("the {field} of {kind} {name} is not base64"))?;
-            found.push((format!("{kind} {name}"), pem));
-        }
-    }
-    Ok(Some(found))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::{Bench, Issue, args, ca, leaf};
+    use base64::{Engine, engine::general_purpose::STANDARD};
 
     fn config(bench: &Bench) -> String {
         let coded = |name: &str| STANDARD.encode(bench.read(name));

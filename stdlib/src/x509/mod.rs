@@ -4,6 +4,7 @@ mod bundle;
 mod check_key;
 mod expiry;
 mod issue_leaf;
+pub(crate) mod kubeconfig;
 mod new_ca;
 mod new_csr;
 mod pair;
