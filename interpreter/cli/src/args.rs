@@ -35,7 +35,7 @@ pub struct Global {
 pub enum Format {
     /// For people
     Human,
-    /// One JSON document (run, resume, rollback, plan, status, history, show, verify, validate)
+    /// One JSON document (run, resume, rollback, plan, status, history, show, verify, validate, certs)
     Json,
     /// One JSON object a line, as things happen (run, resume, rollback, show)
     Jsonl,
@@ -43,6 +43,8 @@ pub enum Format {
     Html,
     /// SARIF 2.1.0, for code hosts and editors (validate)
     Sarif,
+    /// Prometheus' text format (certs)
+    Prometheus,
 }
 
 /// What to do.
@@ -78,6 +80,8 @@ pub enum Verb {
     Approve(ApproveArgs),
     /// Remove the lock record of a run that is lost
     Unlock(UnlockArgs),
+    /// List certificates, the most urgent first, and say which of them servers present
+    Certs(CertsArgs),
 }
 
 impl Verb {
@@ -91,6 +95,7 @@ impl Verb {
                 &[Format::Human, Format::Json]
             }
             Self::Validate(_) => &[Format::Human, Format::Json, Format::Sarif],
+            Self::Certs(_) => &[Format::Human, Format::Json, Format::Prometheus],
             Self::Show(_) => &[Format::Human, Format::Json, Format::Jsonl, Format::Html],
             Self::New(_)
             | Self::Completions(_)
@@ -349,4 +354,28 @@ pub struct UnlockArgs {
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CertsArgs {
+    /// Files and folders to look in (default: /etc/kubernetes, /var/lib/kubelet/pki and /srv/kubernetes, where they are)
+    pub paths: Vec<String>,
+    /// Look on these hosts (default: on this machine)
+    #[arg(short, long, value_name = "FILE")]
+    pub inventory: Option<PathBuf>,
+    /// Only these hosts of the inventory (comma-separated)
+    #[arg(long, value_name = "HOSTS", value_delimiter = ',', requires = "inventory")]
+    pub limit: Vec<String>,
+    /// Leave out what is at or below this path (repeatable)
+    #[arg(long, value_name = "PATH")]
+    pub exclude: Vec<String>,
+    /// Ask this port, too, which certificate it presents, besides 443, 2379, 2380, 4001, 6443, 8443, 10250, 10257 and 10259 (repeatable)
+    #[arg(long = "port", value_name = "PORT")]
+    pub ports: Vec<u16>,
+    /// Exit with 10 when a certificate ends within this time (0s: when one has ended)
+    #[arg(long, value_name = "DURATION", value_parser = keybook_api::duration::parse)]
+    pub within: Option<std::time::Duration>,
+    /// A secret that the inventory names, from a file (repeatable)
+    #[arg(short = 'e', long = "input", value_name = "NAME=@FILE", requires = "inventory")]
+    pub inputs: Vec<String>,
 }

@@ -3,6 +3,7 @@
 //! it says how wide the output is and whether it has colour.
 
 pub mod card;
+pub mod certificates;
 pub mod diagnostics;
 pub mod fault;
 pub mod findings;

@@ -24,6 +24,12 @@ pub fn day(unix: i64) -> civil::Date {
     at.to_zoned(TimeZone::UTC).date()
 }
 
+/// RFC 3339 (UTC) of seconds since 1970; times beyond the calendar give its first or last second.
+pub fn rfc3339(unix: i64) -> String {
+    let (first, last) = (Timestamp::MIN.as_second(), Timestamp::MAX.as_second());
+    Timestamp::from_second(unix.clamp(first, last)).unwrap_or(Timestamp::UNIX_EPOCH).to_string()
+}
+
 /// The first second of a day (UTC), in seconds since 1970; `None` at the edges of the calendar.
 pub fn first_second(day: civil::Date) -> Option<i64> {
     Some(day.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second())

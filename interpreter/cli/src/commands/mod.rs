@@ -1,6 +1,7 @@
 //! One file a verb.
 
 mod approve;
+mod certs;
 mod finish;
 mod history;
 mod man;
@@ -48,6 +49,7 @@ pub async fn dispatch(cli: Cli, output: &Output) -> Result<i32, CliError> {
         Verb::Verify(args) => verify::verify(&args, output),
         Verb::Approve(args) => approve::approve(&args, output),
         Verb::Unlock(args) => unlock::unlock(args, output).await,
+        Verb::Certs(args) => certs::certs(args, output).await,
     }
 }
 

@@ -57,11 +57,11 @@ pub fn show(args: &ShowArgs, output: &Output) -> Result<i32, CliError> {
         }
         Format::Json => summary()?.to_json().map_err(json_failed)?,
         Format::Html => html::render(&summary()?),
-        Format::Jsonl | Format::Sarif if args.lang.is_some() => {
+        Format::Jsonl | Format::Sarif | Format::Prometheus if args.lang.is_some() => {
             let why = "--format jsonl prints the journal's records, and those stay as they were written";
             return Err(Fault::usage("use --lang", why).into());
         }
-        Format::Jsonl | Format::Sarif => {
+        Format::Jsonl | Format::Sarif | Format::Prometheus => {
             let lines: Result<Vec<String>, _> = run.read()?.records.iter().map(jsonl::line).collect();
             lines.map_err(json_failed)?.join("\n")
         }

@@ -17,7 +17,7 @@ pub fn validate(args: &ValidateArgs, output: &Output) -> Result<i32, CliError> {
     match output.format {
         Format::Json => output.result(&findings::json(&found.problems, &found.valid)),
         Format::Sarif => output.result(&findings::sarif(&found.problems, env!("CARGO_PKG_VERSION"))),
-        Format::Human | Format::Html | Format::Jsonl => {
+        Format::Human | Format::Html | Format::Jsonl | Format::Prometheus => {
             output.problems_if_any(&found.problems, &found.sources);
             for (name, what) in &found.valid {
                 output.result(&format!("{name}: {what} is valid"));
