@@ -35,7 +35,7 @@ pub struct Global {
 pub enum Format {
     /// For people
     Human,
-    /// One JSON document (run, resume, rollback, plan, status, history, show, verify, validate, certs)
+    /// One JSON document (run, resume, rollback, plan, status, history, show, verify, validate, certs, trust)
     Json,
     /// One JSON object a line, as things happen (run, resume, rollback, show)
     Jsonl,
@@ -80,6 +80,8 @@ pub enum Verb {
     Approve(ApproveArgs),
     /// Remove the lock record of a run that is lost
     Unlock(UnlockArgs),
+    /// Judge who verifies whom now, by what a runbook declares; changes nothing
+    Trust(PlanArgs),
     /// List certificates, the most urgent first, and say which of them servers present
     Certs(CertsArgs),
 }
@@ -91,7 +93,7 @@ impl Verb {
             Self::Run(_) | Self::Resume(_) | Self::Rollback(_) => {
                 &[Format::Human, Format::Json, Format::Jsonl]
             }
-            Self::Plan(_) | Self::Status(_) | Self::History | Self::Verify(_) => {
+            Self::Plan(_) | Self::Trust(_) | Self::Status(_) | Self::History | Self::Verify(_) => {
                 &[Format::Human, Format::Json]
             }
             Self::Validate(_) => &[Format::Human, Format::Json, Format::Sarif],

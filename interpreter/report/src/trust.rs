@@ -1,7 +1,21 @@
 //! Trust edges in words.
 
-use crate::text;
+use crate::{
+    page::{Page, Tone},
+    text,
+};
 use keybook_api::{HowKnown, TrustEdge, TrustVerdict};
+use serde::Serialize;
+
+/// The version of the JSON form. Fields may be added, never renamed or given another meaning.
+pub const FORMAT: u32 = 1;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    v: u32,
+    sandbox: bool,
+    edges: &'a [TrustEdge],
+}
 
 /// All edges in one line: `18 edges: 17 hold (9 by handshake, 8 by files only), 1 broken, 2 without a connection`.
 #[must_use]
@@ -35,14 +49,65 @@ pub fn summary(edges: &[TrustEdge]) -> String {
     format!("{}: {}", text::count(edges.len(), "edge", "edges"), parts.join(", "))
 }
 
-/// One edge: who verifies whom, whether that holds, how it is known.
+/// All edges as text, those that do not hold in front; no line is wider than `width` columns (at least [`text::NARROWEST`]).
 #[must_use]
-pub fn edge(edge: &TrustEdge) -> String {
-    let known = match edge.known {
+pub fn table(edges: &[TrustEdge], sandbox: bool, color: bool, width: usize) -> String {
+    let mut page = Page::new(width, color);
+    if sandbox {
+        page.hang("", "[SANDBOX] no real host is looked at", Tone::Plain);
+        page.blank();
+    }
+    let mut sorted: Vec<&TrustEdge> = edges.iter().collect();
+    sorted.sort_by_key(|edge| match edge.verdict {
+        TrustVerdict::Broken => 0,
+        TrustVerdict::Unknown => 1,
+        TrustVerdict::Holds if !edge.answered => 2,
+        TrustVerdict::Holds => 3,
+    });
+    for one in sorted {
+        let (word, tone) = match one.verdict {
+            TrustVerdict::Holds => ("holds", Tone::Good),
+            TrustVerdict::Broken => ("BROKEN", Tone::Bad),
+            TrustVerdict::Unknown => ("unknown", Tone::Warn),
+        };
+        page.cells(&[(word, 9, tone)], &one.title(), Tone::Plain);
+        let mut more = vec![known(one.known).to_owned()];
+        if !one.answered {
+            more.push("no connection".to_owned());
+        }
+        if one.stale {
+            more.push("the server runs with something else than its files hold".to_owned());
+        }
+        if !one.reason.is_empty() {
+            more.push(one.reason.clone());
+        }
+        page.hang("         ", &more.join(", "), Tone::Dim);
+    }
+    page.blank();
+    page.hang("", &summary(edges), Tone::Plain);
+    page.finish()
+}
+
+/// All edges as indented JSON: `{"v": 1, "sandbox": …, "edges": […]}`, in the order of the declaration.
+///
+/// # Errors
+/// None that is known.
+pub fn to_json(edges: &[TrustEdge], sandbox: bool) -> Result<String, serde_json::Error> {
+    serde_json::to_string_pretty(&Document { v: FORMAT, sandbox, edges })
+}
+
+fn known(how: HowKnown) -> &'static str {
+    match how {
         HowKnown::Handshake => "by handshake",
         HowKnown::Inferred => "inferred",
         HowKnown::Unknown => "by the files only",
-    };
+    }
+}
+
+/// One edge: who verifies whom, whether that holds, how it is known.
+#[must_use]
+pub fn edge(edge: &TrustEdge) -> String {
+    let known = known(edge.known);
     let verdict = match edge.verdict {
         TrustVerdict::Holds => format!("holds, {known}"),
         TrustVerdict::Broken => format!("BROKEN, {known}"),

@@ -4,6 +4,7 @@ mod approve;
 mod certs;
 mod finish;
 mod history;
+mod looking;
 mod man;
 mod new;
 mod pin;
@@ -14,6 +15,7 @@ mod run;
 mod schema;
 mod show;
 mod status;
+mod trust;
 mod unlock;
 mod validate;
 mod verify;
@@ -49,6 +51,7 @@ pub async fn dispatch(cli: Cli, output: &Output) -> Result<i32, CliError> {
         Verb::Verify(args) => verify::verify(&args, output),
         Verb::Approve(args) => approve::approve(&args, output),
         Verb::Unlock(args) => unlock::unlock(args, output).await,
+        Verb::Trust(args) => trust::trust(args, output).await,
         Verb::Certs(args) => certs::certs(args, output).await,
     }
 }

@@ -1,49 +1,20 @@
 //! `keybook plan`
 
+use super::looking::Looking;
 use crate::{
     args::{Format, PlanArgs},
-    assemble::{self, Hosts, Parts},
     error::CliError,
-    lang,
     output::Output,
-    people::unattended::Unattended,
-    runs::{RunDir, operator},
 };
-use keybook_api::{Cancel, Change, Fault, RunId};
-use keybook_core::run::{dry::Planned, engine};
+use keybook_api::{Change, Fault};
+use keybook_core::run::dry::Planned;
 use keybook_report::{render_diff, text};
 use serde_json::json;
-use std::{sync::Arc, time::Duration};
 
-/// Shows what a run would do. Neither hosts nor the state directory are changed: what has to be kept meanwhile is
-/// in a temporary folder that goes away.
+/// Shows what a run would do. Neither hosts nor the state directory are changed.
 pub async fn plan(args: PlanArgs, output: &Output) -> Result<i32, CliError> {
-    let shown = args.runbook.display().to_string();
-    let mut loaded = assemble::load(&args.runbook, &shown)?;
-    output.problems_if_any(&loaded.warnings, &loaded.sources);
-    lang::choose(&mut loaded, args.language.lang.as_deref())?;
-    let hosts = Hosts::find(&args.sources, &args.runbook)?;
-    let sandbox = hosts.is_sandbox();
-    let inputs =
-        assemble::collect_inputs(&loaded, &args.sources.inputs, &hosts.inputs(&loaded.runbook), true)?;
-    let temporary = tempfile::tempdir().map_err(|error| Fault::failed("make a temporary folder", error))?;
-    let id = RunId::new("plan").ok_or_else(|| Fault::failed("name the plan", "the name is not allowed"))?;
-    let run = RunDir { id, path: temporary.path().to_owned() };
-    let cancel = Cancel::new();
-    let company = assemble::Company {
-        person: Arc::new(Unattended {
-            inbox: run.path.join("inbox"),
-            wait: Duration::ZERO,
-            cancel: cancel.clone(),
-            name: operator(),
-        }),
-        watchers: Vec::new(),
-        screen: crate::watch::Screen::new(false),
-    };
-    let parts =
-        Parts { run: run.clone(), loaded, hosts, inputs, limit: args.sources.limit, salt: String::new() };
-    let setup = assemble::setup(parts, &crate::args::Answering::default(), output, &company, cancel)?;
-    let session = engine::look(setup, &run.journal())?;
+    let looking = Looking::begin(args.runbook, args.sources, args.language, output)?;
+    let session = &looking.session;
     session.check_groups()?;
     let looked = session.preflight(false).await;
     let planned = match &looked {
@@ -55,7 +26,7 @@ pub async fn plan(args: PlanArgs, output: &Output) -> Result<i32, CliError> {
         keybook_core::run::stop::Stop::Fault(fault) => CliError::Fault(fault),
         other => CliError::Fault(Fault::failed("make the plan", other.reason())),
     })?;
-    show(&planned, sandbox, output);
+    show(&planned, looking.sandbox, output);
     Ok(i32::from(planned.iter().any(|unit| unit.stops.is_some())))
 }
 

@@ -47,6 +47,14 @@ impl Session {
         Ok(self.log.run(Event::TrustChecked { first: true, edges })?)
     }
 
+    /// Every edge as it is now. Nothing is recorded.
+    ///
+    /// # Errors
+    /// Only that it was cancelled, or that what is declared cannot be read.
+    pub async fn trust_now(self: &Arc<Self>) -> Result<Vec<TrustEdge>, Fault> {
+        self.judge(None, &self.cancel).await
+    }
+
     /// What there is of a host that was just added, before any step works on it.
     pub(super) async fn trust_of_added(self: &Arc<Self>, host: &str) -> Result<(), Fault> {
         if !self.log.state(|state| state.trust.judged()) {
