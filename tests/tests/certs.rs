@@ -76,7 +76,7 @@ fn certificates_of_this_machine_are_listed_by_urgency() {
 }
 
 #[test]
-fn bad_input_certs_says_what_is_wrong() {
+fn certs_says_what_is_wrong() {
     let bench = Bench::new();
     let empty = bench.path("empty");
     fs::create_dir_all(&empty).unwrap();
