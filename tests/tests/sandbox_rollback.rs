@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use keybook_api::Event;
+use keybook_tests::cli::Ended;
 use keybook_tests::sandbox::{Bench, FIRST, MASTERS, assert_same};
 use serde_json::Value as Json;
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
@@ -164,4 +165,65 @@ fn sandbox_rollback_goes_on_with_a_mended_scenario_or_by_hand() {
     bench.small_scenario(&answers("mail o*"));
     back(&[]).with(6);
     back(&["--accept-changes"]).with(5);
+}
+
+/// Rolls the latest run back unattended.
+fn agreed_rollback(bench: &Bench) -> Ended {
+    let answers = bench.write("back.yaml", "keybook: 1\nanswers: { rollback: run }\n");
+    bench.keybook.call(["rollback", &bench.keybook.latest(), "--unattended", "--answers", &answers])
+}
+
+/// What an earlier rollback put back on a host and could not settle is settled before any other host is touched.
+#[test]
+fn rollback_that_goes_on_settles_first_what_is_still_owed() {
+    let bench = Bench::new();
+    let runbook = bench.small_runbook(
+        "  - id: server
+    hosts: node
+    atomic: true
+    steps:
+      - { id: put, file.put: { path: /etc/a.conf, content: \"new\\n\" }, owes: { what: restart } }
+      - { id: restart, settles: restart, sh.run: { script: systemctl restart a } }
+",
+    );
+    let scenario = "keybook: 1\nscenario: default\ncluster: sandbox\nhosts: { n1: {}, n2: {}, n3: {} }\n\
+         groups: { node: [n1, n2, n3] }\ntools: [systemctl]\nfiles: [{ hosts: node, path: /etc/a.conf, text: \"old\\n\" }]\n\
+         commands: [{ match: systemctl restart a, answer: '\"\"' }]\n\
+         faults: [{ hosts: n3, command: systemctl restart a, kind: fail, nth: 2 }]\n";
+    bench.write("small/scenarios/default.yaml", scenario);
+    bench.keybook.call(["run", &runbook, "--sandbox", "--unattended"]).with(0);
+    let again = || {
+        let done = bench.keybook.units(|event| matches!(event, Event::UnitDone { .. }));
+        let again = done.iter().filter(|unit| unit.starts_with("rollback/"));
+        again.filter_map(|unit| Some(unit.rsplit_once('@')?.1.to_owned())).collect::<Vec<_>>()
+    };
+    let roll_back = || agreed_rollback(&bench);
+    roll_back().with(6).says("restart@n3");
+    assert_eq!(again(), [] as [&str; 0]);
+    roll_back().with(5).says("status rolled back");
+    assert_eq!(again(), ["n3", "n2", "n1"]);
+}
+
+/// A `backup` that names nothing that is there keeps nothing: the run says so, and so does the rollback.
+#[test]
+fn rollback_does_not_vouch_for_what_was_never_kept() {
+    let bench = Bench::new();
+    let runbook = bench.small_runbook(
+        "  - { id: typo, hosts: node, backup: /etc/rotatoin.log, sh.run: { script: rotate } }
+  - { id: right, hosts: node, backup: /etc/rotation.log, sh.run: { script: rotate } }
+  - { id: makes, hosts: node, backup: /etc/new, file.put: { path: /etc/new, content: x } }
+",
+    );
+    bench.small_scenario(
+        "files: [{ hosts: node, path: /etc/rotation.log, text: old }]\ncommands: [{ match: rotate, answer: '\"\"' }]\n",
+    );
+    bench
+        .keybook
+        .call(["run", &runbook, "--sandbox", "--unattended"])
+        .with(0)
+        .says("typo: note: none of the paths of `backup` is there");
+    let back = agreed_rollback(&bench).with(6);
+    let told = keybook_tests::cli::flat(&back.stderr);
+    assert!(told.contains("typo@n1: nothing was kept for it"), "{told}");
+    assert!(!told.contains("right@n1: ") && !told.contains("makes@n1: "), "{told}");
 }

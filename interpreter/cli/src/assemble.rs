@@ -261,16 +261,21 @@ impl Hosts {
 
 /// Fills in the passwords and passphrases that the inventory takes from secret inputs.
 pub fn fill_secrets(inventory: &mut Inventory, inputs: &Map) -> Result<(), Fault> {
-    let secret = |name: &Option<String>| match name.as_ref().map(|name| (name, inputs.get(name))) {
-        None => Ok(None),
-        Some((_, Some(Value::Secret(secret)))) => Ok(Some(secret.clone())),
-        Some((name, _)) => {
-            Err(Fault::usage("read the inventory", format!("`{name}` is no secret input of the runbook"))
-                .now("nothing was changed"))
-        }
-    };
+    // What stands there is not repeated: somebody may have written the password itself.
+    let secret =
+        |host: &str, key: &str, name: &Option<String>| match name.as_ref().map(|name| inputs.get(name)) {
+            None => Ok(None),
+            Some(Some(Value::Secret(secret))) => Ok(Some(secret.clone())),
+            Some(_) => {
+                let why = format!("`{key}` of {host} names no secret input of the runbook");
+                Err(Fault::usage("read the inventory", why).now("nothing was changed").hint(format!(
+                    "`{key}` takes the name of an input of type secret, never the {key} itself"
+                )))
+            }
+        };
     for (host, named) in inventory.secrets.clone() {
-        let (password, passphrase) = (secret(&named.password)?, secret(&named.passphrase)?);
+        let password = secret(&host, "password", &named.password)?;
+        let passphrase = secret(&host, "passphrase", &named.passphrase)?;
         if let Some(spec) = inventory.hosts.get_mut(&host) {
             spec.password = password;
             spec.passphrase = passphrase;

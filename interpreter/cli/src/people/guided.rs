@@ -190,7 +190,16 @@ impl Guided {
         if !asked.irreversible.is_empty() {
             self.output.tell(&format!("This cannot be taken back: {}", text::clean(&asked.irreversible)));
         }
+        self.facts(asked);
         self.output.say(&text::wrap(&text::clean(&asked.question), self.output.width).join("\n"));
+    }
+
+    /// The facts, where the gate shows them.
+    fn facts(&self, asked: &Card) {
+        if let Some(facts) = &asked.facts {
+            let facts = serde_json::to_string_pretty(facts).unwrap_or_default();
+            facts.lines().for_each(|line| self.detail("facts", line));
+        }
     }
 
     fn details(&self, card: &Card) {
@@ -202,10 +211,7 @@ impl Guided {
         for path in &card.plan.touches {
             self.detail("touches", path);
         }
-        if let Some(facts) = &card.facts {
-            let facts = serde_json::to_string_pretty(facts).unwrap_or_default();
-            facts.lines().for_each(|line| self.detail("facts", line));
-        }
+        self.facts(card);
     }
 
     /// A name and a text that keeps to its columns.

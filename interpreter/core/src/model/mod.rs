@@ -8,6 +8,7 @@ pub mod files;
 mod hooks;
 pub mod hosts;
 pub mod i18n;
+pub mod idle_groups;
 pub mod input;
 pub mod inventory;
 pub mod library;
@@ -20,7 +21,7 @@ pub mod step;
 pub mod taken_back;
 pub mod trust;
 pub mod values;
-pub mod way_back;
+mod way_back;
 mod withheld;
 
 pub use answers::Answers;

@@ -2,9 +2,11 @@
 //! can take back.
 
 use super::{
-    Runbook, Step, phases, questions,
+    Runbook, Step,
+    idle_groups::idle_groups,
+    phases, questions,
     taken_back::{changes, reads_taken_back},
-    way_back::no_way_back,
+    way_back::{no_way_back, undo_reads},
 };
 use keybook_api::{Diagnostic, Registry, Span};
 use keybook_source::suggest;
@@ -23,6 +25,8 @@ struct Placed<'r> {
 pub fn review(runbook: &Runbook, registry: &Registry) -> Vec<Diagnostic> {
     let steps = placed(runbook);
     let mut found = no_way_back(runbook, registry);
+    found.extend(undo_reads(runbook, registry));
+    found.extend(idle_groups(runbook));
     found.extend(reads_taken_back(runbook, registry));
     found.extend(in_finally(runbook));
     found.extend(phases::in_order(runbook));

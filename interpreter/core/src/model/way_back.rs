@@ -32,6 +32,21 @@ pub fn no_way_back(runbook: &Runbook, registry: &Registry) -> Vec<Diagnostic> {
     found
 }
 
+/// An `undo-reads` for each `undo` that only looks: nothing would be taken back, and the rollback would say that it was.
+pub fn undo_reads(runbook: &Runbook, registry: &Registry) -> Vec<Diagnostic> {
+    let undo = runbook.walk().into_iter().filter_map(|(_, step)| step.undo.as_ref());
+    let reads = undo.filter(|call| {
+        registry.get(&call.action).is_some_and(|action| action.spec().effect == Effect::Reads)
+    });
+    let problem = |call: &super::Call| {
+        let message = format!("`{}` only looks, so it takes nothing back", call.action);
+        Diagnostic::error("undo-reads", message, call.span.clone())
+            .label("a rollback would call this step taken back")
+            .help("name an action that changes the host back; where there is nothing to take back, `undo: { note.write: … }` says why")
+    };
+    reads.map(problem).collect()
+}
+
 fn of_call(registry: &Registry, call: &ActCall) -> Option<Diagnostic> {
     let args = call.args.as_deref().unwrap_or_default();
     let given = |arg: &str| args.iter().find(|(key, _)| key == arg)?.1.value.clone();

@@ -15,7 +15,8 @@ use crate::{
 };
 use indexmap::IndexMap;
 use keybook_api::{
-    Applied, Args, Cancel, Effect, Event, Fault, FaultKind, Target, TreeEntry, UnitId, Value, event::Touched,
+    Applied, Args, Cancel, Effect, Event, Fault, FaultKind, Target, TreeEntry, UnitId, Value, WayBack,
+    event::Touched,
 };
 use keybook_script::Expr;
 use std::{
@@ -118,7 +119,33 @@ impl<'a> Attempt<'a> {
             touches: touches.clone(),
         })
         .await?;
-        self.keep(&ready.target, self.backup_paths(&touches)?, &self.store(None)).await
+        self.keep(&ready.target, self.backup_paths(&touches)?, &self.store(None)).await?;
+        if self.keeps_nothing() {
+            let text = "none of the paths of `backup` is there, so nothing is kept: a rollback can only remove what the step makes of them";
+            self.write(Event::UnitNote { text: text.to_owned() })?;
+        }
+        Ok(())
+    }
+
+    /// Is `backup` the step's only way back, and was nothing there of what it names? False where its paths cannot be told.
+    pub(super) fn keeps_nothing(&self) -> bool {
+        let Work::Action(call) = &self.step.work else { return false };
+        let only = self.action(call).is_ok_and(|action| {
+            let spec = action.spec();
+            spec.effect == Effect::Changes && matches!(spec.way_back, WayBack::None | WayBack::NoneIf(_))
+        });
+        if !only || self.step.undo.is_some() {
+            return false;
+        }
+        let Ok(paths) = self.backup_paths(&[]) else { return false };
+        let of_none = |state: &super::state::State| {
+            let mut known = state.originals.on(&self.unit.host);
+            !known.any(|(path, original)| {
+                matches!(original, backup::Original::Present { .. })
+                    && paths.iter().any(|root| backup::inside(path, root))
+            })
+        };
+        !paths.is_empty() && self.session.log.state(of_none)
     }
 
     /// Arguments as the journal keeps them, and whether a secret keeps a part of them out.

@@ -31,7 +31,7 @@ impl Session {
     pub async fn take_back(self: &Arc<Self>) -> Result<Option<Stop>, Stop> {
         self.end_commands().await?;
         self.reconcile_all(false).await?;
-        let mut debts = Debts::default();
+        let mut debts = self.debts_left().await?;
         for unit in self.to_take_back() {
             if let Err(point) = self.check_reversible(&unit) {
                 let point = self.stop_at(point, debts).await;
@@ -443,7 +443,7 @@ impl Session {
 
     /// Units that changed something, or may have, which nothing takes back: a command without `undo` and without
     /// a backup.
-    fn without_way_back(&self) -> Vec<String> {
+    fn without_way_back(self: &Arc<Self>) -> Vec<String> {
         let changed: Vec<UnitId> = self.log.state(|state| {
             let own = state.units.iter().filter(|(id, unit)| {
                 canonical(&id.step) == id.step && unit.intents.iter().any(Intent::may_have_changed)
@@ -453,8 +453,11 @@ impl Session {
         let lost = |unit: &UnitId| -> Vec<String> {
             let Some(step) = self.runbook.step_at(&unit.step) else { return Vec::new() };
             // What settles an obligation (a restart) leaves nothing to take back: it was carried out again.
-            if !step.backup.is_empty() || step.undo.is_some() || self.settles(&unit.step) {
+            if step.undo.is_some() || self.settles(&unit.step) {
                 return Vec::new();
+            }
+            if !step.backup.is_empty() {
+                return self.kept_nothing(step, unit).into_iter().collect();
             }
             let without = match &step.work {
                 Work::Action(call) if self.way_back(step, unit).0 == "nothing" => vec![call.action.clone()],
@@ -468,6 +471,19 @@ impl Session {
             lost.map(|name| format!("{unit}: `{name}` has no way back; what it changed stands")).collect()
         };
         changed.iter().flat_map(lost).collect()
+    }
+
+    /// A step whose `backup` is its only way back, when nothing of what it names was there before or after.
+    fn kept_nothing(self: &Arc<Self>, step: &Step, unit: &UnitId) -> Option<String> {
+        let Work::Action(call) = &step.work else { return None };
+        if self.way_back(step, unit).0 != "nothing" {
+            return None;
+        }
+        let attempt = Attempt::resumed(self, step, unit.clone(), &self.item_of(unit), Cancel::new());
+        attempt.keeps_nothing().then(|| {
+            let why = "none of the paths of `backup` was there, before or after";
+            format!("{unit}: nothing was kept for it ({why}); what `{}` changed stands", call.action)
+        })
     }
 
     /// Which of these paths of a host differ from what was there first, each with how.

@@ -442,9 +442,17 @@ pub(super) fn difference(approved: &Plan, now: &Plan) -> Option<String> {
     (approved.basis != now.basis).then(|| "what it reads was changed meanwhile".to_owned())
 }
 
-/// A stop that a fault of kind `Waiting` means: nobody answered.
+/// A stop that a fault of kind `Waiting` means: nobody answered. The settling steps of a rollback have other names each time: their own
+/// answers them all.
 pub fn unanswered(unit: &UnitId, question: &str) -> Fault {
+    let own = UnitId { step: crate::model::canonical(&unit.step), ..unit.clone() };
+    let hint = match unit.step.starts_with("rollback/") {
+        true => format!("answer it in the answers file under `{own}`, then roll back again"),
+        false => {
+            format!("answer it in the answers file under `{unit}`, or with `keybook approve`, then resume")
+        }
+    };
     Fault::new(FaultKind::Waiting, format!("pass the gate of {unit}"), format!("nobody answered: {question}"))
         .now("the unit was not begun")
-        .hint(format!("answer it in the answers file under `{unit}`, or with `keybook approve`, then resume"))
+        .hint(hint)
 }

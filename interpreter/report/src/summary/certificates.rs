@@ -135,7 +135,9 @@ impl Certificates {
     /// A rollback put this path (or what is below it) back.
     pub(super) fn put_back(&mut self, host: &str, path: &str) {
         for ((on, place, _), certificate) in &mut self.seen {
-            if on == host && within(place, path) && (certificate.changed() || certificate.created) {
+            // What was first seen after the change is another one than is there now, too.
+            let other = certificate.changed() || certificate.created || certificate.unseen_before;
+            if on == host && within(place, path) && other {
                 certificate.taken_back = true;
             }
             if on == host && within(place, path) {

@@ -420,7 +420,13 @@ fn what_was_not_seen_before_the_change_is_not_told_as_before() {
     journal.unit("install@node-1", data::intent(&["/srv/k/etcd.pem"], true));
     journal.unit("install@node-1", Event::UnitApplied { result: file(new), changed: true });
     let one = summary(&journal.records).certificates.remove(0);
-    assert!(one.unseen_before && !one.created && !one.changed());
+    assert!(one.unseen_before && !one.created && !one.changed() && !one.taken_back);
+    // Once it is put back it is another one than was seen.
+    journal.add(rollback());
+    let paths = vec!["/srv/k/etcd.pem".to_owned()];
+    journal.unit("install@node-1", Event::UnitUndoIntent { how: "restore".into(), paths });
+    journal.unit("install@node-1", Event::UnitUndone { how: "restore".into() });
+    assert!(summary(&journal.records).certificates.remove(0).taken_back);
 }
 
 /// A command that a kill interrupted counts as a change, whatever is found of it; but where it never began.

@@ -249,7 +249,7 @@ impl Decoder<'_> {
         let got = |what: &str| Some(format!("expected a path, got {what}"));
         let wrong = match (self.inputs.kind_of(&path), path.shape()) {
             (Some(kind), _) if kind.value_type() != "string" => got(kind.value_type()),
-            (_, Some(Value::Text(text))) => plain_path(&text).err(),
+            (_, Some(Value::Text(text))) => plain_path(&text).and_then(|()| no_pattern(&text)).err(),
             (_, Some(other)) => got(other.type_name()),
             (_, None) => None,
         };
@@ -326,4 +326,14 @@ fn read_order(nodes: &StepNodes<'_>, problems: &mut Problems) -> Order {
             Order::Serial
         }
     }
+}
+
+/// A backup is of files and folders as they are named: nobody looks for others.
+fn no_pattern(path: &str) -> Result<(), String> {
+    if path.contains(['*', '?']) {
+        return Err(format!(
+            "`{path}` is a pattern, which nothing matches here; name the files, or the folder that they are in"
+        ));
+    }
+    Ok(())
 }

@@ -81,7 +81,7 @@ impl Session {
     }
 
     /// What is owed by units that were taken back, and by which step.
-    fn owed_by_the_undone(&self) -> BTreeMap<(String, String), String> {
+    pub(super) fn owed_by_the_undone(&self) -> BTreeMap<(String, String), String> {
         let undone: Vec<UnitId> = self.log.state(|state| {
             let undone = state.units.iter().filter(|(_, known)| known.state == UnitState::TakenBack);
             undone.map(|(id, _)| id.clone()).collect()

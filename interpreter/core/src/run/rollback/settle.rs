@@ -5,6 +5,7 @@ use crate::{
     model::{HostChoice, Step, canonical},
     run::{
         hosts::LOCAL,
+        machine::UnitState,
         session::Session,
         state::{Intent, State},
         stop::Stop,
@@ -101,6 +102,30 @@ impl Session {
         group.is_none_or(|group| {
             self.hosts.groups().get(&group.value).is_some_and(|g| g.iter().any(|h| h == host))
         })
+    }
+
+    /// What an earlier attempt at this rollback put back and did not settle comes first, before anything else is touched: a
+    /// host that does not run its old files yet must not be followed by the next one. What the step owes that was being
+    /// taken back stays open, as it was then.
+    pub(super) async fn debts_left(self: &Arc<Self>) -> Result<Debts, Stop> {
+        let mut debts = Debts::default();
+        let owed = self.owed_by_the_undone();
+        let latest = self.log.state(|state| {
+            let undone = state.units.iter().filter(|(_, known)| known.state == UnitState::TakenBack);
+            undone.max_by_key(|(_, known)| known.seq).map(|(id, _)| id.clone())
+        });
+        let last_step = latest.and_then(|unit| self.owing_step(&unit)).map(|(path, _)| path);
+        let mut open: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+        for ((what, host), step) in owed {
+            open.entry((step, what)).or_default().insert(host);
+        }
+        let (own, others): (Vec<_>, Vec<_>) =
+            open.into_iter().partition(|((step, _), _)| Some(step) == last_step.as_ref());
+        for ((step, what), hosts) in others.into_iter().chain(own) {
+            self.settle_debt(&mut debts).await?;
+            debts.open = Some(Debt { step, what, hosts });
+        }
+        Ok(debts)
     }
 
     /// Carries out every step that settles what is owed, host by host, for the items that owe it.
