@@ -70,8 +70,12 @@ fn exit_codes() {
     rows.push((7, "another run holds the cluster, or another process this run".to_owned()));
     rows.push((
         1,
-        "`plan`: the run would stop before its end; `history`, `verify`: a journal is damaged, or was rewritten".to_owned(),
+        "`plan`: the run would stop before its end; `history`, `verify`: a journal is damaged, or was rewritten; \
+         `trust`: an edge is broken; `certs`: something could not be read, or no certificate was found"
+            .to_owned(),
     ));
+    rows.push((9, "`trust`: no edge is broken, and of some nobody can tell".to_owned()));
+    rows.push((10, "`certs`: a certificate ends within the time of `--within`".to_owned()));
     rows.push((130, "second Ctrl-C: the program ended at once".to_owned()));
     rows.push((143, "SIGTERM: the program ended at once".to_owned()));
     rows.push((
