@@ -144,9 +144,10 @@ impl Server {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
+        let server = Self(child, port);
         for _ in 0..400 {
             if tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
-                return Self(child, port);
+                return server;
             }
             tokio::time::sleep(std::time::Duration::from_millis(25)).await;
         }

@@ -1,6 +1,6 @@
 //! What can be said only of a whole runbook; and a whole run that was killed while `finally` could not do its work.
 
-use crate::support::{Bench, actions, bench::HEAD};
+use crate::support::{Bench, actions, bench::HEAD, problems::problems};
 use keybook_api::Event;
 use keybook_core::model::{
     load::{LoadError, load},
@@ -10,14 +10,7 @@ use keybook_script::{Limits, ScriptHost};
 use std::sync::Arc;
 
 fn told(steps: &str) -> Vec<String> {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("runbook.yaml"), format!("{HEAD}steps:\n{steps}")).unwrap();
-    let script = ScriptHost::new(Limits::default(), &[]);
-    let found = match load(dir.path(), "book", &actions::registry(), &script) {
-        Ok(loaded) => loaded.warnings,
-        Err(LoadError::Invalid { problems, .. }) => problems,
-        Err(LoadError::Fault(fault)) => panic!("{fault}"),
-    };
+    let found = problems(&[("runbook.yaml", &format!("{HEAD}steps:\n{steps}"))]);
     let show = |problem: &keybook_api::Diagnostic| {
         let help = problem.help.as_ref().map(|help| format!(" | {help}")).unwrap_or_default();
         format!("{} {}:{} {}{help}", problem.code, problem.span.line, problem.span.column, problem.message)

@@ -79,9 +79,25 @@ impl Decoder<'_> {
         let replaceable = map.optional("replaceable");
         map.finish(&mut self.problems);
         let problems = &mut self.problems;
+        let [least, most, exact, _] = keys;
+        let more = least.or(most).filter(|_| exact.is_some());
+        if let Some(node) = more {
+            let message = "`exactly` says how many; `min` and `max` say nothing beside it";
+            problems.push(Diagnostic::error("exactly", message, node.span.clone()));
+        }
         let [min, max, exactly, free] = keys.map(|node| {
             node.and_then(|n| read::int(n, 0..=1_000_000, problems)).and_then(|n| usize::try_from(n).ok())
         });
+        // Without `min` it is one.
+        if let Some(at) = most.filter(|_| more.is_none() && max.is_some_and(|max| max < min.unwrap_or(1))) {
+            let message = match min {
+                Some(_) => "no number of hosts fits: `max` is below `min`",
+                None => {
+                    "no number of hosts fits: `max` is below 1, which is the least where no `min` is given"
+                }
+            };
+            problems.push(Diagnostic::error("empty-range", message, at.span.clone()));
+        }
         Some(HostNeed {
             min: exactly.or(min).unwrap_or(1),
             max: exactly.or(max),
