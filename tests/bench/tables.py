@@ -4,6 +4,7 @@ import shutil
 import sys
 import tempfile
 
+import certs
 import local
 import peers
 import steps
@@ -40,6 +41,8 @@ def main():
         ssh_table(binary, counts, delays)
     if what in ("all", "local"):
         local.tables(binary)
+    if what in ("all", "certs"):
+        certs.table(binary)
     if what in ("all", "profile"):
         steps.table(binary)
 
