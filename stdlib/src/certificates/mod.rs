@@ -41,7 +41,8 @@ pub struct Search {
 pub async fn list(target: &dyn Target, search: &Search, cancel: &Cancel) -> Result<HostListing, Fault> {
     let attempted = "look for certificates";
     let command = Command { keep_output: KEEP, ..Command::shell(FIND) };
-    let command = command.args(search.paths.clone()).timeout(LIMIT).cancel(cancel);
+    let command = command.args([search.paths.len().to_string()]).args(search.paths.clone());
+    let command = command.args(search.exclude.clone()).timeout(LIMIT).cancel(cancel);
     let exit = target.exec(command, &|_, _| {}).await?;
     if exit.truncated {
         let why = format!("there is more than {} MiB of them", KEEP >> 20);
@@ -76,9 +77,11 @@ pub async fn list(target: &dyn Target, search: &Search, cancel: &Cancel) -> Resu
     }
     let asked: Vec<_> =
         answer.listening.into_iter().filter(|(_, port)| search.ports.contains(port)).collect();
-    let mut presented = Vec::new();
+    let mut presented: Vec<served::Served> = Vec::new();
     for (port, said) in served::ask(target, &asked).await {
         match said {
+            // One that listens at several addresses presents it at each of them.
+            Ok(served) if presented.iter().any(|known| served.is(known)) => {}
             Ok(served) => presented.push(served),
             Err(why) => listing.notes.push(format!("port {port} shows no certificate: {why}")),
         }
@@ -124,8 +127,9 @@ async fn in_kubeconfig(target: &dyn Target, path: &str, listing: &mut HostListin
         Err(fault) => return listing.problems.push(format!("{path}: {}", fault.cause)),
     };
     match kubeconfig::embedded(&file.content) {
-        // Some other file that has the same word in it.
-        Ok(None) => {}
+        Ok(None) => {
+            listing.problems.push(format!("{path}: it has certificates as a kubeconfig has, and is none"))
+        }
         Ok(Some(entries)) => {
             let texts = entries.iter().map(|(entry, pem)| (Some(entry.as_str()), pem.as_slice()));
             add(target, path, texts, listing);

@@ -16,6 +16,13 @@ pub(super) struct Served {
     pub certificate: Certificate,
 }
 
+impl Served {
+    /// The same certificate at the same port.
+    pub fn is(&self, other: &Self) -> bool {
+        (self.port, self.certificate.der()) == (other.port, other.certificate.der())
+    }
+}
+
 /// Asks each port once; the second value is a port that presents nothing, and why.
 pub(super) async fn ask(target: &dyn Target, at: &[(String, u16)]) -> Vec<(u16, Result<Served, String>)> {
     join_all(at.iter().map(async |(address, port)| (*port, one(target, address, *port).await))).await

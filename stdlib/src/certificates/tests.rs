@@ -91,8 +91,10 @@ async fn a_private_key_never_leaves_its_file() {
     // A certificate that is cut off, and a key right behind it.
     let cut: Vec<String> = bench.read("leaf.pem").lines().take(4).map(str::to_owned).collect();
     bench.file("cut.pem", format!("{}\n{key}", cut.join("\n")));
-    let out =
-        std::process::Command::new("/bin/sh").args(["-c", FIND, "sh", &bench.path("")]).output().unwrap();
+    let out = std::process::Command::new("/bin/sh")
+        .args(["-c", FIND, "sh", "1", &bench.path("")])
+        .output()
+        .unwrap();
     let text = String::from_utf8(out.stdout).unwrap();
     assert!(text.contains("F ") && !text.contains("PRIVATE"), "{text}");
     // The rest of a P-256 key is its public half, which the certificate holds as well (RFC 5915).
@@ -127,7 +129,55 @@ async fn what_cannot_be_read_is_told_and_the_rest_is_listed() {
     ] {
         assert!(told.contains(part), "{part}: {told}");
     }
-    assert_eq!(listing.problems.len(), 3);
+    assert!(told.contains("dangling.pem is a link that leads nowhere"), "{told}");
+    assert_eq!(listing.problems.len(), 4);
+}
+
+#[tokio::test]
+async fn what_is_passed_over_is_told() {
+    let bench = Bench::new();
+    ca(&bench, "ca", &Issue::default());
+    let good = bench.read("ca.pem");
+    bench.file("elsewhere/deep/ca.pem", &good);
+    bench.file("pki/ca.pem", &good);
+    symlink(bench.path("elsewhere"), bench.path("pki/linked")).unwrap();
+    let large = format!("{good}{}", " \n".repeat(1 << 21));
+    bench.file("large.pem", &large);
+    symlink(bench.path("large.pem"), bench.path("pki/large.pem")).unwrap();
+    bench.file("pki/broken.conf", "clusters: [\nusers:\n- client-certificate-data: AAAA\n");
+    bench.file("pki/out/bad.pem", "-----BEGIN CERTIFICATE-----\n");
+    let listing = listed(&bench, &["pki", "large.pem"], &["pki/out"], &[]).await;
+    assert_eq!(names(&bench, &listing), ["pki/ca.pem - 0"]);
+    let told = listing.problems.join("\n");
+    for part in [
+        "pki/linked is a link to a folder",
+        "large.pem is larger than 2 MiB",
+        "broken.conf: it has certificates",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert_eq!(listing.problems.len(), 3, "{told}");
+}
+
+/// Who may not read one file still sees those behind it.
+#[test]
+fn an_unreadable_file_hides_no_other() {
+    let bench = Bench::new();
+    ca(&bench, "ca", &Issue::default());
+    for name in ["1.pem", "2.pem", "3.pem"] {
+        bench.file(&format!("pki/{name}"), bench.read("ca.pem"));
+    }
+    bench.chmod("pki/2.pem", 0o600);
+    for folder in ["", "pki"] {
+        bench.chmod(folder, 0o755);
+    }
+    let script = "exec setpriv --reuid 65534 --regid 65534 --clear-groups /bin/sh -c \"$1\" sh 1 \"$2\"";
+    let command = ["-c", script, "sh", FIND, &bench.path("pki")];
+    let out = std::process::Command::new("/bin/sh").args(command).output().unwrap();
+    let answer = Answer::read(&String::from_utf8(out.stdout).unwrap());
+    let files: Vec<String> = answer.pem.iter().map(|(path, _)| path.clone()).collect();
+    assert_eq!(files, [bench.path("pki/1.pem"), bench.path("pki/3.pem")]);
+    assert_eq!(answer.errors, [format!("{} cannot be read", bench.path("pki/2.pem"))]);
 }
 
 /// `openssl s_server`, which reads its files once; ended on drop. (etcd reads them for each connection.)

@@ -17,7 +17,8 @@ pub(crate) fn embedded(file: &Secret) -> Result<Option<Vec<Embedded>>, String> {
     let Some(config) = text.and_then(|text| serde_yaml::from_str::<Json>(text).ok()) else {
         return Ok(None);
     };
-    if config.get("kind").and_then(Json::as_str) != Some("Config") {
+    // Clients do without it.
+    if config.get("kind").is_some_and(|kind| kind.as_str() != Some("Config")) || !config.is_object() {
         return Ok(None);
     }
     let mut found = Vec::new();

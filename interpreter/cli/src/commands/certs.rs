@@ -28,12 +28,13 @@ pub async fn certs(args: CertsArgs, output: &Output) -> Result<i32, CliError> {
     found.sort_by(|a, b| a.0.cmp(&b.0));
 
     let mut listing = Listing { now: jiff::Timestamp::now().as_second(), ..Listing::default() };
-    let mut exit = 0;
+    let (mut exit, mut answered, asked) = (0, 0, found.len());
     // What was asked for by name must be somewhere.
     let mut nowhere: BTreeSet<&String> = search.paths.iter().filter(|_| !args.paths.is_empty()).collect();
     for (host, told) in found {
         match told {
             Ok(told) => {
+                answered += 1;
                 nowhere.retain(|path| told.missing.contains(path));
                 exit = worse(exit, i32::from(!told.problems.is_empty()));
                 let unread = told.problems.into_iter().map(|problem| Unread { host: host.clone(), problem });
@@ -51,8 +52,10 @@ pub async fn certs(args: CertsArgs, output: &Output) -> Result<i32, CliError> {
             }
         }
     }
-    for path in &nowhere {
+    // Of a host that did not answer nobody can tell; that is said already.
+    for path in nowhere.iter().filter(|_| answered == asked) {
         output.fault(&Fault::failed(format!("look for certificates in {path}"), "it is on no host"));
+        listing.unread.push(Unread { host: String::new(), problem: format!("{path} is on no host") });
         exit = worse(exit, 1);
     }
     listing.sort();
@@ -171,7 +174,7 @@ fn show(listing: &Listing, output: &Output) -> Result<(), Fault> {
         Format::Prometheus => output.result(&prometheus(listing)),
         _ => {
             output.result(&listing.render(output.color_out, output.width));
-            for unread in &listing.unread {
+            for unread in listing.unread.iter().filter(|unread| !unread.host.is_empty()) {
                 output.say(&format!("not read: {}: {}", unread.host, unread.problem));
             }
         }

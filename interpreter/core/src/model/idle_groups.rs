@@ -2,6 +2,7 @@
 
 use super::{HostChoice, Runbook, Work};
 use keybook_api::Diagnostic;
+use keybook_script::NameUse;
 use std::collections::BTreeSet;
 
 /// An `idle-group` for each declared group that no step is for, no expression reads and no edge of trust has, where some action has no
@@ -20,6 +21,13 @@ pub fn idle_groups(runbook: &Runbook) -> Vec<Diagnostic> {
     for (_, step) in runbook.walk() {
         picked.extend(step.hosts.iter().flat_map(picks));
         picked.extend(step.owes.iter().filter_map(|owes| owes.on.as_ref()).map(|on| on.value.clone()));
+        // Whoever asks a host for its groups may mean any of them.
+        let of_a_host = |read: &NameUse| {
+            matches!(read.name.as_str(), "host" | "hosts") && read.path.iter().any(|key| key == "groups")
+        };
+        if step.reads.iter().any(of_a_host) {
+            return Vec::new();
+        }
         for read in step.reads.iter().filter(|read| read.name == "groups") {
             match read.path.first() {
                 Some(group) => used.insert(group),

@@ -138,12 +138,17 @@ impl<'a> Attempt<'a> {
             return false;
         }
         let Ok(paths) = self.backup_paths(&[]) else { return false };
+        let of_it = |path: &str| paths.iter().any(|root| backup::inside(path, root));
         let of_none = |state: &super::state::State| {
-            let mut known = state.originals.on(&self.unit.host);
-            !known.any(|(path, original)| {
-                matches!(original, backup::Original::Present { .. })
-                    && paths.iter().any(|root| backup::inside(path, root))
-            })
+            let there = |(path, original): (&str, &backup::Original)| {
+                matches!(original, backup::Original::Present { .. }) && of_it(path)
+            };
+            // What an earlier step made was there as well.
+            let mut others =
+                state.units.iter().filter(|(id, _)| id.host == self.unit.host && **id != self.unit);
+            let made = |wrote: &Touched| wrote.before.is_some() && of_it(&wrote.path);
+            !state.originals.on(&self.unit.host).any(there)
+                && !others.any(|(_, known)| known.wrote.iter().any(made))
         };
         !paths.is_empty() && self.session.log.state(of_none)
     }

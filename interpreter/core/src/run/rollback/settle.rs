@@ -121,10 +121,11 @@ impl Session {
         }
         let (own, others): (Vec<_>, Vec<_>) =
             open.into_iter().partition(|((step, _), _)| Some(step) == last_step.as_ref());
-        for ((step, what), hosts) in others.into_iter().chain(own) {
-            self.settle_debt(&mut debts).await?;
+        for ((step, what), hosts) in others {
             debts.open = Some(Debt { step, what, hosts });
+            self.settle_debt(&mut debts).await?;
         }
+        debts.open = own.into_iter().next().map(|((step, what), hosts)| Debt { step, what, hosts });
         Ok(debts)
     }
 
