@@ -32,6 +32,8 @@ pub struct Search {
     pub exclude: Vec<String>,
     /// The ports to ask where a process listens at them.
     pub ports: Vec<u16>,
+    /// List what they present and none of the files holds, too.
+    pub unfiled: bool,
 }
 
 /// Lists what a host has, in no particular order.
@@ -86,7 +88,7 @@ pub async fn list(target: &dyn Target, search: &Search, cancel: &Cancel) -> Resu
             Err(why) => listing.notes.push(format!("port {port} shows no certificate: {why}")),
         }
     }
-    served::compare(target.name(), &mut listing.certificates, &presented);
+    served::compare(target.name(), &mut listing.certificates, &presented, search.unfiled);
     Ok(listing)
 }
 

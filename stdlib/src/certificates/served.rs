@@ -57,8 +57,8 @@ async fn one(target: &dyn Target, address: &str, port: u16) -> Result<Served, St
     Err(why)
 }
 
-/// Says of each certificate whether it is served; what is served and in no file is added.
-pub(super) fn compare(host: &str, found: &mut Vec<FoundCertificate>, served: &[Served]) {
+/// Says of each certificate whether it is served; with `unfiled` what is served and in no file is added.
+pub(super) fn compare(host: &str, found: &mut Vec<FoundCertificate>, served: &[Served], unfiled: bool) {
     for one in found.iter_mut() {
         let mut ports: Vec<u16> = served
             .iter()
@@ -86,7 +86,7 @@ pub(super) fn compare(host: &str, found: &mut Vec<FoundCertificate>, served: &[S
             one.loaded = Loaded::Stale { port: served.port, not_after: other.not_after };
         }
     }
-    for served in in_no_file {
+    for served in in_no_file.into_iter().filter(|_| unfiled) {
         let loaded = Loaded::Served { ports: vec![served.port] };
         found.push(FoundCertificate { loaded, ..super::row(host, &served.certificate) });
     }

@@ -14,7 +14,7 @@ async fn listed(bench: &Bench, paths: &[&str], exclude: &[&str], ports: &[u16]) 
         PosixTarget::identify(LocalShell::new("here"), String::new(), false, "local".into(), String::new());
     let target = target.await.unwrap();
     let own = |paths: &[&str]| paths.iter().map(|path| bench.path(path)).collect();
-    let search = Search { paths: own(paths), exclude: own(exclude), ports: ports.to_vec() };
+    let search = Search { paths: own(paths), exclude: own(exclude), ports: ports.to_vec(), unfiled: true };
     let mut listing = list(&target, &search, &Cancel::new()).await.unwrap();
     listing.certificates.sort_by(|a, b| (&a.path, &a.entry, a.index).cmp(&(&b.path, &b.entry, b.index)));
     listing

@@ -129,7 +129,8 @@ fn search(args: &CertsArgs) -> Result<Search, Fault> {
     let paths = if named.is_empty() { DEFAULT_PATHS.map(str::to_owned).to_vec() } else { named };
     let exclude = args.exclude.iter().map(whole).collect::<Result<_, _>>()?;
     let ports = DEFAULT_PORTS.into_iter().chain(args.ports.iter().copied()).collect();
-    Ok(Search { paths, exclude, ports })
+    // Who names places asks for what is in them.
+    Ok(Search { paths, exclude, ports, unfiled: args.paths.is_empty() })
 }
 
 /// Looks at all hosts, some at once.
