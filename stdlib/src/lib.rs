@@ -7,6 +7,7 @@ mod etcd;
 mod file;
 mod functions;
 mod host;
+mod kubeconfig;
 mod kubectl;
 mod note;
 mod notify;
@@ -35,6 +36,7 @@ pub fn registry() -> Registry {
     sh::register(&mut all);
     file::register(&mut all);
     x509::register(&mut all);
+    kubeconfig::register(&mut all);
     tls::register(&mut all);
     etcd::register(&mut all);
     process::register(&mut all);

@@ -1,6 +1,6 @@
 //! What a kubeconfig trusts (kubernetes.io, Config v1).
 
-use crate::support::files;
+use crate::{kubeconfig::current, support::files};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use keybook_api::Secret;
 use serde_yaml::Value;
@@ -21,7 +21,7 @@ pub enum Cas {
 pub fn cas(content: &Secret, path: &str) -> Result<Cas, String> {
     let parsed: Value = serde_yaml::from_slice(content.expose())
         .map_err(|_| "it is no kubeconfig: it is no YAML".to_owned())?;
-    let cluster = cluster(&parsed)?;
+    let (_, cluster) = current::cluster(&parsed)?;
     let text = |key: &str| cluster.get(key).and_then(Value::as_str).filter(|text| !text.trim().is_empty());
     // kubectl takes the data when there are both.
     if let Some(data) = text("certificate-authority-data") {
@@ -37,28 +37,6 @@ pub fn cas(content: &Secret, path: &str) -> Result<Cas, String> {
             Err("its cluster has neither certificate-authority-data nor certificate-authority".to_owned())
         }
     }
-}
-
-fn cluster(config: &Value) -> Result<&Value, String> {
-    let list = |key: &str| config.get(key).and_then(Value::as_sequence).into_iter().flatten();
-    let named =
-        |key: &str, name: &str| list(key).find(|one| one.get("name").and_then(Value::as_str) == Some(name));
-    let context = config.get("current-context").and_then(Value::as_str).filter(|name| !name.is_empty());
-    let entry = match context {
-        Some(name) => {
-            let context = named("contexts", name).and_then(|entry| entry.get("context"));
-            let context = context.ok_or_else(|| format!("it has no context `{name}`, its current one"))?;
-            let cluster = context.get("cluster").and_then(Value::as_str).unwrap_or_default();
-            named("clusters", cluster)
-                .ok_or_else(|| format!("it has no cluster `{cluster}`, that of its context"))?
-        }
-        None => match list("clusters").collect::<Vec<_>>()[..] {
-            [only] => only,
-            [] => return Err("it holds no cluster".to_owned()),
-            _ => return Err("it holds several clusters and no current-context".to_owned()),
-        },
-    };
-    entry.get("cluster").ok_or_else(|| "its cluster is empty".to_owned())
 }
 
 #[cfg(test)]

@@ -7,13 +7,13 @@ mod issue_leaf;
 pub(crate) mod kubeconfig;
 mod new_ca;
 mod new_csr;
-mod pair;
+pub(crate) mod pair;
 mod read;
 mod read_crl;
 mod reissue_ca;
 mod told;
 mod verify;
-mod wanted;
+pub(crate) mod wanted;
 
 use crate::support::files::{self, Current};
 use keybook_api::{Args, Ctx, Fault, Map, Registry, Secret, Target, Value, value::map};
@@ -38,7 +38,7 @@ pub fn register(all: &mut Registry) {
 const DAY: i64 = 86_400;
 
 /// How far notBefore lies in the past, for hosts whose clocks are behind: cfssl's five minutes.
-const BACKDATE: i64 = 300;
+pub(crate) const BACKDATE: i64 = 300;
 
 /// The certificate as a map.
 pub(crate) fn certificate_map(certificate: &Certificate) -> Map {
@@ -66,7 +66,7 @@ pub(crate) fn fault(target: &dyn Target, attempted: String, error: &PkiError) ->
 }
 
 /// The only certificate of a PEM file.
-async fn one(target: &dyn Target, path: &str) -> Result<(Current, Certificate), Fault> {
+pub(crate) async fn one(target: &dyn Target, path: &str) -> Result<(Current, Certificate), Fault> {
     let file = files::need(target, path).await?;
     let certificate = Certificate::one_pem(file.content.expose())
         .map_err(|error| fault(target, format!("read the certificate {path}"), &error))?;
@@ -81,7 +81,7 @@ pub(crate) async fn every(target: &dyn Target, path: &str) -> Result<Vec<Certifi
 }
 
 /// Every certificate of several PEM files.
-async fn every_of(target: &dyn Target, paths: &[String]) -> Result<Vec<Certificate>, Fault> {
+pub(crate) async fn every_of(target: &dyn Target, paths: &[String]) -> Result<Vec<Certificate>, Fault> {
     let mut all = Vec::new();
     for path in paths {
         all.extend(every(target, path).await?);
@@ -90,7 +90,7 @@ async fn every_of(target: &dyn Target, paths: &[String]) -> Result<Vec<Certifica
 }
 
 /// The only private key of a file.
-async fn key(
+pub(crate) async fn key(
     target: &dyn Target,
     path: &str,
     passphrase: Option<&Secret>,
@@ -103,7 +103,7 @@ async fn key(
 
 /// When a certificate ends.
 #[derive(Clone, Copy)]
-struct End {
+pub(crate) struct End {
     /// Seconds since 1970 (UTC).
     at: i64,
     /// The days from now, when it was given so.
@@ -111,7 +111,12 @@ struct End {
 }
 
 impl End {
-    fn in_days(ctx: &Ctx, days: i64) -> Self {
+    /// Seconds since 1970 (UTC).
+    pub(crate) fn at(self) -> i64 {
+        self.at
+    }
+
+    pub(crate) fn in_days(ctx: &Ctx, days: i64) -> Self {
         Self { at: ctx.now.saturating_add(days.saturating_mul(DAY)), days: Some(days) }
     }
 }
@@ -130,7 +135,7 @@ impl fmt::Display for End {
 }
 
 /// The end that the arguments `days` (from now) or `not_after` ask for; `None` when neither is given.
-fn end(ctx: &Ctx, args: &Args) -> Result<Option<End>, Fault> {
+pub(crate) fn end(ctx: &Ctx, args: &Args) -> Result<Option<End>, Fault> {
     match (args.opt_int("days")?, args.opt_text("not_after")?) {
         (Some(_), Some(_)) => Err(Fault::usage("read the arguments", "give `days` or `not_after`, not both")),
         (Some(days), None) if days < 1 => {
@@ -155,7 +160,7 @@ fn date(name: &str, text: &str) -> Result<i64, Fault> {
 }
 
 /// A list argument of absolute paths, checked as [`Args::path`] does; never empty.
-fn paths(args: &Args, name: &str) -> Result<Vec<String>, Fault> {
+pub(crate) fn paths(args: &Args, name: &str) -> Result<Vec<String>, Fault> {
     let paths = args.texts(name)?;
     if paths.is_empty() {
         return Err(Fault::usage(format!("read the argument `{name}`"), "the list is empty"));
