@@ -15,13 +15,20 @@ pub enum Bundle {
     /// `certificate-authority` names, of its cluster (kubernetes.io, Config v1). Without a current context the only
     /// cluster counts.
     Kubeconfig(String),
+    /// The PEM file whose path stands in another file, as a flag in a manifest or a field of a configuration.
+    Named {
+        /// The file in which the path stands.
+        holder: String,
+        /// What stands right before it, such as `--client-ca-file=`. It ends before white space, a quote, `,` or `;`.
+        after: String,
+    },
 }
 
 impl Bundle {
-    /// The file that holds it.
+    /// The file that holds it, or that names the file.
     pub fn path(&self) -> &str {
         match self {
-            Self::File(path) | Self::Kubeconfig(path) => path,
+            Self::File(path) | Self::Kubeconfig(path) | Self::Named { holder: path, .. } => path,
         }
     }
 }

@@ -67,12 +67,12 @@ pub struct Seized {
 }
 
 /// What there is to know of a file.
-#[derive(Clone, Copy, Default)]
-struct Want {
+#[derive(Default)]
+struct Want<'m> {
     /// When it was changed.
     dated: bool,
-    /// It is a kubeconfig, which may name another file.
-    kubeconfig: bool,
+    /// The bundles that it is or holds, which may name other files.
+    bundles: Vec<&'m Bundle>,
 }
 
 /// The files of the matrix, by host and path. What could not be read is kept as the reason.
@@ -102,14 +102,12 @@ impl Files {
 
     /// The CAs of a bundle.
     pub fn roots(&self, host: &str, bundle: &Bundle) -> Result<Vec<Certificate>, Lack> {
-        let path = match bundle {
-            Bundle::File(path) => return self.chain(host, path),
-            Bundle::Kubeconfig(path) => path,
-        };
-        match kubeconfig::cas(&self.get(host, path)?.content, path) {
-            Ok(Cas::Here(pem)) => certificates(&pem, host, path),
-            Ok(Cas::In(file)) => self.chain(host, &file),
-            Err(why) => Err(Lack::Wrong(format!("{path} on {host}: {why}"))),
+        let path = bundle.path();
+        match held(bundle, &self.get(host, path)?.content) {
+            None => self.chain(host, path),
+            Some(Ok(Cas::Here(pem))) => certificates(&pem, host, path),
+            Some(Ok(Cas::In(file))) => self.chain(host, &file),
+            Some(Err(why)) => Err(Lack::Wrong(format!("{path} on {host}: {why}"))),
         }
     }
 
@@ -118,14 +116,11 @@ impl Files {
         self.get(host, path).ok().and_then(|file| file.changed).unwrap_or(i64::MAX)
     }
 
-    /// The same of a bundle, with the file that a kubeconfig names.
+    /// The same of a bundle, with the file that is named in it.
     pub fn bundle_changed(&self, host: &str, bundle: &Bundle) -> i64 {
         let own = self.changed(host, bundle.path());
-        let (Bundle::Kubeconfig(path), Ok(file)) = (bundle, self.get(host, bundle.path())) else {
-            return own;
-        };
-        match kubeconfig::cas(&file.content, path) {
-            Ok(Cas::In(named)) => own.max(self.changed(host, &named)),
+        match self.get(host, bundle.path()).ok().and_then(|file| held(bundle, &file.content)) {
+            Some(Ok(Cas::In(named))) => own.max(self.changed(host, &named)),
             _ => own,
         }
     }
@@ -152,35 +147,57 @@ impl Files {
     }
 }
 
+/// Where the CAs are that a file which is no PEM file itself holds or names; `None` for a PEM file.
+fn held(bundle: &Bundle, content: &Secret) -> Option<Result<Cas, String>> {
+    match bundle {
+        Bundle::File(_) => None,
+        Bundle::Kubeconfig(path) => Some(kubeconfig::cas(content, path)),
+        Bundle::Named { after, .. } => Some(named(content, after).map(Cas::In)),
+    }
+}
+
+/// The path that stands right after some text.
+fn named(content: &Secret, after: &str) -> Result<String, String> {
+    let text = content.expose_str().ok_or("it is no text")?;
+    let (_, rest) = text.split_once(after).ok_or_else(|| format!("`{after}` does not stand in it"))?;
+    let end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ';');
+    let path = rest.trim_start_matches(['"', '\'', ' ']).split(end).next().unwrap_or_default();
+    match path.starts_with('/') {
+        true => Ok(path.to_owned()),
+        false => Err(format!("after `{after}` stands no absolute path")),
+    }
+}
+
 fn certificates(pem: &[u8], host: &str, path: &str) -> Result<Vec<Certificate>, Lack> {
     Certificate::load_all_pem(pem).map_err(|why| Lack::Wrong(format!("{path} on {host}: {why}")))
 }
 
 /// The files to read by host. The time of the last change counts of what a process read when it started.
-fn wanted<'m>(pairs: &[(&'m TrustClient, &'m TrustServer)]) -> HashMap<&'m str, BTreeMap<String, Want>> {
-    let mut wanted: HashMap<&str, BTreeMap<String, Want>> = HashMap::new();
-    let mut want = |host, path: &str, dated, kubeconfig| {
+fn wanted<'m>(pairs: &[(&'m TrustClient, &'m TrustServer)]) -> HashMap<&'m str, BTreeMap<String, Want<'m>>> {
+    let mut wanted: HashMap<&str, BTreeMap<String, Want<'m>>> = HashMap::new();
+    let mut want = |host, path: &str, dated, bundle: Option<&'m Bundle>| {
         let known = wanted.entry(host).or_default().entry(path.to_owned()).or_default();
         known.dated |= dated;
-        known.kubeconfig |= kubeconfig;
+        if let Some(bundle) = bundle.filter(|bundle| !known.bundles.contains(bundle)) {
+            known.bundles.push(bundle);
+        }
     };
     let at_start = |reads: &Reads| matches!(reads, Reads::StartedAt(_));
-    let is_kubeconfig = |bundle: &Bundle| matches!(bundle, Bundle::Kubeconfig(_));
     for (client, server) in pairs {
         let (own, served) = (at_start(&client.reads), at_start(&server.reads));
-        want(client.host.as_str(), client.trusts.path(), own, is_kubeconfig(&client.trusts));
+        want(client.host.as_str(), client.trusts.path(), own, Some(&client.trusts));
         if let Some(cert) = &client.cert {
-            want(&client.host, cert, own, false);
+            want(&client.host, cert, own, None);
         }
         if let Some(key) = client.key.as_deref().filter(|_| server.clients.is_some()) {
-            want(&client.host, key, false, false);
+            want(&client.host, key, false, None);
         }
-        want(&server.host, &server.cert, served, false);
+        want(&server.host, &server.cert, served, None);
         if let Some(key) = &server.key {
-            want(&server.host, key, false, false);
+            want(&server.host, key, false, None);
         }
         if let Some(bundle) = &server.clients {
-            want(&server.host, bundle.path(), served, is_kubeconfig(bundle));
+            want(&server.host, bundle.path(), served, Some(bundle));
         }
     }
     wanted
@@ -191,21 +208,20 @@ type Read = ((String, String), Result<Seized, Lack>);
 async fn read_on(
     hosts: &dyn HostAccess,
     host: &str,
-    files: BTreeMap<String, Want>,
+    files: BTreeMap<String, Want<'_>>,
     by: Instant,
 ) -> Vec<Read> {
     let mut found: Vec<Read> = Vec::new();
     for (path, want) in files {
         let file = read_one(hosts, host, &path, want.dated, by).await;
-        let named = match &file {
-            Ok(file) if want.kubeconfig => kubeconfig::cas(&file.content, &path).ok(),
-            _ => None,
-        };
-        if let Some(Cas::In(named)) = named {
-            let file = read_one(hosts, host, &named, want.dated, by).await;
-            found.push(((host.to_owned(), named), file));
-        }
+        let content = file.as_ref().ok().map(|file| file.content.clone());
         found.push(((host.to_owned(), path), file));
+        for bundle in want.bundles {
+            if let Some(Ok(Cas::In(named))) = content.as_ref().and_then(|content| held(bundle, content)) {
+                let file = read_one(hosts, host, &named, want.dated, by).await;
+                found.push(((host.to_owned(), named), file));
+            }
+        }
     }
     found
 }

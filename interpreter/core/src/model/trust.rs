@@ -74,6 +74,13 @@ pub enum Bundle {
     File(Dynamic),
     /// What a kubeconfig's current context trusts.
     Kubeconfig(Dynamic),
+    /// The PEM file whose path stands in another file, right after some text.
+    Named {
+        /// The file in which the path stands.
+        holder: Dynamic,
+        /// The text.
+        after: Dynamic,
+    },
 }
 
 /// When a process reads its files.

@@ -279,6 +279,9 @@ impl Session {
         Ok(match bundle {
             Bundle::File(path) => Judged::File(self.text(path, scope)?),
             Bundle::Kubeconfig(path) => Judged::Kubeconfig(self.text(path, scope)?),
+            Bundle::Named { holder, after } => {
+                Judged::Named { holder: self.text(holder, scope)?, after: self.text(after, scope)? }
+            }
         })
     }
 

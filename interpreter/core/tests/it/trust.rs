@@ -199,7 +199,7 @@ steps:
     assert_eq!(
         problems(&yaml),
         [
-            "bundle 12:11 a bundle is either a `file` or a `kubeconfig`",
+            "bundle 12:11 a bundle is a `file`, a `kubeconfig`, or `named_in` a file `after` some text",
             "unknown-group 14:16 no group `mastre` is declared under `hosts` | did you mean `master`?",
             "out-of-range 14:30 66666 is out of range; write 1 to 65535",
             "unknown-bundle 14:63 there is no bundle `cb` | did you mean `ca`?",

@@ -52,12 +52,18 @@ impl Decoder<'_> {
         for (key, value) in self.entries(node, "`bundles`") {
             let Some(mut map) = MapReader::new(value, "a bundle", &mut self.problems) else { continue };
             let (file, kubeconfig) = (map.optional("file"), map.optional("kubeconfig"));
+            let (holder, after) = (map.optional("named_in"), map.optional("after"));
             map.finish(&mut self.problems);
-            let bundle = match (file, kubeconfig) {
-                (Some(file), None) => self.text(file).map(Bundle::File),
-                (None, Some(kubeconfig)) => self.text(kubeconfig).map(Bundle::Kubeconfig),
+            let bundle = match (file, kubeconfig, holder, after) {
+                (Some(file), None, None, None) => self.text(file).map(Bundle::File),
+                (None, Some(kubeconfig), None, None) => self.text(kubeconfig).map(Bundle::Kubeconfig),
+                (None, None, Some(holder), Some(after)) => {
+                    let (holder, after) = (self.text(holder), self.text(after));
+                    holder.zip(after).map(|(holder, after)| Bundle::Named { holder, after })
+                }
                 _ => {
-                    let message = "a bundle is either a `file` or a `kubeconfig`";
+                    let message =
+                        "a bundle is a `file`, a `kubeconfig`, or `named_in` a file `after` some text";
                     self.problems.push(Diagnostic::error("bundle", message, value.span.clone()));
                     None
                 }

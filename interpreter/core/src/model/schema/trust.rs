@@ -13,6 +13,10 @@ pub(super) fn keys() -> Value {
     let bundle = json!({ "oneOf": [
         object(&["file"], json!({ "file": text("A PEM file; every certificate in it is trusted.") })),
         object(&["kubeconfig"], json!({ "kubeconfig": text("A kubeconfig; the CAs of its current context's cluster are trusted.") })),
+        object(&["named_in", "after"], json!({
+            "named_in": text("A file that names the PEM file, such as a static pod's manifest or the kubelet's configuration."),
+            "after": text("What stands right before the path in it, such as `--client-ca-file=`."),
+        })),
     ] });
     let reads = json!({ "enum": ["each-time", "at-start"], "description": "When it reads its files." });
     let server = object(
