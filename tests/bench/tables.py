@@ -12,7 +12,7 @@ from hosts import Hosts
 from measure import in_turn, memory
 
 
-def ssh_table(binary, counts, delays):
+def ssh_table(binary, counts, delays, names):
     print("Four commands on every host: first time / median of three more, in seconds. Ratio: Keybook's median by that one's.\n")
     print("| hosts | round trip | program | first | median | ratio |\n|---|---|---|---|---|---|")
     for delay in delays:
@@ -21,7 +21,7 @@ def ssh_table(binary, counts, delays):
             try:
                 commands, env = {}, {"XDG_STATE_HOME": f"{folder}/state"}
                 commands["keybook"] = peers.keybook(binary, folder, hosts)
-                commands |= {name: make(sys.executable, folder, hosts) for name, make in peers.PEERS.items()}
+                commands |= {name: make(sys.executable, folder, hosts) for name, make in peers.PEERS.items() if not names or name in names}
                 times = in_turn(commands, env)
                 own = times["keybook"][1]
                 for name, (first, median) in times.items():
@@ -38,7 +38,7 @@ def main():
     if what in ("all", "ssh"):
         counts = [int(numbers[0])] if numbers else [1, 10, 50, 100]
         delays = [int(numbers[1])] if len(numbers) > 1 else [0, 20]
-        ssh_table(binary, counts, delays)
+        ssh_table(binary, counts, delays, numbers[2:])
     if what in ("all", "local"):
         local.tables(binary)
     if what in ("all", "certs"):
