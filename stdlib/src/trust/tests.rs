@@ -205,3 +205,38 @@ async fn a_kubeconfig_is_a_bundle_and_only_the_asked_hosts_are_judged() {
     let fault = Judge.judge(bench.ctx().hosts, &matrix, None, now, &stopped).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Stopped);
 }
+
+/// A manifest names two files, and each edge is judged by its own.
+#[tokio::test]
+async fn a_bundle_may_be_named_in_another_file() {
+    let bench = Bench::new().with_host("h1");
+    let member = EtcdMember::start(&bench).await;
+    let (good, strange) = (bench.path("ca.pem"), bench.path("other.pem"));
+    bench.file("other.pem", bench.read("other-key.pem"));
+    let manifest = |client: &str| {
+        format!(
+            "command:\n- etcd\n- --peer-trusted-ca-file={client}\n- \"--trusted-ca-file={good}\"\nconfig: {{ca: '{good}'}}\n"
+        )
+    };
+    let holder = bench.file("etcd.yaml", manifest(&good));
+    let named = |after: &str| Bundle::Named { holder: holder.clone(), after: after.to_owned() };
+    let mut matrix = matrix(&member);
+    matrix.clients[0].trusts = named("--peer-trusted-ca-file=");
+    for after in ["--trusted-ca-file=", "ca: "] {
+        matrix.servers[0].clients = Some(named(after));
+        let edges = both(&bench, &matrix).await;
+        assert!(edges.iter().all(|edge| edge.verdict == TrustVerdict::Holds), "{edges:?}");
+    }
+
+    bench.file("etcd.yaml", manifest(&strange));
+    let [server, client] = both(&bench, &matrix).await;
+    assert_eq!((server.verdict, client.verdict), (TrustVerdict::Broken, TrustVerdict::Holds), "{server:?}");
+    assert!(server.reason.contains(&strange), "{server:?}");
+
+    matrix.clients[0].trusts = named("--no-such-flag=");
+    let [server, _] = both(&bench, &matrix).await;
+    assert!(server.reason.ends_with("`--no-such-flag=` does not stand in it"), "{server:?}");
+    bench.file("etcd.yaml", "--no-such-flag=ca.pem\n");
+    let [server, _] = both(&bench, &matrix).await;
+    assert!(server.reason.ends_with("stands no absolute path"), "{server:?}");
+}
