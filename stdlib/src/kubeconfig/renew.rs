@@ -18,7 +18,7 @@ use keybook_api::{
     Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Diff, Effect, Fault, Plan, Reconcile, Returns,
     Secret, Value, WayBack, returns::Key, value::map,
 };
-use keybook_pki::{Certificate, KeyForm, KeyKind, LeafRequest, PrivateKey, San, Subject, issue_leaf};
+use keybook_pki::{Certificate, KeyForm, KeyKind, LeafRequest, PrivateKey, Subject, issue_leaf};
 
 const CERT: &str = "client-certificate-data";
 const KEY: &str = "client-key-data";
@@ -211,10 +211,10 @@ impl Order {
     fn request(&self, ctx: &Ctx) -> LeafRequest {
         LeafRequest {
             subject: Subject::Der(self.old.subject_der().to_vec()),
-            sans: self.old.sans().iter().map(San::clone).collect(),
+            sans: self.old.sans().to_vec(),
             usages: self.old.usages().clone(),
             not_before: ctx.now.saturating_sub(BACKDATE),
-            not_after: self.end.at(),
+            not_after: self.end.at,
         }
     }
 }

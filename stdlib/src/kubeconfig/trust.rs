@@ -7,7 +7,7 @@ use crate::{
         files::{self, Current},
         tell,
     },
-    x509::{every_of, paths},
+    x509::{each_of, paths},
 };
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -83,17 +83,11 @@ async fn plan(ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
 }
 
 async fn load(ctx: &Ctx, args: &Args) -> Result<Vec<Certificate>, Fault> {
-    let mut once: Vec<Certificate> = Vec::new();
-    for certificate in every_of(&*ctx.target, &paths(args, "cas")?).await? {
-        if !certificate.is_ca() {
-            let why = format!("`{}` is no CA", certificate.subject());
-            return Err(refused(ctx, args.path("path")?, why));
-        }
-        if !once.contains(&certificate) {
-            once.push(certificate);
-        }
+    let cas = each_of(&*ctx.target, &paths(args, "cas")?).await?;
+    match cas.iter().find(|ca| !ca.is_ca()) {
+        None => Ok(cas),
+        Some(leaf) => Err(refused(ctx, args.path("path")?, format!("`{}` is no CA", leaf.subject()))),
     }
-    Ok(once)
 }
 
 async fn change(ctx: &Ctx, args: &Args, cas: &[Certificate]) -> Result<FileChange, Fault> {

@@ -13,7 +13,7 @@ use keybook_api::{
 use keybook_pki::{Certificate, PkiError, PrivateKey};
 use rustls::pki_types::ServerName;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::Duration,
 };
 use tokio::time::{Instant, timeout, timeout_at};
@@ -119,10 +119,8 @@ impl Files {
     /// The same of a bundle, with the file that is named in it.
     pub fn bundle_changed(&self, host: &str, bundle: &Bundle) -> i64 {
         let own = self.changed(host, bundle.path());
-        match self.get(host, bundle.path()).ok().and_then(|file| held(bundle, &file.content)) {
-            Some(Ok(Cas::In(named))) => own.max(self.changed(host, &named)),
-            _ => own,
-        }
+        let named = self.get(host, bundle.path()).ok().and_then(|file| names(bundle, &file.content));
+        named.map_or(own, |named| own.max(self.changed(host, &named)))
     }
 
     /// Is a key file there, and is it the key of the first certificate? A key that cannot be judged, because it is
@@ -153,6 +151,14 @@ fn held(bundle: &Bundle, content: &Secret) -> Option<Result<Cas, String>> {
         Bundle::File(_) => None,
         Bundle::Kubeconfig(path) => Some(kubeconfig::cas(content, path)),
         Bundle::Named { after, .. } => Some(named(content, after).map(Cas::In)),
+    }
+}
+
+/// The file that a bundle's own file names, where it names one.
+fn names(bundle: &Bundle, content: &Secret) -> Option<String> {
+    match held(bundle, content) {
+        Some(Ok(Cas::In(named))) => Some(named),
+        _ => None,
     }
 }
 
@@ -214,13 +220,14 @@ async fn read_on(
     let mut found: Vec<Read> = Vec::new();
     for (path, want) in files {
         let file = read_one(hosts, host, &path, want.dated, by).await;
-        let content = file.as_ref().ok().map(|file| file.content.clone());
+        let named: BTreeSet<String> = match &file {
+            Ok(file) => want.bundles.iter().filter_map(|bundle| names(bundle, &file.content)).collect(),
+            Err(_) => BTreeSet::new(),
+        };
         found.push(((host.to_owned(), path), file));
-        for bundle in want.bundles {
-            if let Some(Ok(Cas::In(named))) = content.as_ref().and_then(|content| held(bundle, content)) {
-                let file = read_one(hosts, host, &named, want.dated, by).await;
-                found.push(((host.to_owned(), named), file));
-            }
+        for named in named {
+            let file = read_one(hosts, host, &named, want.dated, by).await;
+            found.push(((host.to_owned(), named), file));
         }
     }
     found

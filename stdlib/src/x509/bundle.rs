@@ -1,4 +1,4 @@
-use super::{every_of, paths};
+use super::{each_of, paths};
 use crate::{
     file::FIELDS,
     support::{
@@ -71,13 +71,7 @@ async fn plan(ctx: &Ctx, args: &Args) -> Result<Plan, Fault> {
 }
 
 async fn load(ctx: &Ctx, args: &Args) -> Result<Vec<Certificate>, Fault> {
-    let mut once: Vec<Certificate> = Vec::new();
-    for certificate in every_of(&*ctx.target, &paths(args, "certs")?).await? {
-        if !once.contains(&certificate) {
-            once.push(certificate);
-        }
-    }
-    Ok(once)
+    each_of(&*ctx.target, &paths(args, "certs")?).await
 }
 
 async fn change(ctx: &Ctx, args: &Args, all: &[Certificate]) -> Result<FileChange, Fault> {

@@ -81,12 +81,23 @@ pub(crate) async fn every(target: &dyn Target, path: &str) -> Result<Vec<Certifi
 }
 
 /// Every certificate of several PEM files.
-pub(crate) async fn every_of(target: &dyn Target, paths: &[String]) -> Result<Vec<Certificate>, Fault> {
+async fn every_of(target: &dyn Target, paths: &[String]) -> Result<Vec<Certificate>, Fault> {
     let mut all = Vec::new();
     for path in paths {
         all.extend(every(target, path).await?);
     }
     Ok(all)
+}
+
+/// The same, each certificate once, in the order of their first places.
+pub(crate) async fn each_of(target: &dyn Target, paths: &[String]) -> Result<Vec<Certificate>, Fault> {
+    let mut once: Vec<Certificate> = Vec::new();
+    for certificate in every_of(target, paths).await? {
+        if !once.contains(&certificate) {
+            once.push(certificate);
+        }
+    }
+    Ok(once)
 }
 
 /// The only private key of a file.
@@ -105,17 +116,12 @@ pub(crate) async fn key(
 #[derive(Clone, Copy)]
 pub(crate) struct End {
     /// Seconds since 1970 (UTC).
-    at: i64,
+    pub(crate) at: i64,
     /// The days from now, when it was given so.
     days: Option<i64>,
 }
 
 impl End {
-    /// Seconds since 1970 (UTC).
-    pub(crate) fn at(self) -> i64 {
-        self.at
-    }
-
     pub(crate) fn in_days(ctx: &Ctx, days: i64) -> Self {
         Self { at: ctx.now.saturating_add(days.saturating_mul(DAY)), days: Some(days) }
     }
