@@ -1,5 +1,6 @@
-//! Originals on the host: `/var/lib/keybook/<run>/backup/<unit>/<number>`, 0700. The first original of a path
-//! in a run is the one that counts and is never overwritten.
+//! Originals on the host: `/var/lib/keybook/<run>/backup/<unit>/<number>`, 0700. Each unit keeps what is there before it
+//! changes it, unless a copy just like it is kept already, and no copy is ever overwritten. A unit is taken back to what was
+//! there before it; the first original of a path is what a whole rollback ends with.
 
 use crate::run::state::Kept;
 use indexmap::{IndexMap, IndexSet};
@@ -14,12 +15,18 @@ pub async fn take(
     wanted: &[String],
     known: &[Kept],
 ) -> Result<Option<Event>, Fault> {
-    // By entry: what came into a kept directory later is not kept yet.
-    let covered = |path: &str| {
+    let there = target.tree(wanted).await?;
+    let covered = |entry: &TreeEntry| {
         let on_host = known.iter().filter(|kept| kept.host == host);
-        on_host.flat_map(|kept| &kept.entries).any(|entry| entry.path == path)
+        let mut copies = on_host.flat_map(|kept| &kept.entries).filter(|copy| copy.path == entry.path);
+        copies.any(|copy| difference(copy, entry).is_none())
     };
-    let paths: Vec<String> = wanted.iter().filter(|path| !covered(path)).cloned().collect();
+    // By entry: what came into a kept directory later, or changed there, is not kept yet.
+    let lacks = |root: &&String| {
+        let mut below = there.iter().filter(|entry| inside(&entry.path, root)).peekable();
+        below.peek().is_none() || below.any(|entry| !covered(entry))
+    };
+    let paths: Vec<String> = wanted.iter().filter(lacks).cloned().collect();
     if paths.is_empty() {
         return Ok(None);
     }
@@ -102,7 +109,7 @@ pub fn difference(wanted: &TreeEntry, found: &TreeEntry) -> Option<String> {
     (!how.is_empty()).then(|| how.join(", "))
 }
 
-/// What was at a path before the run first touched it.
+/// What was at a path before the run, or one of its units, touched it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Original {
     /// Nothing: the run created it.
@@ -116,27 +123,62 @@ pub enum Original {
     },
 }
 
-/// What was at each path before the run first touched or kept it, by host and path.
-#[derive(Clone, Debug, Default)]
-pub struct Originals(IndexMap<(String, String), Original>);
+impl Original {
+    fn of(entry: Option<&TreeEntry>) -> Self {
+        entry.map_or(Self::Absent, |entry| Self::Present { entry: entry.clone(), copy: None })
+    }
 
-impl Originals {
-    /// An intent names what it will touch.
-    pub fn touched(&mut self, host: &str, touches: &[Touched]) {
-        for touch in touches {
-            let first = match &touch.before {
-                None => Original::Absent,
-                Some(entry) => Original::Present { entry: entry.clone(), copy: None },
-            };
-            self.0.entry((host.to_owned(), touch.path.clone())).or_insert(first);
+    /// Is the same there, apart from times and from where its copy is?
+    fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Absent, Self::Absent) => true,
+            (Self::Present { entry, .. }, Self::Present { entry: other, .. }) => {
+                difference(entry, other).is_none()
+            }
+            _ => false,
         }
     }
 
-    /// Copies were made. A path that was asked for and is not there will be the run's own.
-    pub fn kept(&mut self, kept: &Kept) {
+    fn copy(&self) -> Option<&String> {
+        match self {
+            Self::Present { copy, .. } => copy.as_ref(),
+            Self::Absent => None,
+        }
+    }
+
+    fn set_copy(&mut self, found: Option<&String>) {
+        if let Self::Present { copy: copy @ None, .. } = self {
+            *copy = found.cloned();
+        }
+    }
+}
+
+/// What was found at a path, and when.
+#[derive(Clone, Debug)]
+struct Layer {
+    /// Journal number of the intent before which it was found.
+    found: u64,
+    original: Original,
+}
+
+/// What was at each path each time that a unit was about to change it, by host and path; the first first. What was there
+/// unchanged since the last time is not told again.
+#[derive(Clone, Debug, Default)]
+pub struct Originals(IndexMap<(String, String), Vec<Layer>>);
+
+impl Originals {
+    /// An intent names what it will touch; `at` is its journal number.
+    pub fn touched(&mut self, host: &str, touches: &[Touched], at: u64) {
+        for touch in touches {
+            self.find(host, &touch.path, at, Original::of(touch.before.as_ref()));
+        }
+    }
+
+    /// Copies were made for an intent. A path that was asked for and is not there will be the run's own.
+    pub fn kept(&mut self, kept: &Kept, at: u64) {
         let there = |path: &str| kept.entries.iter().any(|entry| entry.path == path);
         for path in kept.paths.iter().filter(|path| !there(path)) {
-            self.0.entry((kept.host.clone(), path.clone())).or_insert(Original::Absent);
+            self.find(&kept.host, path, at, Original::Absent);
         }
         for entry in &kept.entries {
             let Some((number, root)) =
@@ -145,34 +187,55 @@ impl Originals {
                 continue;
             };
             let copy = Some(format!("{}/{number}{}", kept.store, &entry.path[root.len()..]));
-            let fresh = Original::Present { entry: entry.clone(), copy };
-            let known =
-                self.0.entry((kept.host.clone(), entry.path.clone())).or_insert_with(|| fresh.clone());
-            // A path without a copy was announced by an attempt that went no further.
-            if matches!(known, Original::Present { copy: None, .. }) {
-                *known = fresh;
-            }
+            self.find(&kept.host, &entry.path, at, Original::Present { entry: entry.clone(), copy });
         }
     }
 
     /// What a unit left where nothing was known before is the run's own.
     pub fn created(&mut self, host: &str, wrote: &[Touched]) {
         for touch in wrote.iter().filter(|touch| touch.before.is_some()) {
-            self.0.entry((host.to_owned(), touch.path.clone())).or_insert(Original::Absent);
+            let layers = self.0.entry((host.to_owned(), touch.path.clone())).or_default();
+            if layers.is_empty() {
+                layers.push(Layer { found: 0, original: Original::Absent });
+            }
         }
     }
 
-    /// What was at a path first; `None` when the run never touched it.
-    pub fn get(&self, host: &str, path: &str) -> Option<&Original> {
-        self.0.get(&(host.to_owned(), path.to_owned()))
+    fn find(&mut self, host: &str, path: &str, at: u64, mut original: Original) {
+        let layers = self.0.entry((host.to_owned(), path.to_owned())).or_default();
+        // A copy serves wherever the same was found, also where an attempt that announced it went no further.
+        for layer in layers.iter_mut() {
+            if layer.original.is_like(&original) {
+                layer.original.set_copy(original.copy());
+                original.set_copy(layer.original.copy());
+            }
+        }
+        if layers.last().is_none_or(|last| !last.original.is_like(&original)) {
+            layers.push(Layer { found: at, original });
+        }
     }
 
-    /// The paths of a host with what was there.
+    /// What was at a path before the run; `None` when the run never touched it.
+    pub fn get(&self, host: &str, path: &str) -> Option<&Original> {
+        self.layers(host, path).first().map(|layer| &layer.original)
+    }
+
+    /// What was at a path before a unit that began at `began` (the journal number of its first intent); `None` when the
+    /// run never touched it.
+    pub fn before(&self, host: &str, path: &str, began: u64) -> Option<&Original> {
+        let layers = self.layers(host, path);
+        let earlier = layers.iter().rev().find(|layer| layer.found <= began);
+        earlier.or(layers.first()).map(|layer| &layer.original)
+    }
+
+    fn layers(&self, host: &str, path: &str) -> &[Layer] {
+        self.0.get(&(host.to_owned(), path.to_owned())).map_or(&[], Vec::as_slice)
+    }
+
+    /// The paths of a host with what was there before the run.
     pub fn on<'o>(&'o self, host: &'o str) -> impl Iterator<Item = (&'o str, &'o Original)> {
-        self.0
-            .iter()
-            .filter(move |((at, _), _)| at == host)
-            .map(|((_, path), original)| (path.as_str(), original))
+        let on_host = self.0.iter().filter(move |((at, _), _)| at == host);
+        on_host.filter_map(|((_, path), layers)| Some((path.as_str(), &layers.first()?.original)))
     }
 
     /// The hosts concerned, each once.

@@ -2,8 +2,14 @@
 //! obligations that the restored files raise, then every byte, owner and mode is compared.
 
 use super::{
-    effect::touched, person::Conflict, scope::kept, session::Session, state::Intent, stop::Stop,
-    unit::Attempt, written::last_written,
+    effect::touched,
+    person::Conflict,
+    scope::kept,
+    session::Session,
+    state::{Intent, State},
+    stop::Stop,
+    unit::Attempt,
+    written::last_written,
 };
 use crate::{
     backup::{Original, difference},
@@ -293,7 +299,7 @@ impl Session {
         paths: &[String],
         owes: Option<&str>,
     ) -> Result<(), Stop> {
-        for path in self.paths_below(&unit.host, paths) {
+        for path in self.paths_below(unit, paths) {
             self.restore_path(target, unit, &path, owes).await?;
         }
         Ok(())
@@ -351,13 +357,14 @@ impl Session {
         })
     }
 
-    fn paths_below(&self, host: &str, roots: &[String]) -> Vec<String> {
+    fn paths_below(&self, unit: &UnitId, roots: &[String]) -> Vec<String> {
         self.log.state(|state| {
             let below = |path: &str| roots.iter().any(|root| crate::backup::inside(path, root));
-            let inside = state.originals.on(host).filter(|(path, _)| below(path));
-            let mut paths: Vec<(bool, &str)> =
-                inside.map(|(path, original)| (*original != Original::Absent, path)).collect();
-            // What the run created first, the inner before the outer; then the rest, the outer before the inner.
+            let inside = state.originals.on(&unit.host).filter(|(path, _)| below(path));
+            let there =
+                |path: &str| before(state, unit, path).is_some_and(|found| *found != Original::Absent);
+            let mut paths: Vec<(bool, &str)> = inside.map(|(path, _)| (there(path), path)).collect();
+            // What was created first, the inner before the outer; then the rest, the outer before the inner.
             paths.sort_by(|a, b| a.0.cmp(&b.0).then(if a.0 { a.1.cmp(b.1) } else { b.1.cmp(a.1) }));
             paths.into_iter().map(|(_, path)| path.to_owned()).collect()
         })
@@ -370,8 +377,9 @@ impl Session {
         path: &str,
         owes: Option<&str>,
     ) -> Result<(), Stop> {
-        let original = self.log.state(|state| state.originals.get(&unit.host, path).cloned());
-        let Some(original) = original else { return Ok(()) };
+        let Some(original) = self.log.state(|state| before(state, unit, path).cloned()) else {
+            return Ok(());
+        };
         let now =
             touched(target, &[path.to_owned()]).await?.into_iter().next().and_then(|touch| touch.before);
         let same = compare(&original, now.as_ref()).is_none();
@@ -486,17 +494,19 @@ impl Session {
         })
     }
 
-    /// Which of these paths of a host differ from what was there first, each with how.
+    /// Which of these paths of a host differ from what was there before a unit, or before the run, each with how.
     async fn differing(
         &self,
         host: &str,
         target: &Arc<dyn Target>,
         paths: &[String],
+        unit: Option<&UnitId>,
     ) -> Result<Vec<(String, String)>, Stop> {
         let now = touched(target, paths).await?;
         Ok(self.log.state(|state| {
             let how = |now: &Touched| {
-                let original = state.originals.get(host, &now.path)?;
+                let first = || state.originals.get(host, &now.path);
+                let original = unit.map_or_else(first, |unit| before(state, unit, &now.path))?;
                 Some((now.path.clone(), compare(original, now.before.as_ref())?))
             };
             now.iter().filter_map(how).collect()
@@ -512,7 +522,7 @@ impl Session {
             let known: Vec<String> =
                 self.log.state(|state| state.originals.on(&host).map(|(path, _)| path.to_owned()).collect());
             compared += known.len() as u64;
-            let other = self.differing(&host, &target, &known).await?;
+            let other = self.differing(&host, &target, &known, None).await?;
             differing.extend(other.into_iter().map(|(path, how)| format!("{host}:{path}: {how}")));
             for entry in self.unknown_in_kept(&target, &host).await? {
                 let how = "it was not there when its folder was kept";
@@ -552,6 +562,12 @@ fn is_left_by_write(path: &str, written: &str) -> bool {
     let hex =
         |tail: &str| tail.len() == 32 && tail.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     folder == own && name.strip_prefix(&stem).is_some_and(hex)
+}
+
+/// What was at a path of its host before a unit began.
+fn before<'s>(state: &'s State, unit: &UnitId, path: &str) -> Option<&'s Original> {
+    let began = state.unit(unit).map_or(0, |known| known.began);
+    state.originals.before(&unit.host, path, began)
 }
 
 fn compare(original: &Original, now: Option<&keybook_api::TreeEntry>) -> Option<String> {

@@ -181,6 +181,12 @@ impl State {
             })?;
             unit.seq = record.seq;
         }
+        if let Event::UnitIntent { .. } | Event::CallIntent { .. } = &record.event {
+            unit.intended = record.seq;
+            if unit.began == 0 {
+                unit.began = record.seq;
+            }
+        }
         unit.keep(&record.event, record.attempt.unwrap_or_default());
         Ok(())
     }
@@ -235,8 +241,9 @@ impl State {
                     entries: entries.clone(),
                 };
                 // What `finally` and a rollback's settling keep is for people: it is not what was there first.
-                if record.unit.as_ref().is_some_and(|unit| canonical(&unit.step) == unit.step) {
-                    self.originals.kept(&kept);
+                if let Some(unit) = record.unit.as_ref().filter(|unit| canonical(&unit.step) == unit.step) {
+                    let at = self.unit(unit).map_or(record.seq, |unit| unit.intended);
+                    self.originals.kept(&kept, at);
                     self.backups.push(kept);
                 }
             }
@@ -245,7 +252,7 @@ impl State {
                 if let Some(unit) = &record.unit
                     && canonical(&unit.step) == unit.step
                 {
-                    self.originals.touched(&unit.host, touches);
+                    self.originals.touched(&unit.host, touches, record.seq);
                 }
             }
             Event::UnitDone { wrote, .. }

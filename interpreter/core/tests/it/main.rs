@@ -15,6 +15,7 @@ mod hook_mistakes;
 mod hooks;
 mod i18n;
 mod inputs;
+mod layers;
 mod libraries;
 mod no_return;
 mod not_kept;
