@@ -4,6 +4,7 @@
 use super::{
     effect::touched,
     person::Conflict,
+    record::UnitRecord,
     scope::kept,
     session::Session,
     state::{Intent, State},
@@ -490,10 +491,21 @@ fn is_left_by_write(path: &str, written: &str) -> bool {
     folder == own && name.strip_prefix(&stem).is_some_and(hex)
 }
 
-/// What was at a path of its host before a unit began.
+/// What a unit's path is taken back to: what an earlier unit of this run left there; where none changed it, what was there before
+/// the run, also when somebody else changed it since (the plan of this unit showed that, and was approved).
 fn before<'s>(state: &'s State, unit: &UnitId, path: &str) -> Option<&'s Original> {
     let began = state.unit(unit).map_or(0, |known| known.began);
-    state.originals.before(&unit.host, path, began)
+    let changed = |id: &UnitId, known: &UnitRecord| {
+        let touches = known.intents.iter().flat_map(|intent| &intent.touches);
+        known.began < began
+            && id.host == unit.host
+            && known.may_have_changed()
+            && known.wrote.iter().chain(touches).any(|touch| touch.path == path)
+    };
+    if state.units.iter().any(|(id, known)| changed(id, known)) {
+        return state.originals.before(&unit.host, path, began);
+    }
+    state.originals.get(&unit.host, path)
 }
 
 fn compare(original: &Original, now: Option<&keybook_api::TreeEntry>) -> Option<String> {

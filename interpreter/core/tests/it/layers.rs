@@ -85,3 +85,23 @@ async fn what_the_run_made_comes_back_before_it_goes() {
     assert_eq!(bench.world.effects("a", "made-second"), 1);
     assert_eq!(bench.world.files_of("a"), before);
 }
+
+/// What somebody else put there meanwhile is not what the run comes back to: it may be what a daemon cannot start with.
+#[tokio::test(start_paused = true)]
+async fn what_somebody_else_put_there_meanwhile_does_not_come_back() {
+    let keep =
+        "  - { id: keep, hosts: \"master[0]\", backup: /srv, t.put: { path: /etc/other, content: x } }\n";
+    let wait = "  - { id: wait, hosts: \"master[0]\", t.read: { path: /srv/f }, expect: inputs.fine }\n";
+    let steps = [keep.into(), wait.into(), put("one", "one", "first"), restart("bounce-1", "first")];
+    let mut bench = bench(&steps.concat());
+    let before = bench.world.files_of("a");
+    bench.inputs = keybook_api::value::map([("fine", false.into())]);
+    assert_eq!(bench.start().await.exit, 1);
+    bench.world.put_node("a", "/srv/f", Node::file("strange", 0o600, 8));
+    bench.inputs = keybook_api::value::map([("fine", true.into())]);
+    assert_eq!(bench.resume().await.exit, 0);
+    let outcome = bench.roll_back().await;
+    assert_eq!(outcome.exit, 5, "{}", outcome.reason);
+    assert_eq!(seen(&bench), [1, 1, 0]);
+    assert_eq!(bench.world.files_of("a"), before);
+}
