@@ -13,7 +13,7 @@ use keybook_api::{
 use keybook_pki::{Certificate, PkiError, PrivateKey};
 use rustls::pki_types::ServerName;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     time::Duration,
 };
 use tokio::time::{Instant, timeout, timeout_at};
@@ -217,20 +217,27 @@ async fn read_on(
     files: BTreeMap<String, Want<'_>>,
     by: Instant,
 ) -> Vec<Read> {
-    let mut found: Vec<Read> = Vec::new();
+    let mut found: BTreeMap<String, Result<Seized, Lack>> = BTreeMap::new();
+    // Whether the date is asked for, by whoever asks for the file.
+    let mut named: BTreeMap<String, bool> = BTreeMap::new();
     for (path, want) in files {
         let file = read_one(hosts, host, &path, want.dated, by).await;
-        let named: BTreeSet<String> = match &file {
-            Ok(file) => want.bundles.iter().filter_map(|bundle| names(bundle, &file.content)).collect(),
-            Err(_) => BTreeSet::new(),
-        };
-        found.push(((host.to_owned(), path), file));
-        for named in named {
-            let file = read_one(hosts, host, &named, want.dated, by).await;
-            found.push(((host.to_owned(), named), file));
+        if let Ok(file) = &file {
+            for other in want.bundles.iter().filter_map(|bundle| names(bundle, &file.content)) {
+                *named.entry(other).or_default() |= want.dated;
+            }
+        }
+        found.insert(path, file);
+    }
+    for (path, dated) in named {
+        let enough =
+            |file: &Result<Seized, Lack>| !dated || file.as_ref().is_ok_and(|file| file.changed.is_some());
+        if !found.get(&path).is_some_and(enough) {
+            let file = read_one(hosts, host, &path, dated, by).await;
+            found.insert(path, file);
         }
     }
-    found
+    found.into_iter().map(|(path, file)| ((host.to_owned(), path), file)).collect()
 }
 
 async fn read_one(
@@ -367,4 +374,29 @@ async fn once(
     let stream =
         opened.map_err(|_| format!("{} does not answer", client.host))?.map_err(|fault| fault.cause)?;
     handshake(stream, name, identity, versions, PATIENCE).await.map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Bench;
+
+    #[tokio::test]
+    async fn a_file_that_two_ask_for_is_known_once_and_with_its_date() {
+        let bench = Bench::new().with_host("h1");
+        let ca = bench.file("ca.pem", "x");
+        let holder = bench.file("z.yaml", format!("ca: {ca}\n"));
+        let named = Bundle::Named { holder: holder.clone(), after: "ca: ".to_owned() };
+        let by = Instant::now() + PATIENCE;
+        for (direct, by_holder) in [(true, false), (false, true)] {
+            let files = BTreeMap::from([
+                (ca.clone(), Want { dated: direct, bundles: Vec::new() }),
+                (holder.clone(), Want { dated: by_holder, bundles: vec![&named] }),
+            ]);
+            let found = read_on(&*bench.ctx().hosts, "h1", files, by).await;
+            let of_ca: Vec<_> = found.iter().filter(|((_, path), _)| *path == ca).collect();
+            assert_eq!(of_ca.len(), 1);
+            assert!(of_ca[0].1.as_ref().is_ok_and(|file| file.changed.is_some()), "{direct} {by_holder}");
+        }
+    }
 }

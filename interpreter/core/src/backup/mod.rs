@@ -1,6 +1,5 @@
-//! Originals on the host: `/var/lib/keybook/<run>/backup/<unit>/<number>`, 0700. Each unit keeps what is there before it
-//! changes it, unless a copy just like it is kept already, and no copy is ever overwritten. A unit is taken back to what was
-//! there before it; the first original of a path is what a whole rollback ends with.
+//! Originals on the host: `/var/lib/keybook/<run>/backup/<unit>/<number>`, 0700. The first original of a path
+//! in a run is the one that counts and is never overwritten.
 
 use crate::run::state::Kept;
 use indexmap::{IndexMap, IndexSet};
@@ -15,18 +14,12 @@ pub async fn take(
     wanted: &[String],
     known: &[Kept],
 ) -> Result<Option<Event>, Fault> {
-    let there = target.tree(wanted).await?;
-    let covered = |entry: &TreeEntry| {
+    // By entry: what came into a kept directory later is not kept yet.
+    let covered = |path: &str| {
         let on_host = known.iter().filter(|kept| kept.host == host);
-        let mut copies = on_host.flat_map(|kept| &kept.entries).filter(|copy| copy.path == entry.path);
-        copies.any(|copy| difference(copy, entry).is_none())
+        on_host.flat_map(|kept| &kept.entries).any(|entry| entry.path == path)
     };
-    // By entry: what came into a kept directory later, or changed there, is not kept yet.
-    let lacks = |root: &&String| {
-        let mut below = there.iter().filter(|entry| inside(&entry.path, root)).peekable();
-        below.peek().is_none() || below.any(|entry| !covered(entry))
-    };
-    let paths: Vec<String> = wanted.iter().filter(lacks).cloned().collect();
+    let paths: Vec<String> = wanted.iter().filter(|path| !covered(path)).cloned().collect();
     if paths.is_empty() {
         return Ok(None);
     }
@@ -109,7 +102,7 @@ pub fn difference(wanted: &TreeEntry, found: &TreeEntry) -> Option<String> {
     (!how.is_empty()).then(|| how.join(", "))
 }
 
-/// What was at a path before the run, or one of its units, touched it.
+/// What was at a path before the run first touched it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Original {
     /// Nothing: the run created it.
@@ -123,62 +116,27 @@ pub enum Original {
     },
 }
 
-impl Original {
-    fn of(entry: Option<&TreeEntry>) -> Self {
-        entry.map_or(Self::Absent, |entry| Self::Present { entry: entry.clone(), copy: None })
-    }
-
-    /// Is the same there, apart from times and from where its copy is?
-    fn is_like(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Absent, Self::Absent) => true,
-            (Self::Present { entry, .. }, Self::Present { entry: other, .. }) => {
-                difference(entry, other).is_none()
-            }
-            _ => false,
-        }
-    }
-
-    fn copy(&self) -> Option<&String> {
-        match self {
-            Self::Present { copy, .. } => copy.as_ref(),
-            Self::Absent => None,
-        }
-    }
-
-    fn set_copy(&mut self, found: Option<&String>) {
-        if let Self::Present { copy: copy @ None, .. } = self {
-            *copy = found.cloned();
-        }
-    }
-}
-
-/// What was found at a path, and when.
-#[derive(Clone, Debug)]
-struct Layer {
-    /// Journal number of the intent before which it was found.
-    found: u64,
-    original: Original,
-}
-
-/// What was at each path each time that a unit was about to change it, by host and path; the first first. What was there
-/// unchanged since the last time is not told again.
+/// What was at each path before the run first touched or kept it, by host and path.
 #[derive(Clone, Debug, Default)]
-pub struct Originals(IndexMap<(String, String), Vec<Layer>>);
+pub struct Originals(IndexMap<(String, String), Original>);
 
 impl Originals {
-    /// An intent names what it will touch; `at` is its journal number.
-    pub fn touched(&mut self, host: &str, touches: &[Touched], at: u64) {
+    /// An intent names what it will touch.
+    pub fn touched(&mut self, host: &str, touches: &[Touched]) {
         for touch in touches {
-            self.find(host, &touch.path, at, Original::of(touch.before.as_ref()));
+            let first = match &touch.before {
+                None => Original::Absent,
+                Some(entry) => Original::Present { entry: entry.clone(), copy: None },
+            };
+            self.0.entry((host.to_owned(), touch.path.clone())).or_insert(first);
         }
     }
 
-    /// Copies were made for an intent. A path that was asked for and is not there will be the run's own.
-    pub fn kept(&mut self, kept: &Kept, at: u64) {
+    /// Copies were made. A path that was asked for and is not there will be the run's own.
+    pub fn kept(&mut self, kept: &Kept) {
         let there = |path: &str| kept.entries.iter().any(|entry| entry.path == path);
         for path in kept.paths.iter().filter(|path| !there(path)) {
-            self.find(&kept.host, path, at, Original::Absent);
+            self.0.entry((kept.host.clone(), path.clone())).or_insert(Original::Absent);
         }
         for entry in &kept.entries {
             let Some((number, root)) =
@@ -187,55 +145,34 @@ impl Originals {
                 continue;
             };
             let copy = Some(format!("{}/{number}{}", kept.store, &entry.path[root.len()..]));
-            self.find(&kept.host, &entry.path, at, Original::Present { entry: entry.clone(), copy });
+            let fresh = Original::Present { entry: entry.clone(), copy };
+            let known =
+                self.0.entry((kept.host.clone(), entry.path.clone())).or_insert_with(|| fresh.clone());
+            // A path without a copy was announced by an attempt that went no further.
+            if matches!(known, Original::Present { copy: None, .. }) {
+                *known = fresh;
+            }
         }
     }
 
     /// What a unit left where nothing was known before is the run's own.
     pub fn created(&mut self, host: &str, wrote: &[Touched]) {
         for touch in wrote.iter().filter(|touch| touch.before.is_some()) {
-            let layers = self.0.entry((host.to_owned(), touch.path.clone())).or_default();
-            if layers.is_empty() {
-                layers.push(Layer { found: 0, original: Original::Absent });
-            }
+            self.0.entry((host.to_owned(), touch.path.clone())).or_insert(Original::Absent);
         }
     }
 
-    fn find(&mut self, host: &str, path: &str, at: u64, mut original: Original) {
-        let layers = self.0.entry((host.to_owned(), path.to_owned())).or_default();
-        // A copy serves wherever the same was found, also where an attempt that announced it went no further.
-        for layer in layers.iter_mut() {
-            if layer.original.is_like(&original) {
-                layer.original.set_copy(original.copy());
-                original.set_copy(layer.original.copy());
-            }
-        }
-        if layers.last().is_none_or(|last| !last.original.is_like(&original)) {
-            layers.push(Layer { found: at, original });
-        }
-    }
-
-    /// What was at a path before the run; `None` when the run never touched it.
+    /// What was at a path first; `None` when the run never touched it.
     pub fn get(&self, host: &str, path: &str) -> Option<&Original> {
-        self.layers(host, path).first().map(|layer| &layer.original)
+        self.0.get(&(host.to_owned(), path.to_owned()))
     }
 
-    /// What was at a path before a unit that began at `began` (the journal number of its first intent); `None` when the
-    /// run never touched it.
-    pub fn before(&self, host: &str, path: &str, began: u64) -> Option<&Original> {
-        let layers = self.layers(host, path);
-        let earlier = layers.iter().rev().find(|layer| layer.found <= began);
-        earlier.or(layers.first()).map(|layer| &layer.original)
-    }
-
-    fn layers(&self, host: &str, path: &str) -> &[Layer] {
-        self.0.get(&(host.to_owned(), path.to_owned())).map_or(&[], Vec::as_slice)
-    }
-
-    /// The paths of a host with what was there before the run.
+    /// The paths of a host with what was there.
     pub fn on<'o>(&'o self, host: &'o str) -> impl Iterator<Item = (&'o str, &'o Original)> {
-        let on_host = self.0.iter().filter(move |((at, _), _)| at == host);
-        on_host.filter_map(|((_, path), layers)| Some((path.as_str(), &layers.first()?.original)))
+        self.0
+            .iter()
+            .filter(move |((at, _), _)| at == host)
+            .map(|((_, path), original)| (path.as_str(), original))
     }
 
     /// The hosts concerned, each once.

@@ -53,10 +53,6 @@ pub struct UnitRecord {
     pub only_trust: bool,
     /// Journal number of the latest change of state; orders the rollback.
     pub seq: u64,
-    /// Journal number of its first intent, or of the first of a call of its script; 0 before that.
-    pub began: u64,
-    /// The same of the latest.
-    pub intended: u64,
 }
 
 /// A recorded intent.
@@ -183,8 +179,6 @@ impl UnitRecord {
             failure: None,
             only_trust: false,
             seq: 0,
-            began: 0,
-            intended: 0,
         }
     }
 

@@ -2,15 +2,8 @@
 //! obligations that the restored files raise, then every byte, owner and mode is compared.
 
 use super::{
-    effect::touched,
-    person::Conflict,
-    record::UnitRecord,
-    scope::kept,
-    session::Session,
-    state::{Intent, State},
-    stop::Stop,
-    unit::Attempt,
-    written::last_written,
+    effect::touched, person::Conflict, scope::kept, session::Session, state::Intent, stop::Stop,
+    unit::Attempt, written::last_written,
 };
 use crate::{
     backup::{Original, difference},
@@ -28,7 +21,6 @@ mod by_hand;
 mod calls;
 mod no_return;
 pub(in crate::run) mod settle;
-mod verify;
 
 use by_hand::BY_HAND;
 use settle::{Debt, Debts};
@@ -39,6 +31,9 @@ impl Session {
     pub async fn take_back(self: &Arc<Self>) -> Result<Option<Stop>, Stop> {
         self.end_commands().await?;
         self.reconcile_all(false).await?;
+        if let Some(fault) = self.shared_with_what_stands() {
+            return Err(fault.into());
+        }
         let mut debts = self.debts_left().await?;
         for unit in self.to_take_back() {
             if let Err(point) = self.check_reversible(&unit) {
@@ -301,7 +296,7 @@ impl Session {
         paths: &[String],
         owes: Option<&str>,
     ) -> Result<(), Stop> {
-        for path in self.paths_below(unit, paths) {
+        for path in self.paths_below(&unit.host, paths) {
             self.restore_path(target, unit, &path, owes).await?;
         }
         Ok(())
@@ -359,14 +354,13 @@ impl Session {
         })
     }
 
-    fn paths_below(&self, unit: &UnitId, roots: &[String]) -> Vec<String> {
+    fn paths_below(&self, host: &str, roots: &[String]) -> Vec<String> {
         self.log.state(|state| {
             let below = |path: &str| roots.iter().any(|root| crate::backup::inside(path, root));
-            let inside = state.originals.on(&unit.host).filter(|(path, _)| below(path));
-            let there =
-                |path: &str| before(state, unit, path).is_some_and(|found| *found != Original::Absent);
-            let mut paths: Vec<(bool, &str)> = inside.map(|(path, _)| (there(path), path)).collect();
-            // What was created first, the inner before the outer; then the rest, the outer before the inner.
+            let inside = state.originals.on(host).filter(|(path, _)| below(path));
+            let mut paths: Vec<(bool, &str)> =
+                inside.map(|(path, original)| (*original != Original::Absent, path)).collect();
+            // What the run created first, the inner before the outer; then the rest, the outer before the inner.
             paths.sort_by(|a, b| a.0.cmp(&b.0).then(if a.0 { a.1.cmp(b.1) } else { b.1.cmp(a.1) }));
             paths.into_iter().map(|(_, path)| path.to_owned()).collect()
         })
@@ -379,9 +373,8 @@ impl Session {
         path: &str,
         owes: Option<&str>,
     ) -> Result<(), Stop> {
-        let Some(original) = self.log.state(|state| before(state, unit, path).cloned()) else {
-            return Ok(());
-        };
+        let original = self.log.state(|state| state.originals.get(&unit.host, path).cloned());
+        let Some(original) = original else { return Ok(()) };
         let now =
             touched(target, &[path.to_owned()]).await?.into_iter().next().and_then(|touch| touch.before);
         let same = compare(&original, now.as_ref()).is_none();
@@ -451,23 +444,96 @@ impl Session {
         .into())
     }
 
-    /// Which of these paths of a host differ from what was there before a unit, or before the run, each with how.
-    pub(super) async fn differing(
+    /// Units that changed something, or may have, which nothing takes back: a command without `undo` and without
+    /// a backup.
+    fn without_way_back(self: &Arc<Self>) -> Vec<String> {
+        let changed: Vec<UnitId> = self.log.state(|state| {
+            let own = state.units.iter().filter(|(id, unit)| {
+                canonical(&id.step) == id.step && unit.intents.iter().any(Intent::may_have_changed)
+            });
+            own.map(|(id, _)| id.clone()).collect()
+        });
+        let lost = |unit: &UnitId| -> Vec<String> {
+            let Some(step) = self.runbook.step_at(&unit.step) else { return Vec::new() };
+            // What settles an obligation (a restart) leaves nothing to take back: it was carried out again.
+            if step.undo.is_some() || self.settles(&unit.step) {
+                return Vec::new();
+            }
+            if !step.backup.is_empty() {
+                return self.kept_nothing(step, unit).into_iter().collect();
+            }
+            let without = match &step.work {
+                Work::Action(call) if self.way_back(step, unit).0 == "nothing" => vec![call.action.clone()],
+                Work::Script(_) => self.calls_without_way_back(unit),
+                Work::Action(_) | Work::Steps(_) => Vec::new(),
+            };
+            let changes = |name: &String| {
+                self.registry.get(name).is_some_and(|action| action.spec().effect == Effect::Changes)
+            };
+            let lost = without.into_iter().filter(changes);
+            lost.map(|name| format!("{unit}: `{name}` has no way back; what it changed stands")).collect()
+        };
+        changed.iter().flat_map(lost).collect()
+    }
+
+    /// A step whose `backup` is its only way back, when nothing of what it names was there before or after.
+    fn kept_nothing(self: &Arc<Self>, step: &Step, unit: &UnitId) -> Option<String> {
+        let Work::Action(call) = &step.work else { return None };
+        if self.way_back(step, unit).0 != "nothing" {
+            return None;
+        }
+        let attempt = Attempt::resumed(self, step, unit.clone(), &self.item_of(unit), Cancel::new());
+        attempt.keeps_nothing().then(|| {
+            let why = "none of the paths of `backup` was there, before or after";
+            format!("{unit}: nothing was kept for it ({why}); what `{}` changed stands", call.action)
+        })
+    }
+
+    /// Which of these paths of a host differ from what was there first, each with how.
+    async fn differing(
         &self,
         host: &str,
         target: &Arc<dyn Target>,
         paths: &[String],
-        unit: Option<&UnitId>,
     ) -> Result<Vec<(String, String)>, Stop> {
         let now = touched(target, paths).await?;
         Ok(self.log.state(|state| {
             let how = |now: &Touched| {
-                let first = || state.originals.get(host, &now.path);
-                let original = unit.map_or_else(first, |unit| before(state, unit, &now.path))?;
+                let original = state.originals.get(host, &now.path)?;
                 Some((now.path.clone(), compare(original, now.before.as_ref())?))
             };
             now.iter().filter_map(how).collect()
         }))
+    }
+
+    /// Compares every path that the run touched or kept with what was there first.
+    async fn verify_originals(self: &Arc<Self>) -> Result<(), Stop> {
+        let hosts = self.log.state(|state| state.originals.hosts());
+        let (mut compared, mut differing) = (0, Vec::new());
+        for host in hosts {
+            let target = self.hosts.get(&host).await?;
+            let known: Vec<String> =
+                self.log.state(|state| state.originals.on(&host).map(|(path, _)| path.to_owned()).collect());
+            compared += known.len() as u64;
+            let other = self.differing(&host, &target, &known).await?;
+            differing.extend(other.into_iter().map(|(path, how)| format!("{host}:{path}: {how}")));
+            for entry in self.unknown_in_kept(&target, &host).await? {
+                let how = "it was not there when its folder was kept";
+                differing.push(format!("{host}:{}: {how}", entry.path));
+            }
+        }
+        differing.extend(self.without_way_back());
+        let all = differing.clone();
+        self.log.run(Event::RollbackVerified { compared, differing })?;
+        if all.is_empty() {
+            return Ok(());
+        }
+        Err(Fault::failed(
+            "bring everything back",
+            format!("{compared} paths were compared; not as before: {}", all.join("; ")),
+        )
+        .now("the rest is as it was before the run")
+        .into())
     }
 }
 
@@ -489,23 +555,6 @@ fn is_left_by_write(path: &str, written: &str) -> bool {
     let hex =
         |tail: &str| tail.len() == 32 && tail.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     folder == own && name.strip_prefix(&stem).is_some_and(hex)
-}
-
-/// What a unit's path is taken back to: what an earlier unit of this run left there; where none changed it, what was there before
-/// the run, also when somebody else changed it since (the plan of this unit showed that, and was approved).
-fn before<'s>(state: &'s State, unit: &UnitId, path: &str) -> Option<&'s Original> {
-    let began = state.unit(unit).map_or(0, |known| known.began);
-    let changed = |id: &UnitId, known: &UnitRecord| {
-        let touches = known.intents.iter().flat_map(|intent| &intent.touches);
-        known.began < began
-            && id.host == unit.host
-            && known.may_have_changed()
-            && known.wrote.iter().chain(touches).any(|touch| touch.path == path)
-    };
-    if state.units.iter().any(|(id, known)| changed(id, known)) {
-        return state.originals.before(&unit.host, path, began);
-    }
-    state.originals.get(&unit.host, path)
 }
 
 fn compare(original: &Original, now: Option<&keybook_api::TreeEntry>) -> Option<String> {

@@ -181,12 +181,6 @@ impl State {
             })?;
             unit.seq = record.seq;
         }
-        if let Event::UnitIntent { .. } | Event::CallIntent { .. } = &record.event {
-            unit.intended = record.seq;
-            if unit.began == 0 {
-                unit.began = record.seq;
-            }
-        }
         unit.keep(&record.event, record.attempt.unwrap_or_default());
         Ok(())
     }
@@ -241,9 +235,8 @@ impl State {
                     entries: entries.clone(),
                 };
                 // What `finally` and a rollback's settling keep is for people: it is not what was there first.
-                if let Some(unit) = record.unit.as_ref().filter(|unit| canonical(&unit.step) == unit.step) {
-                    let at = self.unit(unit).map_or(record.seq, |unit| unit.intended);
-                    self.originals.kept(&kept, at);
+                if record.unit.as_ref().is_some_and(|unit| canonical(&unit.step) == unit.step) {
+                    self.originals.kept(&kept);
                     self.backups.push(kept);
                 }
             }
@@ -252,7 +245,7 @@ impl State {
                 if let Some(unit) = &record.unit
                     && canonical(&unit.step) == unit.step
                 {
-                    self.originals.touched(&unit.host, touches, record.seq);
+                    self.originals.touched(&unit.host, touches);
                 }
             }
             Event::UnitDone { wrote, .. }

@@ -2,8 +2,6 @@
 
 use super::{
     effect::touched,
-    machine::UnitState,
-    record::UnitRecord,
     session::{STATE_ROOT, Session},
     state::State,
 };
@@ -102,11 +100,9 @@ fn last_known(state: &State, host: &str, path: &str, original: &Original) -> Opt
     }
 }
 
-/// What the run last left at a path, as far as it is known. What was taken back does not count: what was there before it is
-/// there again.
+/// What the run last left at a path, as far as it is known.
 pub(super) fn last_written(state: &State, host: &str, path: &str) -> Option<Touched> {
-    let stands = |unit: &UnitRecord| unit.state != UnitState::TakenBack;
-    let on_host = state.units.iter().filter(|(id, unit)| id.host == host && stands(unit));
+    let on_host = state.units.iter().filter(|(id, _)| id.host == host);
     let wrote = on_host.flat_map(|(_, unit)| unit.wrote.iter().map(move |touch| (unit.seq, touch)));
     let of_path = wrote.filter(|(_, touch)| touch.path == path);
     of_path.max_by_key(|(seq, _)| *seq).map(|(_, touch)| touch.clone())

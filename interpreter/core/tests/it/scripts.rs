@@ -115,15 +115,14 @@ act("t.put", #{ path: "/etc/f", content: why });
 #[tokio::test(start_paused = true)]
 async fn a_failed_script_begins_afresh_when_it_is_resumed() {
     let script = r#"
-let name = "t.burn";
-act(name, #{ name: "once" });
+act("t.run", #{ script: "effect once" });
 act("t.put", #{ path: "/etc/f", content: "try" });
 if act("t.count", #{ path: "/etc/n" }) < 2 { throw "not yet"; }
 "#;
     let bench = bench("", script);
     let outcome = bench.start().await;
     assert_eq!(outcome.exit, 1);
-    assert_eq!(failure(&bench), ("not yet".to_owned(), false, "book/runbook.yaml:16:52".to_owned()));
+    assert_eq!(failure(&bench), ("not yet".to_owned(), false, "book/runbook.yaml:15:52".to_owned()));
     let outcome = bench.resume().await;
     assert_eq!(outcome.exit, 0, "{}", outcome.reason);
     assert_eq!(bench.world.effects("a", "once"), 2, "a new attempt calls everything anew");
@@ -132,7 +131,7 @@ if act("t.count", #{ path: "/etc/n" }) < 2 { throw "not yet"; }
     assert_eq!(bench.world.text("a", "/etc/f").unwrap(), "old");
     assert_eq!(bench.world.text("a", "/etc/n"), None);
     assert_eq!(outcome.exit, 6, "{}", outcome.reason);
-    assert!(outcome.reason.contains("s@a: `t.burn` has no way back"), "{}", outcome.reason);
+    assert!(outcome.reason.contains("s@a: `t.run` has no way back"), "{}", outcome.reason);
 }
 
 #[tokio::test(start_paused = true)]

@@ -21,8 +21,8 @@ impl Session {
         let begun = self.log.state(|state| state.unit(unit).map(|known| known.intents.clone()));
         self.end_undos(attempt, &begun.unwrap_or_default()).await?;
         let target = self.hosts.get(&unit.host).await?;
-        let paths = self.paths_below(unit, paths);
-        let differing = self.differing(&unit.host, &target, &paths, Some(unit)).await?;
+        let paths = self.paths_below(&unit.host, paths);
+        let differing = self.differing(&unit.host, &target, &paths).await?;
         if differing.is_empty() {
             return Ok(());
         }

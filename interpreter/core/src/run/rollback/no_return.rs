@@ -24,10 +24,51 @@ impl Session {
             // The rollback looks for one under way first; whatever it finds, nothing of it is taken back.
             let under_way = point.is_some() && state.in_flight() && state != UnitState::Unknown;
             if self.intent_may_have_begun(&unit) && !under_way {
-                return point;
+                return point.or_else(|| self.shared_with_what_stands());
             }
         }
         None
+    }
+
+    /// Why a rollback must not begin that would end at a point of no return: what comes after the point changed a path that came
+    /// to be as it is before it. Only what was there before the run is kept of each path, and putting that back would take back
+    /// what is to stand.
+    pub(super) fn shared_with_what_stands(self: &Arc<Self>) -> Option<Fault> {
+        let all = self.to_take_back();
+        let (at, point) =
+            all.iter().enumerate().find_map(|(at, unit)| Some((at, self.check_reversible(unit).err()?)))?;
+        let (after, standing) = all.split_at_checked(at)?;
+        let shared = after.iter().find_map(|unit| {
+            let step = self.runbook.step_at(&unit.step)?;
+            let (how, roots) = self.way_back(step, unit);
+            let paths = if how == "undo" { Vec::new() } else { self.paths_below(&unit.host, &roots) };
+            let changed = |path: &String| {
+                let by = standing.iter().find(|other| self.changed_path(other, &unit.host, path))?;
+                Some((unit, path.clone(), by))
+            };
+            paths.iter().find_map(changed)
+        });
+        let (unit, path, by) = shared?;
+        let why = format!(
+            "a rollback would end at a point of no return ({}), and {by} changed {path} before it: only what was there before the run is kept",
+            point.attempted.strip_prefix("take back ").unwrap_or(&point.attempted)
+        );
+        let fault = Fault::failed(format!("take back {unit}"), why).on(&unit.host);
+        Some(
+            fault
+                .now("nothing more was taken back")
+                .hint("go on with `keybook resume`, or by hand; the originals are in the run's backup folder on the host"),
+        )
+    }
+
+    /// Did a unit change a path of a host, or may it have?
+    fn changed_path(&self, unit: &UnitId, host: &str, path: &str) -> bool {
+        self.log.state(|state| {
+            let Some(known) = state.unit(unit).filter(|_| unit.host == host) else { return false };
+            let touches = known.intents.iter().filter(|intent| intent.may_have_changed());
+            let touched = touches.flat_map(|intent| &intent.touches).any(|touch| touch.path == path);
+            touched || known.wrote.iter().any(|touch| touch.path == path)
+        })
     }
 
     /// A unit that is, or stands inside, a point of no return that may have begun.
