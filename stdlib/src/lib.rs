@@ -8,6 +8,7 @@ mod file;
 mod functions;
 mod host;
 mod kubeconfig;
+mod kube;
 mod kubectl;
 mod note;
 mod notify;
@@ -44,6 +45,7 @@ pub fn registry() -> Registry {
     sql::register(&mut all);
     static_pod::register(&mut all);
     kubectl::register(&mut all);
+    kube::register(&mut all);
     wait::register(&mut all);
     note::register(&mut all);
     notify::register(&mut all);
