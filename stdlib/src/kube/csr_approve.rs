@@ -36,7 +36,7 @@ server refuses \
     args: &[
         ArgSpec::required("name", ArgKind::Text, "The request's name."),
         ArgSpec::optional("node", ArgKind::Text, "", "The node whose request it must be."),
-        ArgSpec::optional("username", ArgKind::Text, "`system:node:NODE`", "Who must have asked."),
+        ArgSpec::optional("username", ArgKind::Text, "system:node:NODE", "Who must have asked."),
         ArgSpec::optional(
             "sans",
             ArgKind::Texts,

@@ -12,6 +12,9 @@ mod csr_list;
 mod delete;
 mod dial;
 mod get;
+mod lease;
+mod lease_acquire;
+mod lease_release;
 mod list;
 mod objects;
 mod patch;
@@ -42,6 +45,8 @@ pub fn register(all: &mut Registry) {
     all.add(rollout_status::RolloutStatus);
     all.add(csr_list::CsrList);
     all.add(csr_approve::CsrApprove);
+    all.add(lease_acquire::LeaseAcquire);
+    all.add(lease_release::LeaseRelease);
 }
 
 const RESOURCE: ArgSpec = ArgSpec::required(

@@ -2,6 +2,7 @@
 
 mod changes;
 mod connection;
+mod leases;
 mod requests;
 mod rollouts;
 mod waits;
