@@ -164,13 +164,7 @@ impl Change {
             Some(_) => format!("{verb} {}: {}", self.words(), fields.join(", ")),
             None => format!("{verb} {}", self.words()),
         };
-        let text = |object: &Json| serde_yaml::to_string(&wanted(object)).unwrap_or_default();
-        let diff = Diff {
-            path: self.words(),
-            before: before.as_ref().map(text),
-            after: Some(text(&after)),
-            described: false,
-        };
+        let diff = diff(self.words(), before.as_ref(), &after);
         let basis = sha256(memo.to_value().to_string().as_bytes());
         Ok(Plan { diffs: vec![diff], basis, memo: memo.to_value(), ..Plan::will([line]) })
     }
@@ -298,6 +292,19 @@ impl Memo {
         let now = &wanted(now);
         self.fields.iter().all(|field| field.of(now) == field.after.as_ref())
     }
+}
+
+/// The object before and after. One that holds a private key, also where it does not change, is only described.
+fn diff(path: String, before: Option<&Json>, after: &Json) -> Diff {
+    let text = |object: &Json| serde_yaml::to_string(&wanted(object)).unwrap_or_default();
+    let (before, after) = (before.map(text), text(after));
+    let described =
+        [before.as_deref(), Some(&after)].into_iter().flatten().any(|text| holds_key(text.as_bytes()));
+    let show = |text: String| match described {
+        true => format!("{} bytes with a private key, sha256 {}", text.len(), sha256(text.as_bytes())),
+        false => text,
+    };
+    Diff { path, before: before.map(show), after: Some(show(after)), described }
 }
 
 /// The media type of a merge patch (RFC 7396).

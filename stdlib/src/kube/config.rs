@@ -2,6 +2,7 @@
 
 use super::resource::check_name;
 use crate::{
+    kubeconfig::current,
     support::{files, tell::failed},
     tls::handshake::{self, Identity},
     trust::kubeconfig::{Cas, cas_of},
@@ -143,18 +144,12 @@ impl Reading<'_> {
 
     /// An entry of one of its lists.
     fn named<'y>(&self, config: &'y Yaml, list: &str, inner: &str, name: &str) -> Result<&'y Yaml, Fault> {
-        let entries = config.get(list).and_then(Yaml::as_sequence).into_iter().flatten();
-        let found =
-            entries.filter(|entry| text(entry, "name") == Some(name)).find_map(|entry| entry.get(inner));
-        found.ok_or_else(|| self.fault(format!("it has no {inner} `{}`", name.escape_debug())))
+        current::named(config, list, inner, name).map_err(|why| self.fault(why))
     }
 
     fn context<'y>(&self, config: &'y Yaml, wanted: Option<&str>) -> Result<&'y Yaml, Fault> {
-        let current = wanted.or_else(|| text(config, "current-context"));
-        let name = current.ok_or_else(|| {
-            self.fault("it has no current-context").hint("Name one of its contexts in `context`.")
-        })?;
-        self.named(config, "contexts", "context", name)
+        current::context(config, wanted)
+            .map_err(|why| self.fault(why).hint("name one of its contexts in `context`"))
     }
 
     fn refuse_cluster(&self, cluster: &Yaml) -> Result<(), Fault> {

@@ -67,7 +67,8 @@ async fn change(ctx: &Ctx, args: &Args) -> Result<Change, Fault> {
         (name(args, "name")?.to_owned(), opt_name(args, "namespace")?.map(str::to_owned));
     let data = json_of("data", args.get("data").unwrap_or(&Value::Null))?;
     let entries = data.as_object().into_iter().flatten();
-    for (key, _) in entries.clone().filter(|(_, value)| !value.is_string() && !value.is_null()) {
+    let mut odd = entries.clone().filter(|(_, value)| !value.is_string() && !value.is_null());
+    if let Some((key, _)) = odd.next() {
         let why = format!("`{}` is no text; a ConfigMap holds only text", key.escape_debug());
         return Err(Fault::usage("read the argument `data`", why));
     }

@@ -124,6 +124,11 @@ async fn patches_that_cannot_be_are_refused() {
         let fault = bench.describe(&Patch, &asked(resource, kind, patch)).await.unwrap_err();
         assert!(fault.cause.contains(cause), "{fault}");
     }
+    // A key that is there and stays is not shown, either.
+    api.objects.lock().unwrap()[0].1["data"]["k"] = json!("-----BEGIN EC PRIVATE KEY-----\nhunter2");
+    let beside =
+        bench.describe(&Patch, &asked("configmaps", "merge", json!({"data": {"a": "b"}}))).await.unwrap();
+    assert!(beside.diffs[0].described && !format!("{beside:?}").contains("hunter2"), "{beside:?}");
     let mut secret = asked("configmaps", "merge", json!({}));
     secret.0.insert("patch".to_owned(), Value::Map(map([("x", Value::Secret(Secret::new("hunter2")))])));
     assert_eq!(bench.describe(&Patch, &secret).await.unwrap_err().kind, FaultKind::Usage);
