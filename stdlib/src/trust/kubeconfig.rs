@@ -79,8 +79,8 @@ contexts:
             ("b", "in /root/.kube/pki/ca.pem"),
             ("c", "in /etc/ca.pem"),
             ("d", "its cluster has neither certificate-authority-data nor certificate-authority"),
-            ("e", "it has no cluster `gone`, that of its context"),
-            ("f", "it has no context `f`, its current one"),
+            ("e", "it has no cluster `gone`"),
+            ("f", "it has no context `f`"),
         ] {
             assert_eq!(told(&format!("{CLUSTERS}current-context: {context}\n")), expected);
         }
