@@ -102,7 +102,7 @@ fn bad_input_certificate_files_are_refused_by_name() {
     for (content, why) in cases {
         refused(&bench, CA, &content, &format!("{read} {why}"));
     }
-    refused(&bench, CA, &leaf, "`result.is_ca` is false");
+    refused(&bench, CA, &leaf, "is no CA certificate");
     let file = bench.on_host(FIRST, CA);
     fs::remove_file(&file).unwrap();
     bench.resume().with(1).says(&format!("could not read {CA} on {FIRST} why there is no {CA}"));
@@ -114,7 +114,7 @@ fn bad_input_certificate_files_are_refused_by_name() {
 #[test]
 fn bad_input_certificate_of_another_ca_is_refused() {
     let expects =
-        format!("find what `leaf-dates@{FIRST}` expects on {FIRST} why `old_ca.verifies(result)` is false");
+        format!("find what `leaf-dates@{FIRST}` expects on {FIRST} why /srv/kubernetes/etcd.pem on {FIRST}");
     let bench = Bench::new();
     bench.before_first_step();
     let other = fs::read(stranger(&bench).0).unwrap();
@@ -137,7 +137,9 @@ fn bad_input_ca_keys_are_refused_by_name() {
     let old = bench.path("old-encrypted.pem");
     openssl(&["ec", "-in", arg(&key), "-aes128", "-passout", "pass:secret", "-out", arg(&old)]).unwrap();
     let cert = fs::read(bench.on_host(FIRST, CA)).unwrap();
-    let expects = format!("find what `ca-key@{FIRST}` expects on {FIRST} why `result.matches` is false");
+    let expects = format!(
+        "find what `ca-key@{FIRST}` expects on {FIRST} why etcd-ca-key.pem is the key of another CA than the cluster's"
+    );
     refused(&bench, CA_KEY, &fs::read(&other).unwrap(), &expects);
     for (file, why) in [
         (fs::read(encrypted).unwrap(), "the private key is encrypted; give its passphrase"),

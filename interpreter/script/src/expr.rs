@@ -25,7 +25,8 @@ impl Expr {
         &self.0.text
     }
 
-    pub(crate) fn names(&self) -> &[NameUse] {
+    /// The variables that it reads, in order of their places.
+    pub fn names(&self) -> &[NameUse] {
         &self.0.names
     }
 }

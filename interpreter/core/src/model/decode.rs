@@ -1,7 +1,7 @@
 //! From located YAML to the model. Reports every problem it finds, each at its place.
 
 use super::{
-    Call, Dynamic, Gate, HostChoice, InputKind, Order, Owes, Pick, Retry, Runbook, Show, Step, Work,
+    Call, Demand, Dynamic, Gate, HostChoice, InputKind, Order, Owes, Pick, Retry, Runbook, Show, Step, Work,
 };
 use indexmap::{IndexMap, IndexSet};
 use keybook_api::{Diagnostic, Effect, Located, Registry, SourceText, Span, returns::Holds};

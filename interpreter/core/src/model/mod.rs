@@ -32,7 +32,7 @@ pub use input::{Input, InputKind};
 pub use inventory::Inventory;
 pub use library::Library;
 pub use load::{Loaded, load, load_copy};
-pub use step::{Call, Gate, Order, Owes, Retry, SCRIPT, Show, Step, Work};
+pub use step::{Call, Demand, Gate, Order, Owes, Retry, SCRIPT, Show, Step, Work};
 pub use trust::Trust;
 pub use values::{Args, Dynamic};
 

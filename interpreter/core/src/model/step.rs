@@ -32,7 +32,7 @@ pub struct Step {
     /// Is it already done?
     pub check: Option<Expr>,
     /// Did it work?
-    pub expect: Vec<Expr>,
+    pub expect: Vec<Demand>,
     /// The name of its result.
     pub register: Option<Located<String>>,
     /// Trying again.
@@ -110,6 +110,15 @@ pub enum Order {
     },
 }
 
+/// What a result must be like.
+#[derive(Clone, Debug)]
+pub struct Demand {
+    /// What must be true.
+    pub that: Expr,
+    /// What is said when it is false; else the expression itself.
+    pub otherwise: Option<Template>,
+}
+
 /// Trying again.
 #[derive(Clone, Debug)]
 pub struct Retry {
@@ -118,7 +127,7 @@ pub struct Retry {
     /// Pause between two tries.
     pub delay: Duration,
     /// Try again until this is true of the result.
-    pub until: Option<Expr>,
+    pub until: Option<Demand>,
 }
 
 /// What a gate shows.

@@ -537,8 +537,8 @@ impl Attempt<'_> {
     fn known_now(&mut self, plan: &Plan, action: &str, value: Value) -> Result<Option<String>, Stop> {
         self.scope.insert("result".to_owned(), value.clone());
         for expect in &self.step.expect {
-            if !self.truth(expect, "expect")? {
-                return Ok(Some(format!("`{}` is false", expect.text().as_str().trim())));
+            if !self.truth(&expect.that, "expect")? {
+                return Ok(Some(self.unmet_demand(expect)));
             }
         }
         let result = self.journaled(&value).0;

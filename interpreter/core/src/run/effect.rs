@@ -11,14 +11,13 @@ use super::{
 };
 use crate::{
     backup,
-    model::{Call, Work},
+    model::{Call, Demand, Work},
 };
 use indexmap::IndexMap;
 use keybook_api::{
     Applied, Args, Cancel, Effect, Event, Fault, FaultKind, Target, TreeEntry, UnitId, Value, WayBack,
     event::Touched,
 };
-use keybook_script::Expr;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -248,7 +247,7 @@ impl<'a> Attempt<'a> {
             let cause = match outcome {
                 Ok(applied) => match self.unmet(&applied)? {
                     None => return Ok(applied),
-                    Some(until) => self.not_yet(until, attempt, tries, &applied.value),
+                    Some(until) => self.not_yet(until, attempt, tries),
                 },
                 // Nobody knows what happened: that is not tried again.
                 Err(fault) if self.in_doubt(call, &fault) || fault.kind == FaultKind::Stopped => {
@@ -346,34 +345,33 @@ impl<'a> Attempt<'a> {
         Ok(())
     }
 
-    fn not_yet(&self, until: &Expr, attempt: u32, tries: u32, result: &keybook_api::Value) -> Fault {
-        let asked = until.text().as_str().trim();
+    fn not_yet(&self, until: &Demand, attempt: u32, tries: u32) -> Fault {
         Fault::failed(
             format!("reach what `until` asks for in {}", self.unit),
-            format!("it is not so after {attempt} of {tries} tries: `{asked}` is false{}", told(result)),
+            format!("it is not so after {attempt} of {tries} tries: {}", self.unmet_demand(until)),
         )
-        .at(&until.text().whole())
+        .at(&until.that.text().whole())
     }
 
     /// What `until` asks for, while it is not so.
-    fn unmet(&mut self, applied: &Applied) -> Result<Option<&'a Expr>, Fault> {
+    fn unmet(&mut self, applied: &Applied) -> Result<Option<&'a Demand>, Fault> {
         self.scope.insert("result".to_owned(), applied.value.clone());
         let Some(until) = self.step.retry.as_ref().and_then(|retry| retry.until.as_ref()) else {
             return Ok(None);
         };
-        let met = self.truth(until, "until").map_err(into_fault)?;
+        let met = self.truth(&until.that, "until").map_err(into_fault)?;
         Ok((!met).then_some(until))
     }
 
     pub(super) fn check_expectations(&mut self, applied: Applied) -> Result<Applied, Fault> {
         self.scope.insert("result".to_owned(), applied.value.clone());
         for expect in &self.step.expect {
-            if !self.truth(expect, "expect").map_err(into_fault)? {
+            if !self.truth(&expect.that, "expect").map_err(into_fault)? {
                 return Err(Fault::failed(
                     format!("find what `{}` expects", self.unit),
-                    format!("`{}` is false{}", expect.text().as_str().trim(), told(&applied.value)),
+                    self.unmet_demand(expect),
                 )
-                .at(&expect.text().whole())
+                .at(&expect.that.text().whole())
                 .hint("the result is in `keybook show --format jsonl`; mend the cause, then resume, or roll back"));
             }
         }
@@ -479,12 +477,6 @@ pub(super) fn is_inside(id: &UnitId, outer: &UnitId) -> bool {
         && id.step != outer.step
         && (id.host == outer.host || outer.host == LOCAL)
         && items.is_none_or(|(own, other)| related(own, other))
-}
-
-/// What a result itself says of why it is as it is.
-fn told(result: &keybook_api::Value) -> String {
-    let reason = result.get("reason").and_then(keybook_api::Value::as_str);
-    reason.map_or_else(String::new, |reason| format!(": {reason}"))
 }
 
 pub(super) fn into_fault(stop: Stop) -> Fault {

@@ -4,6 +4,7 @@ mod accepted;
 mod again;
 mod calls;
 mod clean;
+mod demand;
 pub mod drift;
 pub mod dry;
 mod effect;

@@ -194,16 +194,17 @@ impl Session {
         let Reconcile::Done(value) = verdict else { return Ok(verdict) };
         attempt.scope.insert("result".to_owned(), value.clone());
         if let Some(until) = attempt.step.retry.as_ref().and_then(|retry| retry.until.as_ref())
-            && !attempt.truth(until, "until").unwrap_or(false)
+            && !attempt.truth(&until.that, "until").unwrap_or(false)
         {
             return Ok(Reconcile::NotDone);
         }
         for expect in &attempt.step.expect {
-            let source = expect.text().as_str().trim().to_owned();
-            match attempt.truth(expect, "expect") {
+            let source = expect.that.text().as_str().trim().to_owned();
+            match attempt.truth(&expect.that, "expect") {
                 Ok(true) => {}
                 Ok(false) => {
-                    return Ok(Reconcile::Unknown(format!("it happened, but `{source}` is not true of it")));
+                    let why = attempt.unmet_demand(expect);
+                    return Ok(Reconcile::Unknown(format!("it happened, but {why}")));
                 }
                 Err(stop) => {
                     let why = stop.reason();

@@ -104,7 +104,7 @@ async fn what_happened_must_also_have_worked() {
     bench.world.trouble("a", "exec", "effect s", How::LostAfter);
     let outcome = bench.start().await;
     assert_eq!(outcome.exit, 9);
-    assert!(verdicts(&bench)[0].2.contains("it happened, but `result == \"applied\"` is not true of it"));
+    assert!(verdicts(&bench)[0].2.contains("it happened, but `result == \"applied\"` is false"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -191,6 +191,34 @@ async fn a_call_that_does_not_react_to_its_end_is_left_behind() {
     assert_eq!(fault.now_true.as_deref(), Some("it did not react to being ended"));
 }
 
+/// In the runbook's words, or with the values that the expression looks at; of a secret step neither.
+#[tokio::test(start_paused = true)]
+async fn what_is_not_as_demanded_is_told() {
+    for (keys, told) in [
+        ("expect: { that: result == 2, else: \"${host.name} has ${result}\" }", "a has 1"),
+        (
+            "expect: result == 2 || facts.old == `x`",
+            "`result == 2 || facts.old == `x`` is false: result is 1, facts.old is \"text\"",
+        ),
+        (
+            "retry: { times: 2, until: { that: result > 9, else: \"only ${result}\" } }",
+            "it is not so after 2 of 2 tries: only 2",
+        ),
+        ("secret: true, expect: { that: result == 2, else: \"it is ${result}\" }", "failed (the step is secret, so no more is told)"),
+        ("secret: true, expect: result == 2", "failed (the step is secret, so no more is told)"),
+    ] {
+        let step = format!(
+            "steps:\n  - {{ id: s, hosts: \"master[0]\", facts: {{ old: {{ t.read: {{ path: /etc/old }} }} }}, t.count: {{ path: /etc/n }}, {keys} }}\n"
+        );
+        let bench = Bench::new(&step);
+        bench.world.put("a", "/etc/old", "text");
+        let outcome = bench.start().await;
+        assert_eq!(outcome.exit, 1, "{keys}");
+        let cause = outcome.fault.unwrap().cause;
+        assert_eq!(cause, told, "{keys}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_false_expectation_fails_after_the_effect_and_is_tried_anew_on_resume() {
     let bench = Bench::new(

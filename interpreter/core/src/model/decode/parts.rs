@@ -1,8 +1,8 @@
 //! The keys of a step besides its work.
 
 use super::{
-    Call, Decoder, Diagnostic, Effect, Gate, IndexMap, Key, Located, MapReader, Node, NodeValue, Order, Owes,
-    Problems, Retry, Show, Step, Work, read, strings, suggest,
+    Call, Decoder, Demand, Diagnostic, Effect, Gate, IndexMap, Key, Located, MapReader, Node, NodeValue,
+    Order, Owes, Problems, Retry, Show, Step, Work, read, strings, suggest,
 };
 use keybook_api::{Value, args::plain_path, returns::Holds};
 use std::time::Duration;
@@ -181,12 +181,28 @@ impl Decoder<'_> {
         }
     }
 
-    fn expects(&mut self, node: &Node) -> Vec<keybook_script::Expr> {
+    fn expects(&mut self, node: &Node) -> Vec<Demand> {
         let nodes: Vec<&Node> = match &node.value {
             NodeValue::List(list) => list.iter().collect(),
             _ => vec![node],
         };
-        nodes.into_iter().filter_map(|n| self.condition(n, &["facts", "result"])).collect()
+        nodes.into_iter().filter_map(|n| self.demand(n)).collect()
+    }
+
+    /// An expression, or one with what is said when it is false.
+    fn demand(&mut self, node: &Node) -> Option<Demand> {
+        const SEEN: [&str; 2] = ["facts", "result"];
+        let NodeValue::Map(_) = node.value else {
+            return Some(Demand { that: self.condition(node, &SEEN)?, otherwise: None });
+        };
+        let mut map = MapReader::new(node, "what is demanded of the result", &mut self.problems)?;
+        let that = map.required("that", &mut self.problems);
+        let otherwise = map.required("else", &mut self.problems);
+        map.finish(&mut self.problems);
+        let that = that.and_then(|n| self.condition(n, &SEEN));
+        let text = read::text(otherwise?, &mut self.problems)?.clone();
+        let otherwise = self.template(&text, &SEEN);
+        Some(Demand { that: that?, otherwise })
     }
 
     fn retry(&mut self, node: &Node) -> Option<Retry> {
@@ -201,7 +217,7 @@ impl Decoder<'_> {
             delay: delay
                 .and_then(|n| read::duration(n, &mut self.problems))
                 .unwrap_or(Duration::from_secs(1)),
-            until: until.and_then(|n| self.condition(n, &["facts", "result"])),
+            until: until.and_then(|n| self.demand(n)),
         })
     }
 

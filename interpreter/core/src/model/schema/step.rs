@@ -77,7 +77,7 @@ fn around_the_effect() -> Value {
         json!({
             "times": count(1, "Tries in all."),
             "delay": { "type": "string", "default": "1s", "description": "The pause between two tries." },
-            "until": rhai("Tries again until this is true of `result`."),
+            "until": described(demand(), "Tries again until this is true of `result`."),
         }),
     );
     let show = json!({
@@ -90,12 +90,24 @@ fn around_the_effect() -> Value {
         "facts": named("Actions that only read; their results are `facts.NAME`, and shown on request.", json!({ "$ref": "#/$defs/call" })),
         "check": rhai("Is it already done? It is left out then, and what it settles counts as settled."),
         "gate": described(gate, "A person must say yes before the effect, on each host."),
-        "expect": one_or_more("Did it work? The unit fails when one is not true; it sees `result`.", &json!({ "$ref": "#/$defs/expression" })),
+        "expect": one_or_more("Did it work? The unit fails when one is not true; it sees `result`.", &demand()),
         "register": { "type": "string", "pattern": "^[a-z][a-z0-9_]*$", "description": "The name of its result for later steps: the value of the same host, or the only one; `by_host.NAME[\"host\"]` of any. With `for_each` a map by the item's name; but for an item of the same name, in a later loop, that item's own result." },
         "retry": described(retry, "Trying again. Not with a `script`."),
         "timeout": text("How long one try may take, such as `30s`; of a script, the whole. No limit when absent."),
         "secret": yes("Neither arguments nor output nor result are shown or journaled."),
     })
+}
+
+/// An expression that must be true of the result, bare or with its own words.
+fn demand() -> Value {
+    let worded = object(
+        &["that", "else"],
+        json!({
+            "that": rhai("What must be true."),
+            "else": text("What is said when it is false; a template. Without it the expression is told, with the values that it looks at."),
+        }),
+    );
+    json!({ "anyOf": [{ "$ref": "#/$defs/expression" }, worded] })
 }
 
 fn way_back() -> Value {

@@ -331,7 +331,7 @@ const LAST: &str = r#"
 "#;
 
 #[test]
-fn lab_kube_family_with_a_real_api_server_there_and_back() {
+fn full_kube_family_with_a_real_api_server_there_and_back() {
     let bench = Bench::new();
     let cluster = Cluster::start(&bench.path("cluster"));
     cluster.fill();
