@@ -204,7 +204,10 @@ async fn what_is_not_as_demanded_is_told() {
             "retry: { times: 2, until: { that: result > 9, else: \"only ${result}\" } }",
             "it is not so after 2 of 2 tries: only 2",
         ),
-        ("secret: true, expect: { that: result == 2, else: \"it is ${result}\" }", "failed (the step is secret, so no more is told)"),
+        (
+            "secret: true, expect: { that: result == 2, else: \"it is ${result}\" }",
+            "failed (the step is secret, so no more is told)",
+        ),
         ("secret: true, expect: result == 2", "failed (the step is secret, so no more is told)"),
     ] {
         let step = format!(
