@@ -7,7 +7,6 @@ mod etcd;
 mod file;
 mod functions;
 mod host;
-mod kube;
 mod kubeconfig;
 mod kubectl;
 mod note;
@@ -45,7 +44,6 @@ pub fn registry() -> Registry {
     sql::register(&mut all);
     static_pod::register(&mut all);
     kubectl::register(&mut all);
-    kube::register(&mut all);
     wait::register(&mut all);
     note::register(&mut all);
     notify::register(&mut all);

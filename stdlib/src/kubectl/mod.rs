@@ -6,8 +6,6 @@ mod rollout;
 mod rollout_restart;
 mod rollout_status;
 
-pub(crate) use get::value;
-
 use crate::support::{
     program,
     tell::{command_line, failed, tail},
@@ -140,7 +138,7 @@ fn items(answer: Option<Json>) -> Vec<Json> {
 }
 
 /// A text somewhere inside of an object, such as `/metadata/uid`.
-pub(crate) fn text<'a>(object: &'a Json, pointer: &str) -> &'a str {
+fn text<'a>(object: &'a Json, pointer: &str) -> &'a str {
     object.pointer(pointer).and_then(Json::as_str).unwrap_or_default()
 }
 
