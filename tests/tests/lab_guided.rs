@@ -44,7 +44,7 @@ fn install_card(lab: &Lab, card: &str, name: &str) {
     shows(
         card,
         &[
-            "Step 21 of 31: Put the new files in place",
+            "Step 24 of 34: Put the new files in place",
             "why Every node gets the same three files; etcd reads them when it is restarted.",
             &format!("host {name} plan will change:"),
             "staging/etcd-ca.pem (sha256 ",
@@ -70,7 +70,7 @@ fn bounce_card(card: &str, name: &str, question: &str) {
     shows(
         card,
         &[
-            "Step 24 of 31: Restart etcd and the API server, one node after the other",
+            "Step 27 of 34: Restart etcd and the API server, one node after the other",
             "why The daemons read their certificates when they start. The next node follows only when every member is \
              healthy again, so that etcd keeps its quorum.",
             &format!("host {name} plan will change:"),

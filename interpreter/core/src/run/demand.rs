@@ -15,7 +15,7 @@ impl Attempt<'_> {
             && !text.has_secret()
             && !self.step.secret
         {
-            return text.to_string();
+            return self.clean(text.to_string());
         }
         let result = self.scope.get("result");
         let reason = result.and_then(|result| result.get("reason")).and_then(Value::as_str);
@@ -23,7 +23,12 @@ impl Attempt<'_> {
             Some(reason) if !self.step.secret => format!(": {reason}"),
             _ => self.looked_at(demand),
         };
-        format!("`{}` is false{why}", demand.that.text().as_str().trim())
+        self.clean(format!("`{}` is false{why}", demand.that.text().as_str().trim()))
+    }
+
+    /// A plan is told without any other look for secrets.
+    fn clean(&self, text: String) -> String {
+        self.session.redactor.text(&text)
     }
 
     /// The values of the names in its expression, such as `result.total`.

@@ -262,9 +262,12 @@ async fn come_back(
 
 async fn forward(session: &Arc<Session>, cluster: &str) -> (RunStatus, Option<Stop>) {
     let walked = session.walk(&session.runbook.steps, &Place::default()).await;
-    if let Err(Stop::RollBack(by)) = &walked {
+    let refused = session.shared_with_what_stands().filter(|_| matches!(walked, Err(Stop::RollBack(_))));
+    if let (Err(Stop::RollBack(by)), None) = (&walked, &refused) {
         return backward(session, cluster, vec![at_a_gate(by)], false).await;
     }
+    // What cannot be taken back rests, so that it can be gone on with.
+    let walked = refused.map_or(walked, |fault| Err(fault.into()));
     let ended = finally(session).await;
     let mut outcome = both(walked, ended).and_then(|()| check_owed(session));
     if outcome.is_ok() {

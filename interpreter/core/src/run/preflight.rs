@@ -67,16 +67,36 @@ impl Session {
             let most = need.max.unwrap_or(usize::MAX);
             if count < need.min || count > most {
                 let wanted = need.counts();
-                return Err(Fault::usage(
+                let fault = Fault::usage(
                     format!("use the group `{name}`"),
                     format!("it has {count} hosts; the runbook needs {wanted} ({})", need.help),
                 )
                 .at(&need.span)
-                .now("nothing was changed")
-                .hint("name the hosts under `groups` in the inventory; check --limit"));
+                .now("nothing was changed");
+                let hint = self.meant_otherwise(name).unwrap_or_else(|| {
+                    "name the hosts under `groups` in the inventory; check --limit".to_owned()
+                });
+                return Err(fault.hint(hint));
             }
         }
         Ok(())
+    }
+
+    /// The inventory does not have this group, and has others of which the runbook knows nothing.
+    fn meant_otherwise(&self, name: &str) -> Option<String> {
+        let groups = self.hosts.every_group();
+        if groups.contains_key(name) {
+            return None;
+        }
+        let strange: Vec<String> = groups
+            .keys()
+            .filter(|group| !self.runbook.hosts.contains_key(*group))
+            .map(|group| format!("`{group}`"))
+            .collect();
+        (!strange.is_empty()).then(|| {
+            let strange = strange.join(", ");
+            format!("the inventory has no group `{name}`, but {strange}, which the runbook does not know: is the name another one?")
+        })
     }
 
     /// Looks at every host. `record` writes each finding to the journal.

@@ -32,7 +32,7 @@ impl Session {
         self.end_commands().await?;
         self.reconcile_all(false).await?;
         if let Some(fault) = self.shared_with_what_stands() {
-            return Err(fault.into());
+            return Ok(Some(fault.into()));
         }
         let mut debts = self.debts_left().await?;
         for unit in self.to_take_back() {

@@ -87,6 +87,10 @@ async fn a_group_of_the_wrong_size_stops_before_any_host_is_reached() {
     let outcome = Bench::whole(yaml).masters(&["a", "b"]).start().await;
     assert_eq!(outcome.exit, 2);
     assert!(outcome.reason.contains("it has 2 hosts; the runbook needs exactly 1"), "{}", outcome.reason);
+    // The group is there under another name.
+    let fault = Bench::whole(&yaml.replace("master", "masters")).start().await.fault.unwrap();
+    let told = "the inventory has no group `masters`, but `master`";
+    assert!(fault.hints.iter().any(|hint| hint.starts_with(told)), "{fault:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,8 @@
 //! A rollback that would end at a point of no return does not begin where a path was changed on both sides of it: only what was
 //! there before the run is kept, so what is to stand would be taken back too.
 
-use crate::support::{Bench, Node};
+use crate::support::{Bench, How, Node};
+use keybook_api::event::Answer;
 
 const POINT: &str = "  - { id: point, hosts: \"master[0]\", irreversible: gone, gate: { ask: ok }, t.run: { script: effect point } }\n";
 
@@ -49,4 +50,38 @@ async fn what_is_changed_only_after_the_point_is_put_back() {
     assert_eq!(outcome.exit, 6, "{}", outcome.reason);
     assert_eq!(bench.world.text("a", "/srv/f").unwrap(), "one");
     assert_eq!(bench.world.text("a", "/srv/g").unwrap(), "old");
+}
+
+/// What connects to nothing by name: a script that was cut off, whose rollback puts back all that was kept.
+#[tokio::test(start_paused = true)]
+async fn a_script_whose_end_nobody_recorded_counts() {
+    let script =
+        "  - id: s\n    hosts: \"master[0]\"\n    script: |\n      act(\"t.judged\", #{ name: \"lost\" });\n";
+    let bench = bench(script);
+    bench.world.put("a", "/verdict", "unknown");
+    bench.world.trouble("a", "exec", "effect lost", How::LostAfter);
+    assert_ne!(bench.start().await.exit, 0);
+    let outcome = bench.try_roll_back().await;
+    let reason = match outcome {
+        Err(fault) => fault.to_string(),
+        Ok(outcome) => outcome.reason,
+    };
+    assert!(reason.contains("one@a changed /srv/f before it"), "{reason}");
+    assert_eq!(bench.world.text("a", "/srv/f").unwrap(), "one");
+}
+
+/// Asked for at a gate, it is refused, and the run rests: it can be gone on with.
+#[tokio::test(start_paused = true)]
+async fn a_rollback_asked_for_at_a_gate_leaves_the_run_at_rest() {
+    let two = put("two", "/srv/f", "two");
+    let last =
+        "  - { id: last, hosts: \"master[0]\", gate: { ask: on }, t.put: { path: /srv/g, content: x } }\n";
+    let bench = bench(&format!("{two}{last}"));
+    bench.person.will_answer([Some(Answer::Run), Some(Answer::RollBack)]);
+    let outcome = bench.start().await;
+    assert_eq!(outcome.exit, 1, "{}", outcome.reason);
+    assert!(outcome.reason.contains("one@a changed /srv/f before it"), "{}", outcome.reason);
+    assert_eq!(bench.world.text("a", "/srv/f").unwrap(), "two");
+    bench.person.will_answer([Some(Answer::Run)]);
+    assert_eq!(bench.resume().await.exit, 0);
 }

@@ -1,6 +1,9 @@
 //! Points of no return. A rollback goes past one only where it is certain that nothing of it began.
 
-use super::settle::{Debt, Debts};
+use super::{
+    compare,
+    settle::{Debt, Debts},
+};
 use crate::{
     model::{Step, Work, canonical},
     run::{effect::is_inside, machine::UnitState, session::Session, state::Intent, unit::Attempt},
@@ -33,17 +36,25 @@ impl Session {
     /// Why a rollback must not begin that would end at a point of no return: what comes after the point changed a path that came
     /// to be as it is before it. Only what was there before the run is kept of each path, and putting that back would take back
     /// what is to stand.
-    pub(super) fn shared_with_what_stands(self: &Arc<Self>) -> Option<Fault> {
+    pub(in crate::run) fn shared_with_what_stands(self: &Arc<Self>) -> Option<Fault> {
         let all = self.to_take_back();
         let (at, point) =
             all.iter().enumerate().find_map(|(at, unit)| Some((at, self.check_reversible(unit).err()?)))?;
         let (after, standing) = all.split_at_checked(at)?;
         let shared = after.iter().find_map(|unit| {
             let step = self.runbook.step_at(&unit.step)?;
-            let (how, roots) = self.way_back(step, unit);
+            let (how, mut roots) = self.way_back(step, unit);
+            // A script's rollback puts back all that was kept where its end was not recorded.
+            if how == "calls" && self.log.state(|state| state.unit(unit).is_some_and(|known| !known.recorded))
+            {
+                roots.extend(self.kept_roots(&unit.host));
+            }
             let paths = if how == "undo" { Vec::new() } else { self.paths_below(&unit.host, &roots) };
             let changed = |path: &String| {
-                let by = standing.iter().find(|other| self.changed_path(other, &unit.host, path))?;
+                let by = standing.iter().find(|other| self.changed_path(other, &unit.host, path));
+                let by = by.map(ToString::to_string);
+                // An action changed what it did not name, or another path that leads there.
+                let by = by.or_else(|| self.differed(after, unit, path).then(|| "something".to_owned()))?;
                 Some((unit, path.clone(), by))
             };
             paths.iter().find_map(changed)
@@ -59,6 +70,17 @@ impl Session {
                 .now("nothing more was taken back")
                 .hint("go on with `keybook resume`, or by hand; the originals are in the run's backup folder on the host"),
         )
+    }
+
+    /// Was a path of a unit's host another one than before the run when the first of these units (the latest comes first) touched it?
+    fn differed(&self, units: &[UnitId], unit: &UnitId, path: &str) -> bool {
+        self.log.state(|state| {
+            let Some(original) = state.originals.get(&unit.host, path) else { return false };
+            let of_host = units.iter().rev().filter(|other| other.host == unit.host);
+            let intents = of_host.filter_map(|other| state.unit(other)).flat_map(|known| &known.intents);
+            let first = intents.flat_map(|intent| &intent.touches).find(|touch| touch.path == path);
+            first.is_some_and(|touch| compare(original, touch.before.as_ref()).is_some())
+        })
     }
 
     /// Did a unit change a path of a host, or may it have?
