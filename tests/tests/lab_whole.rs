@@ -124,7 +124,7 @@ fn refusals(scene: &Scene) {
     };
     refused(&["flavor=tdc"], "TOS v2.1.0-tos-final-build-20220805-tdh is outside of 1.9.x to 2.0.x");
     let archive = format!("archive={}", scene.archive("other", true).display());
-    refused(&[&archive], "wrong_machine");
+    refused(&[&archive], "are not for x86_64");
     // An etcd pod on a node that the inventory does not have.
     let key = "/registry/lab/pods/kube-system/tos-etcd-tos-stranger";
     let pod = r#"{"kind":"Pod","apiVersion":"v1","metadata":{"name":"tos-etcd-tos-stranger","namespace":"kube-system","uid":"s"},"spec":{"nodeName":"stranger","containers":[{"name":"c","image":"x"}]},"status":{"phase":"Running","hostIP":"10.9.9.9"}}"#;

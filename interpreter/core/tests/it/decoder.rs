@@ -361,6 +361,27 @@ fn a_gate_asks_something() {
     assert_eq!(told(&step("{ show: [diff] }")), ["missing-key 11:13 `gate` needs `ask` | add `ask: …`"]);
 }
 
+/// What is demanded of a result is an expression, bare or with what is said when it is false.
+#[test]
+fn a_demand_of_another_shape_says_so() {
+    for (demand, wanted) in [
+        ("{ that: result == 1, else: \"it is ${result}\" }", ""),
+        ("{ odd: 1 }", "wrong-type"),
+        ("{ that: result == 1 }", "missing-key"),
+        ("{ else: bad }", "missing-key"),
+        ("{ that: result == 1, else: bad, more: 1 }", "unknown-key"),
+        ("{ that: result == 1, else: \"${nothing}\" }", "unknown-name"),
+        ("{ that: 1, else: bad }", "wrong-type"),
+    ] {
+        for key in [format!("expect: {demand}"), format!("retry: {{ times: 2, until: {demand} }}")] {
+            let told = told(&format!("  - {{ id: s, t.count: {{ path: /etc/n }}, {key} }}\n"));
+            let codes: Vec<&str> = told.iter().filter_map(|line| line.split(' ').next()).collect();
+            let expected: Vec<&str> = [wanted].into_iter().filter(|code| !code.is_empty()).collect();
+            assert_eq!(codes, expected, "{key}: {told:#?}");
+        }
+    }
+}
+
 #[test]
 fn what_has_no_way_back_says_so() {
     let lost = "no-way-back 11:5 `t.burn` cannot be taken back by itself, and nothing says how it is | add `undo: { … }`, or \

@@ -192,9 +192,13 @@ impl Decoder<'_> {
     /// An expression, or one with what is said when it is false.
     fn demand(&mut self, node: &Node) -> Option<Demand> {
         const SEEN: [&str; 2] = ["facts", "result"];
-        let NodeValue::Map(_) = node.value else {
-            return Some(Demand { that: self.condition(node, &SEEN)?, otherwise: None });
+        let worded = match &node.value {
+            NodeValue::Map(map) => map.iter().any(|(key, _)| matches!(key.name.as_str(), "that" | "else")),
+            _ => false,
         };
+        if !worded {
+            return Some(Demand { that: self.condition(node, &SEEN)?, otherwise: None });
+        }
         let mut map = MapReader::new(node, "what is demanded of the result", &mut self.problems)?;
         let that = map.required("that", &mut self.problems);
         let otherwise = map.required("else", &mut self.problems);
