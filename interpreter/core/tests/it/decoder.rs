@@ -370,7 +370,7 @@ fn a_demand_of_another_shape_says_so() {
         ("{ that: result == 1 }", "missing-key"),
         ("{ else: bad }", "missing-key"),
         ("{ that: result == 1, else: bad, more: 1 }", "unknown-key"),
-        ("{ that: result == 1, else: \"${nothing}\" }", "unknown-name"),
+        ("{ that: result == 1, else: \"${nothing}\" }", "unknown-variable"),
         ("{ that: 1, else: bad }", "wrong-type"),
     ] {
         for key in [format!("expect: {demand}"), format!("retry: {{ times: 2, until: {demand} }}")] {
