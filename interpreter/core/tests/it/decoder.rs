@@ -371,7 +371,7 @@ fn a_demand_of_another_shape_says_so() {
         ("{ else: bad }", "missing-key"),
         ("{ that: result == 1, else: bad, more: 1 }", "unknown-key"),
         ("{ that: result == 1, else: \"${nothing}\" }", "unknown-variable"),
-        ("{ that: 1, else: bad }", "wrong-type"),
+        ("{ that: 1, else: bad }", "wrong-value"),
     ] {
         for key in [format!("expect: {demand}"), format!("retry: {{ times: 2, until: {demand} }}")] {
             let told = told(&format!("  - {{ id: s, t.count: {{ path: /etc/n }}, {key} }}\n"));
