@@ -7,6 +7,7 @@ mod etcd;
 mod file;
 mod functions;
 mod host;
+mod kube;
 mod kubeconfig;
 mod kubectl;
 mod note;
@@ -44,6 +45,7 @@ pub fn registry() -> Registry {
     sql::register(&mut all);
     static_pod::register(&mut all);
     kubectl::register(&mut all);
+    kube::register(&mut all);
     wait::register(&mut all);
     note::register(&mut all);
     notify::register(&mut all);

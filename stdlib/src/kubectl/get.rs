@@ -97,7 +97,8 @@ const SECRET_PLACES: [&[&str]; 3] = [
     &["metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"],
 ];
 
-fn value(object: &Json) -> Value {
+/// An object as a result has it: what a Secret holds is secret.
+pub(crate) fn value(object: &Json) -> Value {
     let mut value = Value::from_json(object);
     if object.get("kind").and_then(Json::as_str) == Some("Secret") {
         for place in SECRET_PLACES {

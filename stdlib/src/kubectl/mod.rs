@@ -6,6 +6,8 @@ mod rollout;
 mod rollout_restart;
 mod rollout_status;
 
+pub(crate) use get::value;
+
 use crate::support::{
     program,
     tell::{command_line, failed, tail},
@@ -138,7 +140,7 @@ fn items(answer: Option<Json>) -> Vec<Json> {
 }
 
 /// A text somewhere inside of an object, such as `/metadata/uid`.
-fn text<'a>(object: &'a Json, pointer: &str) -> &'a str {
+pub(crate) fn text<'a>(object: &'a Json, pointer: &str) -> &'a str {
     object.pointer(pointer).and_then(Json::as_str).unwrap_or_default()
 }
 

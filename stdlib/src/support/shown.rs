@@ -70,7 +70,7 @@ fn describe_key(content: &Secret) -> String {
 }
 
 /// Looks for `-----BEGIN … PRIVATE KEY-----`, also inside base64 as kubeconfig files hold it.
-fn holds_key(bytes: &[u8]) -> bool {
+pub fn holds_key(bytes: &[u8]) -> bool {
     const LABEL: &[u8] = b"PRIVATE KEY-----";
     // base64 of `-----BEGIN `.
     const CODED: &[u8] = b"LS0tLS1CRUdJTi";

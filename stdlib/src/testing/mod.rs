@@ -8,7 +8,7 @@ mod returned;
 mod systemd;
 mod target;
 
-pub use api_standin::ApiStandIn;
+pub use api_standin::{ApiStandIn, Asked, Reply, kubeconfig};
 pub use certs::{Issue, ca, leaf};
 pub use etcd::EtcdMember;
 pub use mariadb::{MariaDb, PASSWORD as DB_PASSWORD};

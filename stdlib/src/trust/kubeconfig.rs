@@ -22,6 +22,14 @@ pub fn cas(content: &Secret, path: &str) -> Result<Cas, String> {
     let parsed: Value = serde_yaml::from_slice(content.expose())
         .map_err(|_| "it is no kubeconfig: it is no YAML".to_owned())?;
     let (_, cluster) = current::cluster(&parsed)?;
+    cas_of(cluster, path)
+}
+
+/// The CAs of a cluster of a kubeconfig, whose own path this is.
+///
+/// # Errors
+/// Why it names no CAs.
+pub fn cas_of(cluster: &Value, path: &str) -> Result<Cas, String> {
     let text = |key: &str| cluster.get(key).and_then(Value::as_str).filter(|text| !text.trim().is_empty());
     // kubectl takes the data when there are both.
     if let Some(data) = text("certificate-authority-data") {
@@ -71,8 +79,8 @@ contexts:
             ("b", "in /root/.kube/pki/ca.pem"),
             ("c", "in /etc/ca.pem"),
             ("d", "its cluster has neither certificate-authority-data nor certificate-authority"),
-            ("e", "it has no cluster `gone`, that of its context"),
-            ("f", "it has no context `f`, its current one"),
+            ("e", "it has no cluster `gone`"),
+            ("f", "it has no context `f`"),
         ] {
             assert_eq!(told(&format!("{CLUSTERS}current-context: {context}\n")), expected);
         }

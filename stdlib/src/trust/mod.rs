@@ -2,7 +2,7 @@
 //! each of its servers, and weighs what both show.
 
 mod judge;
-mod kubeconfig;
+pub(crate) mod kubeconfig;
 mod look;
 #[cfg(test)]
 mod tests;
