@@ -53,6 +53,7 @@ if [ -n "$file" ]; then
   pid=
   read -r pid rest < "$file" || [ -n "$pid" ] || exit 3
   case $pid in '' | *[!0-9]*) exit 3 ;; esac
+  [ -z "$rest" ] || exit 3
   [ -e "/proc/$pid/stat" ] && one "$pid"
   exit 0
 fi
@@ -255,10 +256,11 @@ mod tests {
     #[tokio::test]
     async fn what_names_no_process_is_refused() {
         let bench = Bench::new();
-        for text in ["", "x1\n", "12 34x\n0"] {
+        // The number of a process that surely is there does not help when something else stands beside it.
+        for text in ["", "x1\n", "1 34x\n0", "1 1\n"] {
             let file = bench.file("bad.pid", text);
             let why = cause(&bench, &args([("pid_file", file.into())])).await;
-            assert!(why.contains("no process id") || why == "there is no such process", "{text}: {why}");
+            assert!(why.contains("no process id"), "{text}: {why}");
         }
         let missing = args([("pid_file", bench.path("gone.pid").into())]);
         assert_eq!(cause(&bench, &missing).await, "the file is not there, or holds no process id");
