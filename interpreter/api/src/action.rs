@@ -265,6 +265,9 @@ pub struct Ctx {
     /// The memo of the plan that is carried out, so that `apply` can refuse what was changed since it was made;
     /// null where nothing is carried out.
     pub planned: Value,
+    /// The key of this run's keyed hashes ([`Secret::keyed_hash`]): by such a hash, what plan and journal say of a secret
+    /// can be compared, and not guessed.
+    pub salt: String,
     /// Cancelled when the operator stops the run.
     pub cancel: Cancel,
     /// Where output goes.

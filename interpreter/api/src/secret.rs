@@ -1,5 +1,7 @@
 //! Keys, passwords and tokens.
 
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -22,6 +24,19 @@ impl Secret {
     /// The bytes as UTF-8, where they are.
     pub fn expose_str(&self) -> Option<&str> {
         std::str::from_utf8(&self.0).ok()
+    }
+
+    /// HMAC-SHA256 (RFC 2104) under a key, hexadecimal: the same for the same bytes, and nobody without the key can tell by
+    /// trying which bytes they were, however few there may be.
+    pub fn keyed_hash(&self, salt: &str) -> String {
+        // HMAC takes a key of any length, so this cannot fail; an empty result would match nothing.
+        Hmac::<Sha256>::new_from_slice(salt.as_bytes()).map_or_else(
+            |_| String::new(),
+            |mut mac| {
+                mac.update(&self.0);
+                mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+            },
+        )
     }
 
     /// True when there is no byte.
@@ -48,6 +63,15 @@ impl Eq for Secret {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// RFC 4231, test case 2.
+    #[test]
+    fn keyed_hashes_are_hmac() {
+        assert_eq!(
+            Secret::new("what do ya want for nothing?").keyed_hash("Jefe"),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        );
+    }
 
     #[test]
     fn debug_shows_nothing() {

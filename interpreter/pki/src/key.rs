@@ -138,6 +138,11 @@ impl PrivateKey {
         Ok(Secret::new(std::mem::take(&mut *pem)))
     }
 
+    /// The public key as PEM: `PUBLIC KEY`, a SubjectPublicKeyInfo (RFC 5280, RFC 7468 section 13).
+    pub fn public_pem(&self) -> String {
+        String::from_utf8_lossy(&pem::encode("PUBLIC KEY", &self.public.spki)).into_owned()
+    }
+
     /// ECPrivateKey (RFC 5915); inside PKCS#8 the curve is named outside of it.
     fn sec1(&self, with_curve: bool) -> Zeroizing<Vec<u8>> {
         let curve = self

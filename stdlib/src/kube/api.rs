@@ -19,6 +19,12 @@ pub const REQUEST: Duration = Duration::from_secs(30);
 /// The largest answer that is read.
 const LARGEST: usize = 16 << 20;
 
+/// What is true after a change of which no clear answer came.
+const UNSURE: &str = "what was asked for may or may not have happened";
+
+/// The part of a query that makes a request a rehearsal: the server does everything but keep it.
+pub const REHEARSAL: &str = "dryRun=All";
+
 /// An API server.
 pub struct Api {
     /// The kube crate's client.
@@ -60,6 +66,8 @@ pub struct Answer {
     pub bytes: Vec<u8>,
     /// The body as JSON; null when it is none.
     pub json: Json,
+    /// Could what was asked for have changed something: neither a look nor a rehearsal?
+    changes: bool,
 }
 
 impl Answer {
@@ -71,6 +79,18 @@ impl Answer {
     /// Is it that the object is another by now than the one that was read?
     pub fn is_conflict(&self) -> bool {
         self.status == StatusCode::CONFLICT
+    }
+
+    /// Is it that server-side apply would take a field over from another manager? That is a conflict, too.
+    pub fn is_others_field(&self) -> bool {
+        let causes = self.json.pointer("/details/causes").and_then(Json::as_array).into_iter().flatten();
+        self.is_conflict()
+            && causes.filter_map(|one| one.get("reason")).any(|reason| reason == "FieldManagerConflict")
+    }
+
+    /// Is it a server that failed in the middle (5xx), so that what was asked for may have happened all the same?
+    fn is_unsure(&self) -> bool {
+        self.changes && self.status.is_server_error()
     }
 
     /// What the server says of what it refuses: its reason and message (`Status` of meta/v1), or the beginning of what it
@@ -102,7 +122,8 @@ impl Api {
 
     /// Asks once. A refusal is an answer, too; a fault is that no whole answer came.
     pub async fn ask(&self, ctx: &Ctx, ask: Ask<'_>) -> Result<Answer, Fault> {
-        let (doing, reads) = (ask.doing, ask.method == Method::GET);
+        let doing = ask.doing;
+        let changes = ask.method != Method::GET && !ask.path.contains(REHEARSAL);
         let request = request(&ask).map_err(|error| failed(ctx, self.attempted(doing), error))?;
         let asked = async {
             let answer = self.client.send(request).await.map_err(|error| self.lost(ctx, doing, &error))?;
@@ -110,7 +131,7 @@ impl Api {
             let body = Limited::new(answer.into_body(), LARGEST).collect().await;
             let bytes = body.map_err(|error| self.broken(ctx, doing, &*error))?.to_bytes().to_vec();
             let json = serde_json::from_slice(&bytes).unwrap_or_default();
-            Ok(Answer { status, bytes, json })
+            Ok(Answer { status, bytes, json, changes })
         };
         let answer = tokio::select! {
             answer = tokio::time::timeout(self.request, asked) => answer.unwrap_or_else(|_| {
@@ -119,9 +140,9 @@ impl Api {
             }),
             () = ctx.cancel.cancelled() => Err(stopped(ctx, self.attempted(doing))),
         };
-        match reads {
-            true => answer,
-            false => answer.map_err(|fault| fault.now("what was asked for may or may not have happened")),
+        match changes {
+            true => answer.map_err(|fault| fault.now(UNSURE)),
+            false => answer,
         }
     }
 
@@ -148,8 +169,14 @@ impl Api {
         }
     }
 
-    /// The fault for a refusal.
+    /// The fault for a refusal. A server that failed at a change leaves it unknown whether that has happened: the engine then
+    /// looks.
     pub fn refused(&self, ctx: &Ctx, doing: &str, answer: &Answer) -> Fault {
+        if answer.is_unsure() {
+            return Fault::new(FaultKind::Unknown, self.attempted(doing), answer.says())
+                .on(ctx.target.name())
+                .now(UNSURE);
+        }
         let fault = failed(ctx, self.attempted(doing), answer.says());
         match answer.status {
             StatusCode::UNAUTHORIZED => fault.hint(format!(

@@ -20,9 +20,12 @@ const SPEC: ActionSpec = ActionSpec {
     doc: "Server-side apply: the fields of the manifest are set, those that an earlier manifest of this manager had and this one has not are \
 taken away, and the rest is left to others. Where another manager has set a field to something else, it is refused unless `force: true`. An \
 object that is not there is made. The server rehearses it, as for `kube.patch`.\n\n\
-Undo sets each field that was changed to what it was, unless someone else changed it since; an object that was made is deleted.\n\n\
+Undo sets each field that was changed to what it was, unless someone else changed it since; an object that was made is deleted when it \
+still is as it was made. What is set back counts as an update of the manager `keybook`, no more as applied: a later manifest with another \
+value there needs `force: true`.\n\n\
 After a crash the fields tell, as for `kube.patch`, and of a new object who made it.\n\n\
-Errors: a manifest without `apiVersion`, `kind` or `metadata.name`; conflicts with other managers; those of `kube.patch`; a server before \
+Errors: an object that somebody else makes just then (of a manifest, the server cannot be told to make it or else do nothing: its fields \
+are set, and the fault says so); a manifest without `apiVersion`, `kind` or `metadata.name`; conflicts with other managers; those of `kube.patch`; a server before \
 1.16, which knows no server-side apply ([server-side apply](https://kubernetes.io/docs/reference/using-api/server-side-apply/)).",
     effect: Effect::Changes,
     args: &[

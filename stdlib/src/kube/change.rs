@@ -3,7 +3,8 @@
 
 use super::{
     api::{Answer, Api, Ask},
-    objects::{Field, changes, is_managed_by, patch_back, result, wanted},
+    made,
+    objects::{Field, changes, managers, patch_back, set, wanted},
     resource::{Kind, query},
 };
 use crate::support::{
@@ -11,14 +12,14 @@ use crate::support::{
     shown::holds_key,
     tell::{failed, missing},
 };
-use http::Method;
-use keybook_api::{Applied, Ctx, Diff, Fault, Plan, Reconcile, Value, value::map};
+use http::{Method, StatusCode};
+use keybook_api::{Applied, Ctx, Diff, Fault, Plan, Reconcile, Value, returns::Key, value::map};
 use serde_json::{Value as Json, json};
 
 /// Under which name the server notes what Keybook set (`metadata.managedFields`).
 pub const MANAGER: &str = "keybook";
 
-/// How often a way back is tried again when somebody else changes the object meanwhile.
+/// How often a change, or a way back, is tried again when somebody else changes the object meanwhile.
 const TRIES: u32 = 5;
 
 /// One object, and what is to be made of it.
@@ -90,35 +91,41 @@ impl Change {
         self.api.find(ctx, &format!("get {}", self.words()), &self.path()).await
     }
 
-    /// Sends the change, or rehearses it.
-    async fn send(&self, ctx: &Ctx, there: bool, dry: bool) -> Result<Json, Fault> {
+    /// Sends the change, or rehearses it. What is not rehearsed is good only for the very object that was looked at.
+    async fn send(&self, ctx: &Ctx, before: Option<&Json>, dry: bool) -> Result<Answer, Fault> {
         let words = query(&[
             ("fieldManager", Some(&self.manager)),
             ("force", self.force.then_some("true")),
             ("dryRun", dry.then_some("All")),
         ]);
-        let doing = if dry { format!("rehearse the change of {}", self.words()) } else { self.doing() };
-        let ask = match (&self.new, there) {
-            (Some(new), false) => {
+        let doing = if dry { self.rehearsing() } else { self.doing() };
+        let ask = match (&self.new, before) {
+            (Some(new), None) => {
                 let path = format!("{}{words}", self.kind.collection(Some(&self.namespace)));
                 Ask::send(&doing, Method::POST, path, new.clone())
             }
-            _ => Ask {
-                body: Some((self.media, self.patch.clone())),
-                ..Ask::send(&doing, Method::PATCH, format!("{}{words}", self.path()), Json::Null)
-            },
+            (_, before) => {
+                let patch = match before.filter(|_| !dry) {
+                    Some(before) => guarded(&self.patch, before),
+                    None => self.patch.clone(),
+                };
+                Ask {
+                    body: Some((self.media, patch)),
+                    ..Ask::send(&doing, Method::PATCH, format!("{}{words}", self.path()), Json::Null)
+                }
+            }
         };
-        let answer = self.api.ask(ctx, ask).await?;
-        match answer.status.is_success() {
-            true => Ok(answer.json),
-            false => Err(self.refused(ctx, &doing, &answer)),
-        }
+        self.api.ask(ctx, ask).await
+    }
+
+    fn rehearsing(&self) -> String {
+        format!("rehearse the change of {}", self.words())
     }
 
     fn refused(&self, ctx: &Ctx, doing: &str, answer: &Answer) -> Fault {
         let fault = self.api.refused(ctx, doing, answer).now("the object is as it was");
         let says = answer.says();
-        if answer.is_conflict() && self.makes && !self.force {
+        if answer.is_others_field() {
             return fault.hint("`force: true` takes the fields over from who has set them.");
         }
         match says.contains("dry run") {
@@ -133,7 +140,11 @@ impl Change {
         if before.is_none() && self.new.is_none() && !self.makes {
             return Err(failed(ctx, self.api.attempted(&self.doing()), missing(self.words())));
         }
-        let after = self.send(ctx, before.is_some(), true).await?;
+        let answer = self.send(ctx, before.as_ref(), true).await?;
+        if !answer.status.is_success() {
+            return Err(self.refused(ctx, &self.rehearsing(), &answer));
+        }
+        let after = answer.json;
         let old = before.as_ref().map_or(json!({}), wanted);
         let memo = Memo {
             created: before.is_none(),
@@ -171,24 +182,41 @@ impl Change {
 
     /// Carries it out, unless the server would make something else of it by now than was planned.
     pub async fn apply(&self, ctx: &Ctx) -> Result<Applied, Fault> {
-        let (before, _, memo) = self.rehearse(ctx).await?;
-        if let (Some(before), true) = (&before, memo.fields.is_empty()) {
-            return Ok(Applied::unchanged(result(&self.name, before, false)));
+        for _ in 0..TRIES {
+            let (before, _, memo) = self.rehearse(ctx).await?;
+            if let (Some(before), true) = (&before, memo.fields.is_empty()) {
+                return Ok(Applied::unchanged(made::kept(&self.name, before)));
+            }
+            if Memo::of(&ctx.planned).is_some_and(|planned| planned.differs(&memo)) {
+                let why = "the object, or what the server would make of it, is not what it was when this was planned";
+                return Err(failed(ctx, self.doing(), why)
+                    .now("nothing was changed")
+                    .hint("When you resume, it is planned again from what is there then."));
+            }
+            let answer = self.send(ctx, before.as_ref(), false).await?;
+            if answer.status.is_success() {
+                return self.done(ctx, &answer, memo.created);
+            }
+            // Changed, made or deleted since the rehearsal: what that means is seen by the next one.
+            if !answer.is_conflict() || answer.is_others_field() {
+                return Err(self.refused(ctx, &self.doing(), &answer));
+            }
         }
-        // Of a new object the server makes up parts, and others at each rehearsal.
-        let differs = |planned: Memo| {
-            planned.created != memo.created
-                || (!memo.created && (planned.uid != memo.uid || planned.fields != memo.fields))
-        };
-        if Memo::of(&ctx.planned).is_some_and(differs) {
-            let why =
-                "the object, or what the server would make of it, is not what it was when this was planned";
-            return Err(failed(ctx, self.doing(), why)
-                .now("nothing was changed")
-                .hint("When you resume, it is planned again from what is there then."));
+        Err(failed(ctx, self.api.attempted(&self.doing()), "it is changed all the time")
+            .now("nothing was changed"))
+    }
+
+    fn done(&self, ctx: &Ctx, answer: &Answer, created: bool) -> Result<Applied, Fault> {
+        if !created {
+            return Ok(Applied::changed(made::kept(&self.name, &answer.json)));
         }
-        let done = self.send(ctx, before.is_some(), false).await?;
-        Ok(Applied::changed(result(&self.name, &done, memo.created)))
+        // Server-side apply cannot be told to make something or else do nothing.
+        if answer.status != StatusCode::CREATED {
+            return Err(failed(ctx, self.api.attempted(&self.doing()), "somebody else made it just before")
+                .now("what the manifest says is set on the object that somebody else made")
+                .hint("Look at it; when you resume, it is planned again from what is there then."));
+        }
+        Ok(Applied::changed(made::made(ctx, &self.name, &answer.json)))
     }
 
     /// What became of it: the fields tell, and of a new object who made it.
@@ -201,18 +229,26 @@ impl Change {
         match (now, memo.created) {
             (None, true) => Ok(Reconcile::NotDone),
             (None, false) => unknown("is gone: someone else deleted it"),
-            (Some(now), true) if is_managed_by(&now, &self.manager) || memo.holds(&now) => {
-                Ok(Reconcile::Done(result(&self.name, &now, true).into()))
+            (Some(now), true) if self.is_own(&now, &memo) => {
+                Ok(Reconcile::Done(made::found(ctx, &self.name, &now, &self.manager).into()))
             }
             (Some(_), true) => unknown("is there, and not as this step makes it"),
             (Some(now), false) if uid(&now) != memo.uid => unknown("is another one of that name by now"),
             (Some(now), false) if memo.holds(&now) => {
-                Ok(Reconcile::Done(result(&self.name, &now, false).into()))
+                Ok(Reconcile::Done(made::kept(&self.name, &now).into()))
             }
             (Some(now), false) if memo.fields.iter().all(|field| field.of(&now) == field.before.as_ref()) => {
                 Ok(Reconcile::NotDone)
             }
             _ => unknown("is neither what it was nor what this step makes of it: someone else changed it"),
+        }
+    }
+
+    /// Is it one that this manager made, as far as the server tells? One that keeps no managers has the fields to tell.
+    fn is_own(&self, now: &Json, memo: &Memo) -> bool {
+        match managers(now) {
+            Some(all) => all.contains(&self.manager.as_str()),
+            None => memo.holds(now),
         }
     }
 
@@ -224,7 +260,10 @@ impl Change {
             let answer = match (now, memo.created) {
                 (None, true) => return Ok(()),
                 (None, false) => return Err(self.foreign(ctx, "it is gone")),
-                (Some(now), true) => self.unmake(ctx, &memo, &now, done).await?,
+                (Some(now), true) => {
+                    let deleted = made::delete(ctx, &self.api, &self.kind, &self.namespace, &now, done);
+                    deleted.await?.map_err(|why| self.foreign(ctx, why))?
+                }
                 (Some(now), false) => match self.set_back(ctx, &memo, &now).await? {
                     Some(answer) => answer,
                     None => return Ok(()),
@@ -244,19 +283,6 @@ impl Change {
         Err(self.foreign(ctx, "it is changed all the time"))
     }
 
-    async fn unmake(&self, ctx: &Ctx, memo: &Memo, now: &Json, done: &Value) -> Result<Answer, Fault> {
-        let own = match done.get("uid").and_then(Value::as_str) {
-            Some(made) => made == uid(now),
-            None => is_managed_by(now, &self.manager) || memo.holds(now),
-        };
-        if !own {
-            return Err(self.foreign(ctx, "the one that is there now is not the one that was made"));
-        }
-        let doing = format!("delete {}, which was made", self.words());
-        let body = json!({"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid(now)}});
-        self.api.ask(ctx, Ask::send(&doing, Method::DELETE, self.path(), body)).await
-    }
-
     /// `None` where nothing is left to set back.
     async fn set_back(&self, ctx: &Ctx, memo: &Memo, now: &Json) -> Result<Option<Answer>, Fault> {
         if uid(now) != memo.uid {
@@ -270,9 +296,7 @@ impl Change {
         if open.is_empty() {
             return Ok(None);
         }
-        let mut patch = patch_back(open);
-        let version = now.pointer("/metadata/resourceVersion").cloned().unwrap_or_default();
-        super::objects::set(&mut patch, &["metadata".to_owned(), "resourceVersion".to_owned()], version);
+        let patch = guarded(&patch_back(open), now);
         let path = format!("{}{}", self.path(), query(&[("fieldManager", Some(MANAGER))]));
         let doing = format!("set {} back", self.words());
         let ask = Ask { body: Some((MERGE, patch)), ..Ask::send(&doing, Method::PATCH, path, Json::Null) };
@@ -287,6 +311,12 @@ impl Change {
 }
 
 impl Memo {
+    /// Is it another change than the one that is meant now? Of a new object the server makes up parts, and others at each
+    /// rehearsal.
+    fn differs(&self, now: &Self) -> bool {
+        self.created != now.created || (!now.created && (self.uid != now.uid || self.fields != now.fields))
+    }
+
     /// Is every field as this step makes it, whatever the server notes beside them?
     fn holds(&self, now: &Json) -> bool {
         let now = &wanted(now);
@@ -307,19 +337,26 @@ fn diff(path: String, before: Option<&Json>, after: &Json) -> Diff {
     Diff { path, before: before.map(show), after: Some(show(after)), described }
 }
 
+/// The patch, which the server refuses (409) for any other object, and for the same one once it was changed.
+fn guarded(patch: &Json, before: &Json) -> Json {
+    let mut patch = patch.clone();
+    for key in ["uid", "resourceVersion"] {
+        let value = before.pointer(&format!("/metadata/{key}")).cloned().unwrap_or_default();
+        match &mut patch {
+            Json::Array(operations) => {
+                operations.push(json!({"op": "replace", "path": format!("/metadata/{key}"), "value": value}));
+            }
+            map => set(map, &["metadata".to_owned(), key.to_owned()], value),
+        }
+    }
+    patch
+}
+
 /// The media type of a merge patch (RFC 7396).
 pub const MERGE: &str = "application/merge-patch+json";
 
 /// The keys of the result of an action that changes one object.
-pub const RESULT: &[keybook_api::returns::Key] = {
-    use keybook_api::returns::Key;
-    &[
-        Key::plain("name", "The object's name."),
-        Key::plain("uid", "Its UID."),
-        Key::plain("resource_version", "Its version after that."),
-        Key::plain("created", "Whether it was made."),
-    ]
-};
+pub const RESULT: &[Key] = &[made::NAME, made::UID, made::VERSION, made::CREATED, made::MADE];
 
 /// The JSON of an argument, which must hold no secret.
 pub fn json_of(argument: &str, value: &Value) -> Result<Json, Fault> {

@@ -71,6 +71,12 @@ impl Server {
             return Err(wrong());
         }
         let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+        if !tls && !is_loopback(host) {
+            return Err(format!(
+                "`{}` has no TLS: anybody on the way could read and change what is asked; only an address of the host itself may",
+                url.escape_debug()
+            ));
+        }
         Ok(Self {
             url: url.to_owned(),
             tls,
@@ -85,6 +91,12 @@ impl Server {
         let Self { host, port, .. } = self;
         if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
     }
+}
+
+/// Does a name or address never leave the host? A name counts only where every resolver must take it for that (RFC 6761).
+fn is_loopback(host: &str) -> bool {
+    let address = host.parse::<std::net::IpAddr>();
+    address.map_or_else(|_| host.eq_ignore_ascii_case("localhost"), |address| address.is_loopback())
 }
 
 /// A kubeconfig that is being read.

@@ -19,7 +19,8 @@ const SPEC: ActionSpec = ActionSpec {
     name: "kube.config_map_put",
     summary: "Writes keys of a ConfigMap; the others stay.",
     doc: "A ConfigMap that is not there is made. A key whose value is null is taken away. The server rehearses it, as for `kube.patch`.\n\n\
-Undo sets the keys to what they were, unless someone else changed them since; a ConfigMap that was made is deleted.\n\n\
+Undo sets the keys to what they were, unless someone else changed them since; a ConfigMap that was made is deleted when it still is as \
+it was made.\n\n\
 After a crash the keys tell, as for `kube.patch`.\n\n\
 Errors: values that are no text; private keys (use `kube.secret_put`); whatever the server refuses, such as the change of an immutable one \
 ([ConfigMaps](https://kubernetes.io/docs/concepts/configuration/configmap/)).",

@@ -3,6 +3,7 @@ use super::{
     api::{Api, Ask},
     list::{SELECTOR, Select, list},
     resource::{Kind, opt_name},
+    wait::passes,
 };
 use crate::{
     kubectl,
@@ -240,7 +241,11 @@ impl Job {
     async fn gone(&self, ctx: &Ctx, doomed: &[Doomed]) -> Result<(), Fault> {
         let doing = format!("wait until {} is gone", self.what());
         waiting::until(ctx, &doing, self.timeout, BEAT, || async {
-            let there = self.there(ctx).await?;
+            let there = match self.there(ctx).await {
+                // A server that is away comes back; what it refuses stays refused.
+                Err(fault) if passes(&fault) => return Ok(Err(fault.cause)),
+                there => there?,
+            };
             let left = there.iter().filter(|object| doomed.iter().any(|one| one.uid == uid(object)));
             let left: Vec<String> = left.map(|object| self.still(object)).collect();
             Ok(if left.is_empty() { Ok(()) } else { Err(left.join(", ")) })

@@ -125,6 +125,10 @@ impl Line {
         match judge.refused() {
             Some(refused) if refused.hint.is_empty() => fault(&refused.why),
             Some(refused) => fault(&refused.why).hint(refused.hint),
+            // A balancer whose server is away, or a server that ends, just hangs up.
+            None if is_hung_up(error) => Fault::unreachable(self.attempted(), format!("no TLS: {error}"))
+                .on(self.target.name())
+                .now("nothing was sent to it"),
             None => fault(&format!("no TLS: {error}")),
         }
     }
@@ -180,4 +184,10 @@ impl Service<Request<Body>> for Dialer {
             Ok(answer)
         })
     }
+}
+
+/// Did the other side end the connection without a word?
+fn is_hung_up(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe)
 }

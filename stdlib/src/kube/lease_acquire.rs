@@ -42,7 +42,7 @@ Errors: somebody else holds it, who is named; whatever the server refuses \
         Key::plain("until", "When it ends; null when it does not say."),
     ]),
     way_back: WayBack::Undo,
-    example: "kube.lease_acquire:\n  name: certificate-rotation\n  holder: keybook\n  duration: 4h\n",
+    example: "kube.lease_acquire:\n  name: certificate-rotation\n  holder: keybook-${run.id}\n  duration: 4h\n",
 };
 
 #[async_trait]

@@ -23,7 +23,7 @@ Errors: whatever the server refuses ([leases](https://kubernetes.io/docs/concept
     args: &[NAME, NAMESPACE, HOLDER, KUBECONFIG, CONTEXT, SERVER, ACCEPT_EXPIRED],
     returns: Returns::map(&[Key::plain("released", "Whether this holder had it; null after a crash.")]),
     way_back: WayBack::Nothing,
-    example: "kube.lease_release:\n  name: certificate-rotation\n  holder: keybook\n",
+    example: "kube.lease_release:\n  name: certificate-rotation\n  holder: keybook-${run.id}\n",
 };
 
 #[async_trait]

@@ -16,6 +16,7 @@ mod lease;
 mod lease_acquire;
 mod lease_release;
 mod list;
+mod made;
 mod objects;
 mod patch;
 mod raw;

@@ -125,10 +125,17 @@ pub fn result(name: &str, object: &Json, created: bool) -> Map {
     ])
 }
 
-/// Has this manager set anything of the object (`metadata.managedFields`)?
-pub fn is_managed_by(object: &Json, manager: &str) -> bool {
-    let all = object.pointer("/metadata/managedFields").and_then(Json::as_array).into_iter().flatten();
-    all.filter_map(|one| one.get("manager")).any(|own| own == manager)
+/// Who has set anything of the object (`metadata.managedFields`), each once; `None` where the server does not keep that.
+/// Status alone is the controllers' business and does not count.
+pub fn managers(object: &Json) -> Option<Vec<&str>> {
+    let all = object.pointer("/metadata/managedFields").and_then(Json::as_array)?;
+    let fields = |one: &Json| one.get("fieldsV1").and_then(Json::as_object).cloned().unwrap_or_default();
+    let status = |one: &Json| fields(one).keys().all(|key| key == "f:status");
+    let mut names: Vec<&str> =
+        all.iter().filter(|one| !status(one)).map(|one| crate::kubectl::text(one, "/manager")).collect();
+    names.sort_unstable();
+    names.dedup();
+    Some(names)
 }
 
 #[cfg(test)]

@@ -20,7 +20,8 @@ const SPEC: ActionSpec = ActionSpec {
     doc: "`type: merge` (RFC 7396) sets the fields that `patch` has, takes away those that are null and replaces lists as a whole; `strategic` \
 merges lists of known kinds by their keys; `json` (RFC 6902) is a list of operations. The server itself rehearses the patch \
 (`dryRun=All`), so the plan shows what would become of the object, and a patch that changes nothing is none. When the object, or what the \
-server would make of it, differs by the time it is carried out, nothing is changed.\n\n\
+server would make of it, differs by the time it is carried out, nothing is changed: it is sent for that very version of the object, and rehearsed again when that is \
+no longer the newest.\n\n\
 Undo sets each field that the patch changed to what it was, unless someone else changed it since.\n\n\
 After a crash the fields tell: as the patch makes them, done; as they were, not done; anything else, a person must look.\n\n\
 Errors: an object that is not there; Secrets and private keys (use `kube.secret_put`); whatever the server refuses; webhooks that take no \

@@ -16,10 +16,11 @@ const SPEC: ActionSpec = ActionSpec {
     name: "kube.secret_put",
     summary: "Writes keys of a Secret; the others stay.",
     doc: "The values are what the Secret shall hold, not base64. A Secret that is not there is made, with `type`. A key whose value is null \
-is taken away. Of values, old or new, neither plan nor journal nor result has more than their SHA-256.\n\n\
-Undo sets the keys to what they were, unless someone else changed them since; a Secret that was made is deleted. For that the old values \
+is taken away. Of values, old or new, plan, journal and result have only hashes under a key of the run, which tell \
+whether two are the same, and not what they are.\n\n\
+Undo sets the keys to what they were, unless someone else changed them since; a Secret that was made is deleted when it still is as it was made. For that the old values \
 are kept in a file of the run's own folder on the host (mode 0600) before anything is changed.\n\n\
-After a crash the digests tell: those of the new values, done; those of the old ones, not done; anything else, a person must look.\n\n\
+After a crash the hashes tell: those of the new values, done; those of the old ones, not done; anything else, a person must look.\n\n\
 Errors: a Secret that differs from what was planned; whatever the server refuses, such as the change of an immutable one \
 ([Secrets](https://kubernetes.io/docs/concepts/configuration/secret/)).",
     effect: Effect::Changes,

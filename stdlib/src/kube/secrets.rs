@@ -1,9 +1,9 @@
-//! Keys of a Secret: planned and told by their digests only.
+//! Keys of a Secret: planned and told by keyed hashes only, which nobody can guess the values by.
 
 use super::{
-    api::{Api, Ask},
+    api::{Answer, Api, Ask},
     change::{MANAGER, MERGE},
-    objects::result,
+    made,
     resource::{Kind, name, opt_name, query},
 };
 use crate::{
@@ -16,23 +16,24 @@ use crate::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::Method;
 use keybook_api::{
-    Applied, Args, Ctx, Fault, Plan, Reconcile, Secret, Value, Write, returns::Key, value::map,
+    Applied, Args, Ctx, Fault, Map, Plan, Reconcile, Secret, Value, Write, returns::Key, value::map,
 };
 use serde_json::{Value as Json, json};
 
 /// What `kube.secret_put` returns.
 pub const RESULT: &[Key] = &[
-    Key::plain("name", "The object's name."),
-    Key::plain("uid", "Its UID."),
-    Key::plain("resource_version", "Its version after that."),
-    Key::plain("created", "Whether it was made."),
+    made::NAME,
+    made::UID,
+    made::VERSION,
+    made::CREATED,
+    made::MADE,
     Key::anything(
         "keys",
-        "A map from the key to the SHA-256 of its value; null for one that was taken away.",
+        "A map from the key to the keyed hash of its value; null for one that was taken away.",
     ),
 ];
 
-/// How often a way back is tried again when somebody else changes the object meanwhile.
+/// How often a change, or a way back, is tried again when somebody else changes the object meanwhile.
 const TRIES: u32 = 5;
 
 /// Keys of one Secret, and what they shall hold; `None` for those to be taken away.
@@ -44,10 +45,13 @@ pub struct Job {
     kind: String,
 }
 
+/// Keys with the keyed hashes of their values; `None` for a key that is not there.
+type Digests = Vec<(String, Option<String>)>;
+
 /// What is known of a Secret: its UID, its version, and the digests of the keys that count here.
 struct Found {
     object: Json,
-    digests: Vec<(String, Option<String>)>,
+    digests: Digests,
 }
 
 impl Job {
@@ -91,18 +95,23 @@ impl Job {
     async fn find(&self, ctx: &Ctx) -> Result<Option<Found>, Fault> {
         let found = self.api.find(ctx, &format!("get {}", self.words()), &self.path()).await?;
         Ok(found.map(|object| Found {
-            digests: self.data.iter().map(|(key, _)| (key.clone(), held(&object, key).map(digest))).collect(),
+            digests: self
+                .data
+                .iter()
+                .map(|(key, _)| (key.clone(), held(&object, key).map(|held| held.keyed_hash(&ctx.salt))))
+                .collect(),
             object,
         }))
     }
 
-    fn after(&self) -> Vec<(String, Option<String>)> {
+    fn after(&self, ctx: &Ctx) -> Digests {
+        let digest = |value: &Secret| value.keyed_hash(&ctx.salt);
         self.data.iter().map(|(key, value)| (key.clone(), value.as_ref().map(digest))).collect()
     }
 
     /// Where the old values are kept: another file for other old values, so that a second attempt never writes over the
     /// first one's.
-    fn kept(&self, ctx: &Ctx, before: &[(String, Option<String>)]) -> String {
+    fn kept(&self, ctx: &Ctx, before: &Digests) -> String {
         let what = format!("{} {} {before:?}", self.api.access.server.url, self.path());
         let digest = sha256(what.as_bytes());
         format!("{}/secret-{}-{}.json", ctx.staging(), self.name, digest.get(..16).unwrap_or_default())
@@ -111,7 +120,7 @@ impl Job {
     /// The plan, with digests for values.
     pub async fn plan(&self, ctx: &Ctx) -> Result<Plan, Fault> {
         let found = self.find(ctx).await?;
-        let after = self.after();
+        let after = self.after(ctx);
         let none = || after.iter().map(|(key, _)| (key.clone(), None)).collect();
         let before = found.as_ref().map_or_else(none, |found| found.digests.clone());
         let memo = Value::Map(map([
@@ -126,7 +135,7 @@ impl Job {
             return Ok(Plan { basis, memo, ..Plan::wont(format!("{} already holds that", self.words())) });
         }
         let short = |digest: &Option<String>| match digest {
-            Some(digest) => format!("sha256 {}…", digest.get(..12).unwrap_or_default()),
+            Some(digest) => format!("keyed hash {}…", digest.get(..12).unwrap_or_default()),
             None => "nothing".to_owned(),
         };
         let verb = if found.is_some() { "change" } else { "create" };
@@ -139,40 +148,64 @@ impl Job {
 
     /// Keeps the old values, then writes the new ones.
     pub async fn apply(&self, ctx: &Ctx) -> Result<Applied, Fault> {
-        let found = self.find(ctx).await?;
-        let after = self.after();
-        if let Some(found) = found.as_ref().filter(|found| found.digests == after) {
-            return Ok(Applied::unchanged(self.result(&found.object, false)));
+        for _ in 0..TRIES {
+            let found = self.find(ctx).await?;
+            if let Some(found) = found.as_ref().filter(|found| found.digests == self.after(ctx)) {
+                let all = made::kept(&self.name, &found.object);
+                return Ok(Applied::unchanged(self.result(ctx, all)));
+            }
+            self.refuse_other(ctx, found.as_ref())?;
+            let answer = match &found {
+                Some(found) => self.write(ctx, found).await?,
+                None => self.create(ctx).await?,
+            };
+            if answer.status.is_success() {
+                let all = match found {
+                    Some(_) => made::kept(&self.name, &answer.json),
+                    None => made::made(ctx, &self.name, &answer.json),
+                };
+                return Ok(Applied::changed(self.result(ctx, all)));
+            }
+            // Changed or made since it was looked at: what that means is seen by looking again.
+            if !answer.is_conflict() {
+                return Err(self.api.refused(ctx, &self.doing(), &answer));
+            }
         }
-        let planned = ctx.planned.get("before");
-        let other = |found: &Found| planned.is_some_and(|before| *before != told(&found.digests));
+        Err(failed(ctx, self.api.attempted(&self.doing()), "it is changed all the time")
+            .now("it is as others have made it"))
+    }
+
+    /// A fault when it does not hold what it held when this was planned.
+    fn refuse_other(&self, ctx: &Ctx, found: Option<&Found>) -> Result<(), Fault> {
+        let (before, uid) = (ctx.planned.get("before"), ctx.planned.get("uid").and_then(Value::as_str));
+        let other = |found: &Found| {
+            before.is_some_and(|before| *before != told(&found.digests))
+                || uid.is_some_and(|uid| uid != kubectl::text(&found.object, "/metadata/uid"))
+        };
         let made = ctx.planned.get("created").and_then(Value::as_bool);
-        if made.is_some_and(|made| made != found.is_none()) || found.as_ref().is_some_and(other) {
+        if made.is_some_and(|made| made != found.is_none()) || found.is_some_and(other) {
             return Err(failed(ctx, self.doing(), "it does not hold what it held when this was planned")
                 .now("nothing was changed")
                 .hint("When you resume, it is planned again from what is there then."));
         }
-        let done = match &found {
-            Some(found) => {
-                self.keep(ctx, found).await?;
-                let version = found.object.pointer("/metadata/resourceVersion").cloned().unwrap_or_default();
-                let body = json!({"metadata": {"resourceVersion": version}, "data": self.body()});
-                self.api.need(ctx, patch(&self.doing(), self.path(), body)).await?
-            }
-            None => {
-                let mut body = json!({"apiVersion": "v1", "kind": "Secret", "type": self.kind, "data": self.body(),
-                    "metadata": {"name": self.name, "namespace": self.namespace}});
-                if let Some(Json::Object(data)) = body.get_mut("data") {
-                    data.retain(|_, value| !value.is_null());
-                }
-                let collection = Self::kind().collection(Some(&self.namespace));
-                let path = format!("{collection}{}", query(&[("fieldManager", Some(MANAGER))]));
-                self.api
-                    .need(ctx, Ask::send(&format!("create {}", self.words()), Method::POST, path, body))
-                    .await?
-            }
-        };
-        Ok(Applied::changed(self.result(&done, found.is_none())))
+        Ok(())
+    }
+
+    async fn write(&self, ctx: &Ctx, found: &Found) -> Result<Answer, Fault> {
+        self.keep(ctx, found).await?;
+        self.api.ask(ctx, patch(&self.doing(), self.path(), &found.object, self.body())).await
+    }
+
+    async fn create(&self, ctx: &Ctx) -> Result<Answer, Fault> {
+        let mut body = json!({"apiVersion": "v1", "kind": "Secret", "type": self.kind, "data": self.body(),
+            "metadata": {"name": self.name, "namespace": self.namespace}});
+        if let Some(Json::Object(data)) = body.get_mut("data") {
+            data.retain(|_, value| !value.is_null());
+        }
+        let collection = Self::kind().collection(Some(&self.namespace));
+        let path = format!("{collection}{}", query(&[("fieldManager", Some(MANAGER))]));
+        let doing = format!("create {}", self.words());
+        self.api.ask(ctx, Ask::send(&doing, Method::POST, path, body)).await
     }
 
     fn body(&self) -> Json {
@@ -190,9 +223,8 @@ impl Job {
         ctx.target.write(&path, Write { content, mode: Some(0o600), owner: None, create_new: false }).await
     }
 
-    fn result(&self, object: &Json, created: bool) -> Value {
-        let mut all = result(&self.name, object, created);
-        all.insert("keys".to_owned(), told(&self.after()));
+    fn result(&self, ctx: &Ctx, mut all: Map) -> Value {
+        all.insert("keys".to_owned(), told(&self.after(ctx)));
         Value::Map(all)
     }
 
@@ -207,7 +239,13 @@ impl Job {
         };
         let now = Some(told(&found.digests));
         Ok(match (now == memo.get("after").cloned(), now == memo.get("before").cloned()) {
-            (true, _) => Reconcile::Done(self.result(&found.object, created)),
+            (true, _) => {
+                let all = match created {
+                    true => made::found(ctx, &self.name, &found.object, MANAGER),
+                    false => made::kept(&self.name, &found.object),
+                };
+                Reconcile::Done(self.result(ctx, all))
+            }
             (_, true) if !created => Reconcile::NotDone,
             _ => Reconcile::Unknown(format!(
                 "{} holds neither what it held nor what this step writes",
@@ -218,54 +256,64 @@ impl Job {
 
     /// Writes the old values, or deletes what was made.
     pub async fn undo(&self, ctx: &Ctx, memo: &Value, done: &Value) -> Result<(), Fault> {
-        let doing = format!("set {} back", self.words());
-        let foreign = |why: &str| {
-            failed(ctx, &doing, why)
-                .now("it was left as it is")
-                .hint("Look at it, and set back by hand what is needed.")
-        };
         let created = memo.get("created").and_then(Value::as_bool).unwrap_or(false);
         for _ in 0..TRIES {
             let Some(found) = self.find(ctx).await? else {
-                return if created { Ok(()) } else { Err(foreign("it is gone")) };
+                return if created { Ok(()) } else { Err(self.foreign(ctx, "it is gone")) };
             };
             let now = Some(told(&found.digests));
             if !created && now == memo.get("before").cloned() {
                 return Ok(());
             }
             if now != memo.get("after").cloned() {
-                return Err(foreign("someone else changed it since"));
+                return Err(self.foreign(ctx, "someone else changed it since"));
             }
             let answer = if created {
-                let uid = kubectl::text(&found.object, "/metadata/uid");
-                if done.get("uid").and_then(Value::as_str).is_some_and(|made| made != uid) {
-                    return Err(foreign("the one that is there now is not the one that was made"));
-                }
-                let body =
-                    json!({"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}});
-                self.api.ask(ctx, Ask::send(&doing, Method::DELETE, self.path(), body)).await?
+                let kind = Self::kind();
+                let deleted = made::delete(ctx, &self.api, &kind, &self.namespace, &found.object, done);
+                deleted.await?.map_err(|why| self.foreign(ctx, why))?
             } else {
-                let kept = memo.get("kept").and_then(Value::as_str).unwrap_or_default();
-                let file = files::need(&*ctx.target, kept).await?;
-                let old: Json = serde_json::from_slice(file.content.expose())
-                    .map_err(|_| foreign("the file with the old values cannot be read"))?;
-                let version = found.object.pointer("/metadata/resourceVersion").cloned().unwrap_or_default();
-                let body = json!({"metadata": {"resourceVersion": version}, "data": old});
-                self.api.ask(ctx, patch(&doing, self.path(), body)).await?
+                self.set_back(ctx, memo, &found).await?
             };
             if answer.status.is_success() || (created && answer.is_absent()) {
                 return Ok(());
             }
             if !answer.is_conflict() {
-                return Err(self.api.refused(ctx, &doing, &answer));
+                return Err(self.api.refused(ctx, &self.undoing(), &answer));
             }
         }
-        Err(foreign("it is changed all the time"))
+        Err(self.foreign(ctx, "it is changed all the time"))
+    }
+
+    async fn set_back(&self, ctx: &Ctx, memo: &Value, found: &Found) -> Result<Answer, Fault> {
+        let uid = memo.get("uid").and_then(Value::as_str);
+        if uid.is_some_and(|uid| uid != kubectl::text(&found.object, "/metadata/uid")) {
+            return Err(self.foreign(ctx, "the one that is there now is another one of that name"));
+        }
+        let kept = memo.get("kept").and_then(Value::as_str).unwrap_or_default();
+        let file = files::need(&*ctx.target, kept).await?;
+        let old: Json = serde_json::from_slice(file.content.expose())
+            .map_err(|_| self.foreign(ctx, "the file with the old values cannot be read"))?;
+        self.api.ask(ctx, patch(&self.undoing(), self.path(), &found.object, old)).await
+    }
+
+    fn undoing(&self) -> String {
+        format!("set {} back", self.words())
+    }
+
+    fn foreign(&self, ctx: &Ctx, why: &str) -> Fault {
+        failed(ctx, self.undoing(), why)
+            .now("it was left as it is")
+            .hint("Look at it, and set back by hand what is needed.")
     }
 }
 
-fn patch(doing: &str, path: String, body: Json) -> Ask<'_> {
+/// A merge patch of what it holds, good only for the very object that was looked at.
+fn patch<'a>(doing: &'a str, path: String, object: &Json, data: Json) -> Ask<'a> {
+    let own = |key: &str| object.pointer(&format!("/metadata/{key}")).cloned().unwrap_or_default();
+    let metadata = json!({"uid": own("uid"), "resourceVersion": own("resourceVersion")});
     let path = format!("{path}{}", query(&[("fieldManager", Some(MANAGER))]));
+    let body = json!({"metadata": metadata, "data": data});
     Ask { body: Some((MERGE, body)), ..Ask::send(doing, Method::PATCH, path, Json::Null) }
 }
 
@@ -275,10 +323,6 @@ fn held(object: &Json, key: &str) -> Option<Secret> {
     Some(Secret::new(STANDARD.decode(coded).unwrap_or_else(|_| coded.as_bytes().to_vec())))
 }
 
-fn digest(value: impl std::borrow::Borrow<Secret>) -> String {
-    sha256(value.borrow().expose())
-}
-
-fn told(digests: &[(String, Option<String>)]) -> Value {
+fn told(digests: &Digests) -> Value {
     Value::Map(digests.iter().map(|(key, digest)| (key.clone(), digest.clone().into())).collect())
 }

@@ -3,6 +3,7 @@
 mod changes;
 mod connection;
 mod leases;
+mod races;
 mod requests;
 mod rollouts;
 mod waits;

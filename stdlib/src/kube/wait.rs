@@ -21,7 +21,7 @@ use keybook_api::{
 use kube::core::WatchEvent;
 use serde_json::Value as Json;
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::{sync::OnceCell, time::Instant};
 
 /// Waits for objects.
 pub struct Wait;
@@ -137,14 +137,16 @@ impl Wanted {
 /// A wait that is under way.
 struct Waiting {
     api: Api,
-    kind: Kind,
+    resource: String,
+    /// What the server says that `resource` is, once it has answered.
+    kind: OnceCell<Kind>,
     namespace: String,
+    name: Option<String>,
     labels: Option<String>,
     fields: Option<String>,
     wanted: Wanted,
     timeout: Duration,
     begun: Instant,
-    doing: String,
 }
 
 /// How a watch ended.
@@ -163,23 +165,36 @@ impl Waiting {
         let labels = args.opt_text("selector")?.map(str::to_owned);
         let namespace = opt_name(args, "namespace")?.map(str::to_owned);
         let api = Api::from_args(ctx, args).await?;
-        let kind = Kind::from_args(ctx, &api, args).await?;
-        let namespace = namespace.unwrap_or_else(|| api.access.namespace.clone());
-        let what = match (name, &labels) {
-            (Some(name), _) => kind.words(Some(&namespace), name),
-            (None, labels) => format!("{} with {}", kind.plural, labels.as_deref().unwrap_or_default()),
-        };
         Ok(Self {
-            doing: format!("wait until {what} {}", wanted.words()),
+            resource: args.text("resource")?.to_owned(),
+            kind: OnceCell::new(),
+            name: name.map(str::to_owned),
+            namespace: namespace.unwrap_or_else(|| api.access.namespace.clone()),
             fields: name.map(|name| format!("metadata.name={name}")),
             timeout: args.opt_duration("timeout")?.unwrap_or(Duration::from_secs(300)),
             begun: Instant::now(),
             api,
-            kind,
-            namespace,
             labels,
             wanted,
         })
+    }
+
+    fn doing(&self) -> String {
+        let what = match (&self.name, self.kind.get()) {
+            (Some(name), Some(kind)) => kind.words(Some(&self.namespace), name),
+            (Some(name), None) => format!("{}/{name}", self.resource),
+            (None, _) => format!("{} with {}", self.resource, self.labels.as_deref().unwrap_or_default()),
+        };
+        format!("wait until {what} {}", self.wanted.words())
+    }
+
+    /// The objects and the version of their list. What the kind is, is asked until the server has answered that once: it may
+    /// be away at the beginning, too.
+    async fn look(&self, ctx: &Ctx) -> Result<(&Kind, Vec<Json>, String), Fault> {
+        let kind = self.kind.get_or_try_init(|| Kind::find(ctx, &self.api, &self.resource)).await?;
+        let select = Select { labels: self.labels.as_deref(), fields: self.fields.as_deref() };
+        let (objects, version) = list(ctx, &self.api, kind, Some(&self.namespace), &select).await?;
+        Ok((kind, objects, version))
     }
 
     fn left(&self) -> Duration {
@@ -188,31 +203,30 @@ impl Waiting {
 
     async fn until_so(&self, ctx: &Ctx) -> Result<Vec<String>, Fault> {
         loop {
-            let select = Select { labels: self.labels.as_deref(), fields: self.fields.as_deref() };
-            let seen = match list(ctx, &self.api, &self.kind, Some(&self.namespace), &select).await {
-                Ok((objects, version)) => match self.wanted.judge(&objects) {
+            let seen = match self.look(ctx).await {
+                Ok((kind, objects, version)) => match self.wanted.judge(&objects) {
                     Ok(names) => return Ok(names),
-                    Err(not_yet) => Ok((objects, version, not_yet)),
+                    Err(not_yet) => Ok((kind, objects, version, not_yet)),
                 },
                 // A server that is away comes back; what it refuses stays refused.
                 Err(fault) if passes(&fault) => Err(fault.cause),
                 Err(fault) => return Err(fault),
             };
             let not_yet = match &seen {
-                Ok((_, _, not_yet)) | Err(not_yet) => not_yet.clone(),
+                Ok((.., not_yet)) | Err(not_yet) => not_yet.clone(),
             };
             if self.left().is_zero() {
                 return Err(self.late(ctx, &not_yet));
             }
             self.tell(ctx, &not_yet);
             let ended = match seen {
-                Ok((objects, version, _)) => self.watch(ctx, objects, &version).await?,
+                Ok((kind, objects, version, _)) => self.watch(ctx, kind, objects, &version).await?,
                 Err(_) => Ended::Again { failed: true },
             };
             match ended {
                 Ended::So(names) => return Ok(names),
                 Ended::Again { failed: true } => {
-                    waiting::pause(ctx, BEAT.min(self.left()), &self.doing).await?
+                    waiting::pause(ctx, BEAT.min(self.left()), &self.doing()).await?
                 }
                 Ended::Again { failed: false } => {}
             }
@@ -220,19 +234,25 @@ impl Waiting {
     }
 
     fn tell(&self, ctx: &Ctx, not_yet: &str) {
-        ctx.sink.progress(&format!("{} ({} s): {not_yet}", self.doing, self.begun.elapsed().as_secs()));
+        ctx.sink.progress(&format!("{} ({} s): {not_yet}", self.doing(), self.begun.elapsed().as_secs()));
     }
 
     fn late(&self, ctx: &Ctx, not_yet: &str) -> Fault {
         let cause = format!("not so after {}: {not_yet}", duration::format(self.timeout));
-        Fault::new(FaultKind::TimedOut, self.api.attempted(&self.doing), cause).on(ctx.target.name())
+        Fault::new(FaultKind::TimedOut, self.api.attempted(&self.doing()), cause).on(ctx.target.name())
     }
 
     /// Watches from a list on, until it is so, the watch ends or the time is up.
-    async fn watch(&self, ctx: &Ctx, mut objects: Vec<Json>, version: &str) -> Result<Ended, Fault> {
+    async fn watch(
+        &self,
+        ctx: &Ctx,
+        kind: &Kind,
+        mut objects: Vec<Json>,
+        version: &str,
+    ) -> Result<Ended, Fault> {
         let limit = self.left().min(WATCH);
         let seconds = limit.as_secs().max(1).to_string();
-        let path = self.kind.collection(Some(&self.namespace));
+        let path = kind.collection(Some(&self.namespace));
         let pairs = [
             ("watch", Some("true")),
             ("resourceVersion", Some(version)),
@@ -268,7 +288,7 @@ impl Waiting {
         };
         tokio::select! {
             ended = tokio::time::timeout(limit, watching) => Ok(ended.unwrap_or(Ended::Again { failed: false })),
-            () = ctx.cancel.cancelled() => Err(stopped(ctx, &self.doing)),
+            () = ctx.cancel.cancelled() => Err(stopped(ctx, self.doing())),
         }
     }
 }

@@ -327,9 +327,11 @@ fn create(path: String, body: &Json, dry: bool, objects: &mut Vec<(String, Json)
 
 fn delete(asked: &Asked, at: usize, objects: &mut Vec<(String, Json)>) -> (&'static str, Json) {
     let metadata = &mut objects[at].1["metadata"];
-    let wanted = &asked.body["preconditions"]["uid"];
-    if !wanted.is_null() && *wanted != metadata["uid"] {
-        return status("409 Conflict", "Conflict", "the UID in the precondition does not match");
+    for key in ["uid", "resourceVersion"] {
+        let wanted = &asked.body["preconditions"][key];
+        if !wanted.is_null() && *wanted != metadata[key] {
+            return status("409 Conflict", "Conflict", "the precondition does not match");
+        }
     }
     if metadata["finalizers"].is_array() {
         metadata["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
@@ -341,10 +343,6 @@ fn delete(asked: &Asked, at: usize, objects: &mut Vec<(String, Json)>) -> (&'sta
 fn change(asked: &Asked, at: usize, dry: bool, objects: &mut [(String, Json)]) -> (&'static str, Json) {
     let mut now = objects[at].1.clone();
     let version = now["metadata"]["resourceVersion"].clone();
-    let wanted = asked.body.pointer("/metadata/resourceVersion").unwrap_or(&Json::Null);
-    if !wanted.is_null() && *wanted != version {
-        return status("409 Conflict", "Conflict", "the object has been modified");
-    }
     match &asked.body {
         Json::Array(operations) => {
             for one in operations {
@@ -364,6 +362,11 @@ fn change(asked: &Asked, at: usize, dry: bool, objects: &mut [(String, Json)]) -
         }
         body if asked.method == "PUT" => now = body.clone(),
         body => merge(&mut now, body),
+    }
+    for key in ["uid", "resourceVersion"] {
+        if now["metadata"][key] != objects[at].1["metadata"][key] {
+            return status("409 Conflict", "Conflict", "the object has been modified");
+        }
     }
     if now != objects[at].1 {
         let number: u64 = version.as_str().unwrap_or("1").parse().unwrap_or(1);

@@ -133,6 +133,7 @@ impl Bench {
             state_dir: self.path("state"),
             may_change: true,
             planned: Value::Null,
+            salt: "salt".to_owned(),
             cancel: self.cancel.clone(),
             sink: self.told.clone(),
             // The whole minute, so that a test may go some seconds on and is still on the same day.

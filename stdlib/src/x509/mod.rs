@@ -7,6 +7,7 @@ mod issue_leaf;
 pub(crate) mod kubeconfig;
 mod new_ca;
 mod new_csr;
+mod new_key;
 pub(crate) mod pair;
 mod read;
 mod read_crl;
@@ -32,6 +33,7 @@ pub fn register(all: &mut Registry) {
     all.add(new_ca::NewCa);
     all.add(issue_leaf::IssueLeaf);
     all.add(new_csr::NewCsr);
+    all.add(new_key::NewKey);
     all.add(bundle::Bundle);
 }
 

@@ -1,5 +1,6 @@
 //! A runbook with its hosts that are looked at, without a run.
 
+use super::run::draw_salt;
 use crate::{
     args::{Answering, Language, Sources},
     assemble::{self, Company, Hosts, Parts},
@@ -55,7 +56,7 @@ impl Looking {
             screen: Screen::new(false),
         };
         let parts =
-            Parts { run: run.clone(), loaded, hosts, inputs, limit: sources.limit, salt: String::new() };
+            Parts { run: run.clone(), loaded, hosts, inputs, limit: sources.limit, salt: draw_salt()? };
         let setup = assemble::setup(parts, &Answering::default(), output, &company, cancel)?;
         let session = engine::look(setup, &run.journal())?;
         Ok(Self { session, sandbox, _folder: folder })

@@ -319,7 +319,7 @@ pub fn check_secrets(opened: &Opened, inputs: &Map) -> Result<(), Fault> {
 }
 
 fn same(hash: &serde_json::Value, secret: &Secret, salt: &str) -> bool {
-    hash.as_str() == Some(drift::keyed_hash(secret, salt).as_str())
+    hash.as_str() == Some(secret.keyed_hash(salt).as_str())
 }
 
 fn refused(run: &RunDir, differences: &[String]) -> Fault {

@@ -45,11 +45,16 @@ pub async fn run(args: RunArgs, output: &Output) -> Result<i32, CliError> {
     finish::report(&run, 0, outcome?, output)
 }
 
-/// Draws the key of the hashes of secret inputs and keeps it beside the journal, 0600.
-fn salt(run: &RunDir) -> Result<String, Fault> {
+/// Draws the key of a run's keyed hashes.
+pub fn draw_salt() -> Result<String, Fault> {
     let mut salt = [0u8; 16];
     getrandom::fill(&mut salt).map_err(|error| Fault::failed("draw random numbers", error))?;
-    let salt = hex(&salt);
+    Ok(hex(&salt))
+}
+
+/// Draws the key of the run's keyed hashes and keeps it beside the journal, 0600.
+fn salt(run: &RunDir) -> Result<String, Fault> {
+    let salt = draw_salt()?;
     let failed = |error: std::io::Error| {
         Fault::failed("keep the key of the run's secret inputs", error).now("nothing was changed")
     };

@@ -3,7 +3,7 @@
 use crate::{journal::format::hex, model::Inventory};
 use hmac::{Hmac, KeyInit, Mac};
 use indexmap::IndexMap;
-use keybook_api::{Map, Secret, Value};
+use keybook_api::{Map, Value};
 use serde_json::{Value as Json, json};
 use sha2::Sha256;
 
@@ -13,7 +13,7 @@ pub fn journaled_inputs(inputs: &Map, salt: &str) -> IndexMap<String, Json> {
         .iter()
         .map(|(name, value)| {
             let json = match value {
-                Value::Secret(secret) => json!({ "keyed_hash": keyed_hash(secret, salt) }),
+                Value::Secret(secret) => json!({ "keyed_hash": secret.keyed_hash(salt) }),
                 other => other.to_json(),
             };
             (name.clone(), json)
@@ -21,23 +21,14 @@ pub fn journaled_inputs(inputs: &Map, salt: &str) -> IndexMap<String, Json> {
         .collect()
 }
 
-/// HMAC-SHA256 of a secret under the run's salt, hexadecimal.
-pub fn keyed_hash(secret: &Secret, salt: &str) -> String {
-    keyed(salt, |mac| mac.update(secret.expose()))
-}
-
 /// HMAC-SHA256 of a value under the run's salt, hexadecimal: the same for equal values only. Secrets count by their
 /// bytes, the order of keys does not.
 pub fn keyed_digest(value: &Value, salt: &str) -> String {
-    keyed(salt, |mac| feed(mac, value))
-}
-
-fn keyed(salt: &str, feed: impl FnOnce(&mut Hmac<Sha256>)) -> String {
     // HMAC takes a key of any length, so this cannot fail; an empty result would match nothing.
     Hmac::<Sha256>::new_from_slice(salt.as_bytes()).map_or_else(
         |_| String::new(),
         |mut mac| {
-            feed(&mut mac);
+            feed(&mut mac, value);
             hex(&mac.finalize().into_bytes())
         },
     )
@@ -107,7 +98,7 @@ pub fn inventory_differences(before: &Inventory, now: &Inventory) -> Vec<String>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use keybook_api::value::map;
+    use keybook_api::{Secret, value::map};
 
     fn digest(value: Value) -> String {
         keyed_digest(&value, "00ff")

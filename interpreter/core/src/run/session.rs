@@ -132,6 +132,7 @@ impl Session {
             state_dir: self.state_dir(),
             may_change,
             planned: keybook_api::Value::Null,
+            salt: self.salt.clone(),
             cancel,
             sink: Arc::new(UnitSink {
                 session: Arc::clone(self),

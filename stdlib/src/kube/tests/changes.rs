@@ -168,7 +168,8 @@ async fn manifests_are_applied_by_the_server() {
         assert!(!api.has("c"));
     }
     api.instead(|asked| {
-        let status = json!({"kind": "Status", "reason": "Conflict", "message": "conflict with \"kubectl\""});
+        let status = json!({"kind": "Status", "reason": "Conflict", "message": "conflict with \"kubectl\"",
+            "details": {"causes": [{"reason": "FieldManagerConflict", "field": ".data.a"}]}});
         (asked.method == "PATCH").then(|| Reply::Json("409 Conflict", status))
     });
     let polite = with(&api, [("manifest", value(manifest.clone()))]);
@@ -257,6 +258,9 @@ async fn secrets_are_put_and_never_shown() {
     let (memo_away, result_away) = whole(&bench, &SecretPut, &away).await;
     assert_eq!(api.object("s")["data"], json!({"other": "b3RoZXI="}));
     SecretPut.undo(&bench.ctx(), &away, &memo_away, &result_away).await.unwrap();
+    let fault = SecretPut.undo(&bench.ctx(), &first, &memo, &result).await.unwrap_err();
+    assert!(fault.cause.contains("someone else changed it since"), "{fault}");
+    api.objects.lock().unwrap()[0].1["data"].as_object_mut().unwrap().remove("other");
     SecretPut.undo(&bench.ctx(), &first, &memo, &result).await.unwrap();
     assert!(!api.has("s"));
     assert!(

@@ -344,6 +344,8 @@ async fn kubeconfigs_that_cannot_be_followed_are_refused() {
         ("server: \"https://x\", proxy-url: \"http://p\"", "", "proxy-url", "kubectl"),
         ("server: \"https://x\"", "", "neither certificate-authority-data", ""),
         ("server: \"ftp://x\"", "", "is no URL of a server", ""),
+        ("server: \"http://10.0.0.1:8080\"", "", "has no TLS", ""),
+        ("server: \"http://localhost.example\"", "", "has no TLS", ""),
         (https, "exec: {command: aws}", "gets its credentials from a program", "kubectl"),
         (https, "auth-provider: {name: gcp}", "gets its credentials from a program", "kubectl"),
         (https, "as: root", "acts as somebody else", "kubectl"),

@@ -1,7 +1,10 @@
 //! Waiting by watches that end, break off and grow old.
 
 use super::*;
-use crate::{kube::wait::Wait, testing::Reply};
+use crate::{
+    kube::{delete::Delete, wait::Wait},
+    testing::Reply,
+};
 use keybook_api::FaultKind;
 use serde_json::{Value as Json, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -150,4 +153,35 @@ async fn a_stop_ends_a_watch() {
         asked.url.starts_with("/api/v1/nodes").then(|| list(vec![node("a", "False")]))
     });
     assert_eq!(bench.apply(&Wait, &ready(&api, "1h")).await.unwrap_err().kind, FaultKind::Stopped);
+}
+
+/// From the first request on: even what a kind is cannot be asked yet.
+#[tokio::test]
+async fn a_server_that_is_away_at_the_beginning_is_waited_for() {
+    let bench = Bench::new();
+    let api = ApiStandIn::start(&bench).await;
+    let asked = AtomicUsize::new(0);
+    api.instead(move |one| match (asked.fetch_add(1, Ordering::SeqCst), one.url.as_str()) {
+        (0, _) => Some(Reply::Text("503 Service Unavailable", "starting".to_owned())),
+        (_, url) if url.starts_with("/api/v1/nodes") => Some(list(vec![node("a", "True")])),
+        _ => None,
+    });
+    let seen = read(&bench, &Wait, &ready(&api, "30s")).await.unwrap();
+    assert_eq!(seen.get("names"), Some(&vec!["a"].into()));
+    assert!(bench.told.progress.lock().unwrap()[0].contains("503"));
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_while_objects_go_is_waited_for() {
+    let bench = Bench::new();
+    let api = ApiStandIn::start(&bench).await;
+    api.add("pods", "a", "u1", json!({}));
+    let after = AtomicUsize::new(0);
+    api.instead(move |one| {
+        let deleted = one.method == "DELETE" || after.load(Ordering::SeqCst) > 0;
+        let count = if deleted { after.fetch_add(1, Ordering::SeqCst) } else { 0 };
+        (deleted && count == 1).then(|| Reply::Text("503 Service Unavailable", "starting".to_owned()))
+    });
+    let asked = with(&api, [("resource", "pods".into()), ("name", "a".into()), ("timeout", "30s".into())]);
+    assert!(bench.apply(&Delete, &asked).await.unwrap().changed && !api.has("a"));
 }
