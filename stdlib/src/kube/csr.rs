@@ -6,6 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use keybook_api::{Ctx, Fault};
 use keybook_pki::CertificateRequest;
 use serde_json::Value as Json;
+use std::time::Duration;
 
 /// Servers before 1.19 have only v1beta1, those from 1.22 only v1.
 const RESOURCE: &str = "certificatesigningrequests.certificates.k8s.io";
@@ -25,6 +26,10 @@ pub struct Csr {
     pub username: String,
     /// What the certificate shall be good for.
     pub usages: Vec<String>,
+    /// How long it shall be good, where the request says so (1.22 and later).
+    pub expiration: Option<Duration>,
+    /// Its UID.
+    pub uid: String,
     /// The request itself, or why it cannot be read.
     pub request: Result<CertificateRequest, String>,
     /// `Pending`, `Approved`, `Denied` or `Failed`.
@@ -44,6 +49,11 @@ impl Csr {
             name: text("/metadata/name"),
             signer: text("/spec/signerName"),
             username: text("/spec/username"),
+            expiration: object
+                .pointer("/spec/expirationSeconds")
+                .and_then(Json::as_u64)
+                .map(Duration::from_secs),
+            uid: text("/metadata/uid"),
             usages: usages.filter_map(Json::as_str).map(str::to_owned).collect(),
             request: pem.and_then(|pem| CertificateRequest::one_pem(&pem).map_err(|error| error.to_string())),
             condition: condition(object),

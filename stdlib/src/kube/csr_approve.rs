@@ -2,6 +2,7 @@ use super::{
     ACCEPT_EXPIRED, CONTEXT, KUBECONFIG, SERVER,
     api::{Api, Ask},
     csr::{Csr, kind},
+    csr_rules::Rule,
     resource::{Kind, name, opt_name},
 };
 use crate::{
@@ -14,7 +15,7 @@ use keybook_api::{
     Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Returns, Value,
     WayBack, returns::Key, value::map,
 };
-use keybook_pki::{San, rfc3339};
+use keybook_pki::rfc3339;
 use serde_json::{Value as Json, json};
 
 /// Approves a certificate signing request.
@@ -23,15 +24,20 @@ pub struct CsrApprove;
 const SPEC: ActionSpec = ActionSpec {
     name: "kube.csr_approve",
     summary: "Approves a certificate signing request of a known requester.",
-    doc: "Only when it is what it should be. With `node` the subject must be that node's (`O=system:nodes`, `CN=system:node:NODE`), the \
-requester the node itself (or `username`, such as a bootstrap token's, for the first certificate), and each alternative name an address or \
-name of the node's status, or one of `sans`. With `username` alone the common name must be the requester's and each alternative name one of \
-`sans`. `O=system:masters` is never approved. One that is approved already is left alone.\n\n\
+    doc: "Only when it is what it should be, signer by signer.\n\n\
+With `node`, for `kubernetes.io/kube-apiserver-client-kubelet`: the subject exactly `O=system:nodes`, `CN=system:node:NODE`, no alternative \
+names, the usage `client auth` with what goes with it; the node itself has asked, or `username`, such as a bootstrap token's. For \
+`kubernetes.io/kubelet-serving`: the same subject, the usage `server auth`, at least one alternative name, each a host name or address of \
+the node's status or one of `sans`; nobody but the node itself has asked.\n\n\
+With `username` alone, for `kubernetes.io/kube-apiserver-client`, or the `signer` that is named: the common name is the requester's, the \
+organizations (groups) are exactly `organizations`, the subject has nothing else, and each alternative name is one of `sans`. \
+`system:masters` is never approved, and `system:nodes` only with `node`. Subjects with escaped characters are refused.\n\n\
+A request that is approved already is left alone. Another request of the same name than the planned one is refused.\n\n\
 An approval cannot be taken back; the certificate is good until it ends.\n\n\
 After a crash the request tells: approved, done; else not done.\n\n\
 Errors: a request that is not there, is denied, or is not what it should be (with the reason); neither `node` nor `username`; whatever the \
 server refuses \
-([approval](https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#approval-rejection)).",
+([signers](https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#kubernetes-signers)).",
     effect: Effect::Changes,
     args: &[
         ArgSpec::required("name", ArgKind::Text, "The request's name."),
@@ -42,6 +48,19 @@ server refuses \
             ArgKind::Texts,
             "",
             "Alternative names that it may have, such as `DNS:cp1` or `10.0.0.1`.",
+        ),
+        ArgSpec::optional("signer", ArgKind::Text, "the one that suits", "The signer that it must be for."),
+        ArgSpec::optional(
+            "organizations",
+            ArgKind::Texts,
+            "",
+            "Without `node`: the organizations, which are groups to Kubernetes, that its subject must have.",
+        ),
+        ArgSpec::optional(
+            "longest",
+            ArgKind::Duration,
+            "what the signer gives",
+            "The longest validity that it may ask for (`expirationSeconds`).",
         ),
         KUBECONFIG,
         CONTEXT,
@@ -74,10 +93,10 @@ impl Action for CsrApprove {
             let (subject, sans) =
                 (csr.request.as_ref().map_or("", |request| request.subject()), csr.sans().join(", "));
             let told = format!("{} asks by {} for {subject} with {sans}", csr.username, csr.name);
+            let basis = format!("{} {told}", csr.uid);
+            let memo = Value::Map(map([("uid", csr.uid.as_str().into())]));
             Ok(match csr.condition {
-                "Pending" => {
-                    Plan { basis: told.clone(), ..Plan::will([told, format!("approve {}", csr.name)]) }
-                }
+                "Pending" => Plan { basis, memo, ..Plan::will([told, format!("approve {}", csr.name)]) },
                 _ => Plan::wont(format!("{} is approved already", csr.name)),
             })
         };
@@ -88,6 +107,15 @@ impl Action for CsrApprove {
         let job = Job::from_args(ctx, args).await?;
         for _ in 0..TRIES {
             let (object, csr) = job.judged(ctx).await?;
+            let planned = ctx.planned.get("uid").and_then(Value::as_str);
+            if planned.is_some_and(|uid| uid != csr.uid) {
+                return Err(failed(
+                    ctx,
+                    job.doing(),
+                    "it is another request of that name than the planned one",
+                )
+                .now("it is not approved"));
+            }
             if csr.condition == "Approved" {
                 return Ok(Applied::unchanged(result(&csr)));
             }
@@ -105,10 +133,15 @@ impl Action for CsrApprove {
         Err(failed(ctx, job.doing(), "it is changed all the time").now("it is not approved"))
     }
 
-    async fn reconcile(&self, ctx: &Ctx, args: &Args, _memo: &Value) -> Result<Reconcile, Fault> {
+    async fn reconcile(&self, ctx: &Ctx, args: &Args, memo: &Value) -> Result<Reconcile, Fault> {
         let job = Job::from_args(ctx, args).await?;
         let csr = job.find(ctx).await?.map(|object| Csr::read(&object));
+        let planned = memo.get("uid").and_then(Value::as_str);
         Ok(match csr {
+            Some(csr) if planned.is_some_and(|uid| uid != csr.uid) => Reconcile::Unknown(format!(
+                "the request {} is another one of that name: nobody can tell what became of the first",
+                job.name
+            )),
             Some(csr) if csr.condition == "Approved" => Reconcile::Done(result(&csr)),
             Some(_) => Reconcile::NotDone,
             None => Reconcile::Unknown(format!(
@@ -146,9 +179,7 @@ struct Job {
     api: Api,
     kind: Kind,
     name: String,
-    node: Option<String>,
-    username: String,
-    sans: Vec<San>,
+    rule: Rule,
 }
 
 impl Job {
@@ -168,8 +199,15 @@ impl Job {
         let sans = args.texts("sans")?;
         let sans = sans.iter().map(|san| san.parse()).collect::<Result<_, _>>();
         let sans = sans.map_err(|error| Fault::usage("read the argument `sans`", error))?;
+        let organizations = args.texts("organizations")?;
+        if node.is_some() && !organizations.is_empty() {
+            return Err(Fault::usage("read the arguments", "`organizations` does not go with `node`"));
+        }
+        let signer = args.opt_text("signer")?.map(str::to_owned);
+        let longest = args.opt_duration("longest")?;
         let api = Api::from_args(ctx, args).await?;
-        Ok(Self { kind: kind(ctx, &api).await?, api, name: wanted, node, username, sans })
+        let rule = Rule { node, username, signer, organizations, longest, sans };
+        Ok(Self { kind: kind(ctx, &api).await?, api, name: wanted, rule })
     }
 
     fn doing(&self) -> String {
@@ -191,8 +229,8 @@ impl Job {
         if !["Pending", "Approved"].contains(&csr.condition) {
             return Err(refused(format!("it is {} already", csr.condition.to_lowercase())));
         }
-        let allowed = self.allowed(ctx).await?;
-        self.fits(&csr, &allowed).map_err(|why| {
+        let rule = self.with_addresses(ctx).await?;
+        rule.check(&csr).map_err(|why| {
             refused(why).hint(
                 "Find out who made it; `kubectl certificate deny` is for those that nobody should have.",
             )
@@ -200,57 +238,16 @@ impl Job {
         Ok((object, csr))
     }
 
-    /// The alternative names that it may have.
-    async fn allowed(&self, ctx: &Ctx) -> Result<Vec<San>, Fault> {
-        let mut allowed = self.sans.clone();
-        if let Some(node) = &self.node {
+    /// The rule, with the addresses of the node among the names that the request may have.
+    async fn with_addresses(&self, ctx: &Ctx) -> Result<Rule, Fault> {
+        let mut rule = self.rule.clone();
+        if let Some(node) = &rule.node {
             let kind = Kind { namespaced: false, ..Kind::core("nodes", "Node") };
             let found = self.api.find(ctx, &format!("get nodes/{node}"), &kind.object(None, node)).await?;
             let found = found.unwrap_or_default();
             let addresses = found.pointer("/status/addresses").and_then(Json::as_array).into_iter().flatten();
-            allowed.extend(addresses.filter_map(|one| kubectl::text(one, "/address").parse().ok()));
+            rule.sans.extend(addresses.filter_map(|one| kubectl::text(one, "/address").parse().ok()));
         }
-        Ok(allowed)
-    }
-
-    fn fits(&self, csr: &Csr, allowed: &[San]) -> Result<(), String> {
-        let request = csr.request.as_ref().map_err(|why| format!("the request cannot be read: {why}"))?;
-        if csr.username != self.username {
-            return Err(format!("{} asks, not {}", csr.username, self.username));
-        }
-        self.subject_fits(request.subject())?;
-        let node = self.node.as_ref();
-        for san in request.sans() {
-            let same = |one: &San| match (one, san) {
-                (San::Dns(one), San::Dns(two)) => one.eq_ignore_ascii_case(two),
-                (one, two) => one == two,
-            };
-            if !allowed.iter().any(same) {
-                let whose = node.map_or_else(
-                    || "one of `sans`".to_owned(),
-                    |node| format!("an address of the node {node}"),
-                );
-                return Err(format!("it asks for {san}, which is not {whose}"));
-            }
-        }
-        Ok(())
-    }
-
-    /// The subject is compared as a whole: nothing in a name can pass for an attribute of its own.
-    fn subject_fits(&self, subject: &str) -> Result<(), String> {
-        let Some(node) = &self.node else {
-            let own = format!("CN={}", self.username);
-            let one = subject.split(',').filter(|part| part.starts_with("CN=")).collect::<Vec<_>>()
-                == [own.as_str()];
-            return match one && !subject.contains("system:masters") && !subject.contains(['\\', '+', '#']) {
-                true => Ok(()),
-                false => Err(format!("its subject is {subject}, not {own} and what goes with it")),
-            };
-        };
-        let (common, group) = (format!("CN=system:node:{node}"), "O=system:nodes");
-        match [format!("{common},{group}"), format!("{group},{common}")].iter().any(|own| own == subject) {
-            true => Ok(()),
-            false => Err(format!("its subject is {subject}, not {common},{group}")),
-        }
+        Ok(rule)
     }
 }

@@ -9,6 +9,7 @@ mod config_map_put;
 mod csr;
 mod csr_approve;
 mod csr_list;
+mod csr_rules;
 mod delete;
 mod dial;
 mod get;

@@ -2,6 +2,7 @@
 
 mod changes;
 mod connection;
+mod csr_rules;
 mod leases;
 mod races;
 mod requests;

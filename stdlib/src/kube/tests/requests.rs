@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 
 const SERVING: &str = "kubernetes.io/kubelet-serving";
 
-fn request(subject: &[(&str, &str)], sans: &[&str]) -> Json {
+pub(super) fn request(subject: &[(&str, &str)], sans: &[&str]) -> Json {
     let key = PrivateKey::generate(KeyKind::P256).unwrap();
     let subject = subject.iter().map(|(kind, value)| ((*kind).to_owned(), (*value).to_owned())).collect();
     let sans: Vec<_> = sans.iter().map(|san| san.parse().unwrap()).collect();
@@ -17,9 +17,15 @@ fn request(subject: &[(&str, &str)], sans: &[&str]) -> Json {
     json!(STANDARD.encode(request.to_pem()))
 }
 
+/// A node asks for what it serves, everybody else for a client certificate.
 fn add(api: &ApiStandIn, name: &str, username: &str, subject: &[(&str, &str)], sans: &[&str]) {
-    let spec = json!({"request": request(subject, sans), "signerName": SERVING, "username": username,
-        "usages": ["digital signature", "server auth"]});
+    let (signer, usage) = match username.split_once(':') {
+        Some(("system", rest)) if rest.starts_with("node:") => (SERVING, "server auth"),
+        Some(_) => ("kubernetes.io/kube-apiserver-client-kubelet", "client auth"),
+        None => ("kubernetes.io/kube-apiserver-client", "client auth"),
+    };
+    let spec = json!({"request": request(subject, sans), "signerName": signer, "username": username,
+        "usages": ["digital signature", usage]});
     api.add("certificatesigningrequests", name, name, json!({"spec": spec}));
 }
 
@@ -126,7 +132,10 @@ async fn first_certificates_and_those_of_users_are_approved_by_who_asks() {
     assert!(bench.apply(&CsrApprove, &boot).await.unwrap().changed);
     add(&api, "user", "jane", &[("O", "ops"), ("CN", "jane")], &["DNS:extra"]);
     let user = |sans: &str| {
-        with(&api, [("name", "user".into()), ("username", "jane".into()), ("sans", sans.into())])
+        let pairs = [("name", "user".into()), ("username", "jane".into()), ("organizations", "ops".into())];
+        let mut all = with(&api, pairs);
+        all.0.insert("sans".to_owned(), sans.into());
+        all
     };
     assert!(
         bench.apply(&CsrApprove, &user("DNS:none")).await.unwrap_err().cause.contains("not one of `sans`")
@@ -144,4 +153,21 @@ async fn first_certificates_and_those_of_users_are_approved_by_who_asks() {
             "{name}"
         );
     }
+}
+
+/// Somebody deletes a request after it was planned, and another one asks under its name.
+#[tokio::test]
+async fn another_request_of_the_planned_name_is_not_approved() {
+    let bench = Bench::new();
+    let api = ApiStandIn::start(&bench).await;
+    add(&api, "user", "jane", &[("CN", "jane")], &[]);
+    let asked = with(&api, [("name", "user".into()), ("username", "jane".into())]);
+    let plan = bench.describe(&CsrApprove, &asked).await.unwrap();
+    api.objects.lock().unwrap()[0].1["metadata"]["uid"] = json!("u2");
+    let ctx = keybook_api::Ctx { planned: plan.memo.clone(), ..bench.ctx() };
+    let fault = CsrApprove.apply(&ctx, &asked).await.unwrap_err();
+    assert!(fault.cause.contains("another request of that name"), "{fault}");
+    assert!(api.object("user")["status"].is_null());
+    let found = CsrApprove.reconcile(&bench.ctx(), &asked, &plan.memo).await.unwrap();
+    assert!(matches!(found, Reconcile::Unknown(_)), "{found:?}");
 }
