@@ -1,5 +1,6 @@
 //! Against a real etcd that demands client certificates.
 
+mod faults;
 mod servers;
 mod wrong_files;
 
