@@ -1,7 +1,7 @@
 //! Certificate signing requests (certificates.k8s.io), read the same from v1 and from v1beta1.
 
 use super::{api::Api, resource::Kind};
-use crate::kubectl;
+use crate::{kubectl, support::files::sha256};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use keybook_api::{Ctx, Fault};
 use keybook_pki::CertificateRequest;
@@ -30,6 +30,8 @@ pub struct Csr {
     pub expiration: Option<Duration>,
     /// Its UID.
     pub uid: String,
+    /// SHA-256 of what is asked, as the server holds it.
+    pub digest: String,
     /// The request itself, or why it cannot be read.
     pub request: Result<CertificateRequest, String>,
     /// `Pending`, `Approved`, `Denied` or `Failed`.
@@ -54,6 +56,7 @@ impl Csr {
                 .and_then(Json::as_u64)
                 .map(Duration::from_secs),
             uid: text("/metadata/uid"),
+            digest: sha256(kubectl::text(object, "/spec/request").as_bytes()),
             usages: usages.filter_map(Json::as_str).map(str::to_owned).collect(),
             request: pem.and_then(|pem| CertificateRequest::one_pem(&pem).map_err(|error| error.to_string())),
             condition: condition(object),

@@ -13,10 +13,11 @@ use async_trait::async_trait;
 use http::Method;
 use keybook_api::{
     Action, ActionSpec, Applied, ArgKind, ArgSpec, Args, Ctx, Effect, Fault, Plan, Reconcile, Returns, Value,
-    WayBack, returns::Key, value::map,
+    WayBack, duration, returns::Key, value::map,
 };
 use keybook_pki::rfc3339;
 use serde_json::{Value as Json, json};
+use std::fmt::Display;
 
 /// Approves a certificate signing request.
 pub struct CsrApprove;
@@ -30,13 +31,16 @@ names, the usage `client auth` with what goes with it; the node itself has asked
 `kubernetes.io/kubelet-serving`: the same subject, the usage `server auth`, at least one alternative name, each a host name or address of \
 the node's status or one of `sans`; nobody but the node itself has asked.\n\n\
 With `username` alone, for `kubernetes.io/kube-apiserver-client`, or the `signer` that is named: the common name is the requester's, the \
-organizations (groups) are exactly `organizations`, the subject has nothing else, and each alternative name is one of `sans`. \
-`system:masters` is never approved, and `system:nodes` only with `node`. Subjects with escaped characters are refused.\n\n\
-A request that is approved already is left alone. Another request of the same name than the planned one is refused.\n\n\
+organizations (groups) are exactly `organizations`, in any order, the subject has nothing else, and each alternative name is one of \
+`sans`. `system:masters` is never approved, and `system:nodes` only with `node`. Subjects with escaped characters are refused.\n\n\
+Beside its subject and alternative names nothing is read of what the request itself asks for, such as extended key usages. The signers of \
+Kubernetes do not heed it either; look at it yourself (`openssl req -text`) when `signer` names somebody else's.\n\n\
+A request that is approved already, by whomever, is left alone. Another request of the same name than the planned one is refused. \
+When somebody changes it meanwhile, it is judged anew.\n\n\
 An approval cannot be taken back; the certificate is good until it ends.\n\n\
-After a crash the request tells: approved, done; else not done.\n\n\
-Errors: a request that is not there, is denied, or is not what it should be (with the reason); neither `node` nor `username`; whatever the \
-server refuses \
+After a crash the request tells: approved, by whomever, done; else not done; gone, or another one of that name: nobody can tell.\n\n\
+Errors: a request that is not there, is denied or failed, or is not what it should be (with the reason); neither `node` nor `username`; \
+whatever the server refuses \
 ([signers](https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#kubernetes-signers)).",
     effect: Effect::Changes,
     args: &[
@@ -72,10 +76,14 @@ server refuses \
         Key::plain("username", "Who asked."),
         Key::plain("subject", "The subject of the request."),
         Key::plain("sans", "Its alternative names."),
+        Key::plain("expiration", "How long it asks to be good, such as `1d`; null when it does not say."),
     ]),
     way_back: WayBack::None,
     example: "kube.csr_approve:\n  name: csr-x7k2p\n  node: cp1\n",
 };
+
+/// What is true after a refusal: the request may be approved already, but not by this.
+const UNCHANGED: &str = "nothing was changed";
 
 /// How often an approval is tried again when somebody else changes the request meanwhile.
 const TRIES: u32 = 5;
@@ -90,11 +98,9 @@ impl Action for CsrApprove {
         let plan = async {
             let job = Job::from_args(ctx, args).await?;
             let (_, csr) = job.judged(ctx).await?;
-            let (subject, sans) =
-                (csr.request.as_ref().map_or("", |request| request.subject()), csr.sans().join(", "));
-            let told = format!("{} asks by {} for {subject} with {sans}", csr.username, csr.name);
-            let basis = format!("{} {told}", csr.uid);
-            let memo = Value::Map(map([("uid", csr.uid.as_str().into())]));
+            let told = told(&csr);
+            let basis = format!("{} {} {told}", csr.uid, csr.digest);
+            let memo = memo(&csr);
             Ok(match csr.condition {
                 "Pending" => Plan { basis, memo, ..Plan::will([told, format!("approve {}", csr.name)]) },
                 _ => Plan::wont(format!("{} is approved already", csr.name)),
@@ -107,14 +113,10 @@ impl Action for CsrApprove {
         let job = Job::from_args(ctx, args).await?;
         for _ in 0..TRIES {
             let (object, csr) = job.judged(ctx).await?;
-            let planned = ctx.planned.get("uid").and_then(Value::as_str);
-            if planned.is_some_and(|uid| uid != csr.uid) {
-                return Err(failed(
-                    ctx,
-                    job.doing(),
-                    "it is another request of that name than the planned one",
-                )
-                .now("it is not approved"));
+            if !is_that(&ctx.planned, &csr) {
+                return Err(job
+                    .refused(ctx, "it is another request of that name than the planned one")
+                    .hint("When you resume, it is planned again from what is there then."));
             }
             if csr.condition == "Approved" {
                 return Ok(Applied::unchanged(result(&csr)));
@@ -127,21 +129,21 @@ impl Action for CsrApprove {
                 return Ok(Applied::changed(result(&csr)));
             }
             if !answer.is_conflict() {
-                return Err(job.api.refused(ctx, &doing, &answer).now("it is not approved"));
+                return Err(job.api.refused(ctx, &doing, &answer).now(UNCHANGED));
             }
         }
-        Err(failed(ctx, job.doing(), "it is changed all the time").now("it is not approved"))
+        Err(job.refused(ctx, "it is changed all the time"))
     }
 
     async fn reconcile(&self, ctx: &Ctx, args: &Args, memo: &Value) -> Result<Reconcile, Fault> {
         let job = Job::from_args(ctx, args).await?;
         let csr = job.find(ctx).await?.map(|object| Csr::read(&object));
-        let planned = memo.get("uid").and_then(Value::as_str);
         Ok(match csr {
-            Some(csr) if planned.is_some_and(|uid| uid != csr.uid) => Reconcile::Unknown(format!(
+            Some(csr) if !is_that(memo, &csr) => Reconcile::Unknown(format!(
                 "the request {} is another one of that name: nobody can tell what became of the first",
                 job.name
             )),
+            // Whoever did it: there is nothing left to do.
             Some(csr) if csr.condition == "Approved" => Reconcile::Done(result(&csr)),
             Some(_) => Reconcile::NotDone,
             None => Reconcile::Unknown(format!(
@@ -158,7 +160,30 @@ fn result(csr: &Csr) -> Value {
         ("username", csr.username.as_str().into()),
         ("subject", csr.request.as_ref().ok().map(|request| request.subject()).into()),
         ("sans", csr.sans().into()),
+        ("expiration", csr.expiration.map(duration::format).into()),
     ]))
+}
+
+/// What is asked, for the plan.
+fn told(csr: &Csr) -> String {
+    let subject = csr.request.as_ref().map_or("", |request| request.subject());
+    let sans = match csr.sans().join(", ") {
+        none if none.is_empty() => String::new(),
+        sans => format!(" with {sans}"),
+    };
+    let long = csr.expiration.map(|asked| format!(", good for {}", duration::format(asked)));
+    format!("{} asks by {} for {subject}{sans}{}", csr.username, csr.name, long.unwrap_or_default())
+}
+
+/// What tells the request from another one of its name.
+fn memo(csr: &Csr) -> Value {
+    Value::Map(map([("uid", csr.uid.as_str().into()), ("request", csr.digest.as_str().into())]))
+}
+
+/// Is it the request of this memo, as far as that tells?
+fn is_that(memo: &Value, csr: &Csr) -> bool {
+    let same = |key: &str, now: &str| memo.get(key).and_then(Value::as_str).is_none_or(|then| then == now);
+    same("uid", &csr.uid) && same("request", &csr.digest)
 }
 
 /// The object with the condition added, as `kubectl certificate approve` does it.
@@ -214,24 +239,30 @@ impl Job {
         format!("approve the certificate signing request {}", self.name)
     }
 
+    fn refused(&self, ctx: &Ctx, why: impl Display) -> Fault {
+        failed(ctx, self.api.attempted(&self.doing()), why).now(UNCHANGED)
+    }
+
     async fn find(&self, ctx: &Ctx) -> Result<Option<Json>, Fault> {
         self.api.find(ctx, &self.doing(), &self.kind.object(None, &self.name)).await
     }
 
     /// The request, which is what it should be, pending or approved.
     async fn judged(&self, ctx: &Ctx) -> Result<(Json, Csr), Fault> {
-        let refused =
-            |why: String| failed(ctx, self.api.attempted(&self.doing()), why).now("it is not approved");
-        let object = self.find(ctx).await?;
-        let object =
-            object.ok_or_else(|| refused(missing(format!("certificate signing request {}", self.name))))?;
+        let absent = || self.refused(ctx, missing(format!("certificate signing request {}", self.name)));
+        let object = self.find(ctx).await?.ok_or_else(absent)?;
         let csr = Csr::read(&object);
-        if !["Pending", "Approved"].contains(&csr.condition) {
-            return Err(refused(format!("it is {} already", csr.condition.to_lowercase())));
+        let settled = match csr.condition {
+            "Denied" => Some("it is denied already"),
+            "Failed" => Some("it has failed already"),
+            _ => None,
+        };
+        if let Some(why) = settled {
+            return Err(self.refused(ctx, why).hint("That stays so; it must be asked for anew."));
         }
         let rule = self.with_addresses(ctx).await?;
         rule.check(&csr).map_err(|why| {
-            refused(why).hint(
+            self.refused(ctx, why).hint(
                 "Find out who made it; `kubectl certificate deny` is for those that nobody should have.",
             )
         })?;

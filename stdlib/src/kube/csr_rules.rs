@@ -1,17 +1,24 @@
 //! What a certificate signing request may ask for before it is approved, signer by signer
 //! ([signers](https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#kubernetes-signers)). Whoever
 //! holds the certificate of an approved request is what its subject says, so everything that is not known to be right is refused.
+//!
+//! The signers of Kubernetes take subject, alternative names and public key from the request itself, the usages from
+//! `spec.usages`, and nothing else: they never sign a CA. What the request itself asks for beside alternative names, such as
+//! extended key usages, [`CertificateRequest`] does not read; a signer of somebody else's may heed it.
 
 use super::csr::Csr;
 use keybook_api::duration;
 use keybook_pki::{CertificateRequest, San};
 use std::time::Duration;
 
-/// Signs client certificates that API servers honour.
+/// Signs client certificates that API servers honour. Any subject, so that whoever approves must know it; any alternative
+/// names; the usage `client auth`, and beside it only `digital signature` and `key encipherment`.
 pub const CLIENT: &str = "kubernetes.io/kube-apiserver-client";
-/// Signs client certificates of kubelets.
+/// Signs client certificates of kubelets. The organization is `system:nodes` and no other, the common name begins with
+/// `system:node:`; no alternative names; the usages as of [`CLIENT`].
 pub const KUBELET_CLIENT: &str = "kubernetes.io/kube-apiserver-client-kubelet";
-/// Signs serving certificates of kubelets.
+/// Signs serving certificates of kubelets. The subject as of [`KUBELET_CLIENT`]; host names and addresses, one at least, and
+/// no other alternative names; the usage `server auth`, and beside it only `digital signature` and `key encipherment`.
 pub const KUBELET_SERVING: &str = "kubernetes.io/kubelet-serving";
 
 /// The group of all nodes.
@@ -162,21 +169,23 @@ fn check_usages(csr: &Csr, wanted: &str) -> Result<(), String> {
     }
 }
 
-/// Has the subject one common name, and exactly these organizations, and nothing else? It is RFC 4514 text: where nothing
-/// is escaped, a comma is between two attributes and nowhere else.
+/// Has the subject one common name, and exactly these organizations, each once, and nothing else? It is RFC 4514 text: where
+/// nothing is escaped, a comma is between two attributes and nowhere else.
 fn check_subject(request: &CertificateRequest, name: &str, organizations: &[String]) -> Result<(), String> {
     let subject = request.subject();
     let mut wanted: Vec<String> = organizations.iter().map(|one| format!("O={one}")).collect();
     wanted.push(format!("CN={name}"));
+    wanted.sort_unstable();
+    wanted.dedup();
     let mut parts: Vec<&str> = subject.split(',').collect();
     let plain = !subject.contains(['\\', '+', '#', '"']);
-    wanted.sort_unstable();
     parts.sort_unstable();
     match plain && parts.iter().eq(wanted.iter()) {
         true => Ok(()),
         false => {
             wanted.reverse();
             wanted.sort_by_key(|part| !part.starts_with("CN="));
+            let subject = if subject.is_empty() { "empty" } else { subject };
             Err(format!("its subject is {subject}, not {}", wanted.join(",")))
         }
     }

@@ -14,6 +14,7 @@ const DAY: i64 = 86_400;
 
 /// How a leaf is made.
 struct Leaf {
+    /// Words of extended usages, with commas.
     usage: &'static str,
     sans: &'static [&'static str],
     days: (i64, i64),
@@ -22,6 +23,8 @@ struct Leaf {
 const SERVER: Leaf =
     Leaf { usage: "server auth", sans: &["IP:127.0.0.1", "DNS:localhost"], days: (-10, 300) };
 const CLIENT: Leaf = Leaf { usage: "client auth", sans: &[], ..SERVER };
+/// A member of etcd serves its peers and connects to them with one certificate.
+const PEER: Leaf = Leaf { usage: "server auth,client auth", ..SERVER };
 
 /// A bench with the CAs of a cluster, and others of the same names.
 struct Place {
@@ -45,7 +48,9 @@ impl Place {
         let (other, strange) = (named("other", "kubernetes"), named("strange", "kubernetes"));
         let place = Self { turned, cluster, etcd, front, other, strange, bench };
         place.bundle("cluster-cas", &["ca", "other"]);
+        place.bundle("webhook-cas", &["ca", "other"]);
         place.bundle("etcd-cas", &["etcd-ca", "other"]);
+        place.bundle("peer-cas", &["etcd-ca", "other"]);
         place.bundle("front-cas", &["front-ca", "other"]);
         let text = place.bench.read("cluster-cas.pem");
         place.kubeconfig(&text);
@@ -55,6 +60,7 @@ impl Place {
             ("webhook", &place.cluster, Leaf { sans: &["DNS:webhook.default.svc"], ..SERVER }),
             ("extension", &place.cluster, SERVER),
             ("etcd", &place.etcd, SERVER),
+            ("peer", &place.etcd, PEER),
             ("admin", &place.cluster, CLIENT),
             ("kubelet", &place.cluster, CLIENT),
             ("apiserver-kubelet", &place.cluster, CLIENT),
@@ -90,10 +96,11 @@ impl Place {
     fn leaf(&self, name: &str, ca: &Ca, how: &Leaf) {
         let key = PrivateKey::generate(KeyKind::P256).unwrap();
         let now = jiff::Timestamp::now().as_second();
+        let words = ["signing", "key encipherment"].into_iter().chain(how.usage.split(','));
         let request = LeafRequest {
             subject: Subject::Attributes(vec![("CN".to_owned(), name.to_owned())]),
             sans: how.sans.iter().map(|san| san.parse().unwrap()).collect(),
-            usages: Usages::from_words(["signing", "key encipherment", how.usage]).unwrap(),
+            usages: Usages::from_words(words).unwrap(),
             not_before: now + how.days.0 * DAY,
             not_after: now + how.days.1 * DAY,
         };
@@ -171,6 +178,7 @@ impl Place {
                 server("kubelet-serving", "kubelet-serving", Some("cluster-cas"), None),
                 server("extension", "extension", Some("front-cas"), None),
                 server("etcd", "etcd", Some("etcd-cas"), None),
+                server("etcd-peer", "peer", Some("peer-cas"), None),
                 server("webhook", "webhook", None, Some("webhook.default.svc")),
             ],
             clients: vec![
@@ -179,7 +187,8 @@ impl Place {
                 client("apiserver-kubelet", "kubelet-serving", cluster(), true),
                 client("front-proxy", "extension", cluster(), true),
                 client("apiserver-etcd", "etcd", Bundle::File(pem("etcd-cas")), true),
-                client("to-webhook", "webhook", cluster(), false),
+                client("peer", "etcd-peer", Bundle::File(pem("peer-cas")), true),
+                client("to-webhook", "webhook", Bundle::File(pem("webhook-cas")), false),
             ],
         }
     }
@@ -301,6 +310,12 @@ const CASES: &[Case] = &[
         "may not be used as a client's",
     ),
     (
+        "peer without a client's usage",
+        |p| p.leaf("peer", &p.etcd, &SERVER),
+        &["etcd-peer: peer"],
+        "may not be used as a client's",
+    ),
+    (
         "server's key is another one",
         |p| drop(p.bench.file("apiserver-key.pem", p.bench.read("etcd-key.pem"))),
         BY_API_CLIENTS,
@@ -311,6 +326,24 @@ const CASES: &[Case] = &[
         |p| drop(p.bench.file("kubelet-key.pem", p.bench.read("etcd-key.pem"))),
         &["apiserver: kubelet"],
         "not the key",
+    ),
+    (
+        "server of a strange CA, which it names by the name only",
+        |p| p.signed("apiserver", "strange", "apiserver", &format!("{LEAF}{NO_KEY_ID}")),
+        BY_API_CLIENTS,
+        "was signed by another key",
+    ),
+    (
+        "etcd's CA has ended",
+        |p| {
+            let ended =
+                ca(&p.bench, "etcd-ca", &Issue { cn: "etcd-ca", not_after: -DAY, ..Issue::default() });
+            p.leaf("etcd", &ended, &SERVER);
+            p.leaf("apiserver-etcd", &ended, &CLIENT);
+            p.bundle("etcd-cas", &["etcd-ca", "other"]);
+        },
+        &["apiserver-etcd: etcd", "etcd: apiserver-etcd"],
+        "`CN=etcd-ca,O=Keybook` expired at",
     ),
     (
         "signed by a leaf",
@@ -363,6 +396,56 @@ const CASES: &[Case] = &[
         "allows only 0 intermediate CAs",
     ),
     (
+        "name is none that the CA may sign",
+        |p| {
+            p.intermediate("\nnameConstraints=critical,permitted;DNS:example");
+            p.signed("webhook", "inter", "webhook", WEBHOOK);
+            p.chained("webhook", "inter");
+        },
+        &["to-webhook: webhook"],
+        "name constraints do not allow",
+    ),
+    (
+        "name is one that the CA may sign",
+        |p| {
+            p.intermediate("\nnameConstraints=critical,permitted;DNS:default.svc");
+            p.signed("webhook", "inter", "webhook", WEBHOOK);
+            p.chained("webhook", "inter");
+        },
+        &[],
+        "",
+    ),
+    (
+        "bundle is empty",
+        |p| drop(p.bench.file("front-cas.pem", "")),
+        &["extension: front-proxy"],
+        "front-cas.pem on h1: the file is empty",
+    ),
+    (
+        "bundle is gone",
+        |p| std::fs::remove_file(p.bench.path("front-cas.pem")).unwrap(),
+        &["extension: front-proxy"],
+        "front-cas.pem on h1: there is no such file",
+    ),
+    (
+        "kubeconfig's data are no certificate",
+        |p| p.kubeconfig("garbage\n"),
+        &["admin: apiserver"],
+        "admin.conf on h1: the file holds no certificate",
+    ),
+    (
+        "webhook's caBundle is of another CA",
+        |p| p.bundle("webhook-cas", &["strange"]),
+        &["to-webhook: webhook"],
+        "not the key identifier",
+    ),
+    (
+        "etcd's peers are verified with another CA",
+        |p| p.bundle("peer-cas", &["other", "strange"]),
+        &["etcd-peer: peer", "peer: etcd-peer"],
+        "is not among the trusted",
+    ),
+    (
         "kubeconfig trusts another CA",
         |p| p.kubeconfig(&p.bench.read("strange.pem")),
         &["admin: apiserver"],
@@ -383,6 +466,8 @@ const CASES: &[Case] = &[
 ];
 
 const LEAF: &str = "subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth\n";
+const WEBHOOK: &str = "subjectAltName=DNS:webhook.default.svc\nextendedKeyUsage=serverAuth\n";
+const NO_KEY_ID: &str = "authorityKeyIdentifier=none\n";
 
 impl Place {
     /// An intermediate CA below the cluster's.
@@ -392,30 +477,56 @@ impl Place {
     }
 }
 
+async fn judged(place: &Place, matrix: &TrustMatrix) -> Vec<TrustEdge> {
+    let now = jiff::Timestamp::now().as_second();
+    Judge.judge(place.bench.ctx().hosts, matrix, None, now, &Cancel::new()).await.unwrap()
+}
+
+/// Goes through all cases; `turned` is the order of the bundles.
+async fn each_fault(turned: bool) {
+    for (name, spoil, broken, reason) in CASES {
+        let place = Place::new(turned);
+        spoil(&place);
+        let matrix = place.matrix();
+        let edges = judged(&place, &matrix).await;
+        assert_eq!(edges.len(), 13, "{name}");
+        let found: Vec<&TrustEdge> =
+            edges.iter().filter(|edge| edge.verdict == TrustVerdict::Broken).collect();
+        let mut told: Vec<String> = found.iter().map(|edge| words(edge)).collect();
+        told.sort();
+        assert_eq!(told, *broken, "{name}: {found:#?}");
+        assert!(edges.iter().all(|edge| edge.verdict != TrustVerdict::Unknown), "{name}: {edges:#?}");
+        for edge in &found {
+            assert!(edge.reason.contains(reason), "{name}: {}", edge.reason);
+        }
+        for edge in &edges {
+            let holds = edge.verdict == TrustVerdict::Holds;
+            assert_eq!(openssl_says(&place, &matrix, edge), holds, "{name}: {edge:#?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn each_fault_is_caught_on_its_edge_only_and_openssl_agrees() {
-    for (name, spoil, broken, reason) in CASES {
-        for turned in [false, true] {
-            let place = Place::new(turned);
-            spoil(&place);
-            let matrix = place.matrix();
-            let now = jiff::Timestamp::now().as_second();
-            let edges =
-                Judge.judge(place.bench.ctx().hosts, &matrix, None, now, &Cancel::new()).await.unwrap();
-            assert_eq!(edges.len(), 11, "{name}");
-            let found: Vec<&TrustEdge> =
-                edges.iter().filter(|edge| edge.verdict == TrustVerdict::Broken).collect();
-            let mut told: Vec<String> = found.iter().map(|edge| words(edge)).collect();
-            told.sort();
-            assert_eq!(told, *broken, "{name}, turned: {turned}: {found:#?}");
-            assert!(edges.iter().all(|edge| edge.verdict != TrustVerdict::Unknown), "{name}: {edges:#?}");
-            for edge in &found {
-                assert!(edge.reason.contains(reason), "{name}: {}", edge.reason);
-            }
-            for edge in &edges {
-                let holds = edge.verdict == TrustVerdict::Holds;
-                assert_eq!(openssl_says(&place, &matrix, edge), holds, "{name}, turned: {turned}: {edge:#?}");
-            }
+    each_fault(false).await;
+}
+
+#[tokio::test]
+async fn each_fault_is_caught_with_the_other_ca_in_front() {
+    each_fault(true).await;
+}
+
+/// A certificate that names its CA by the name only is looked up by that name, and openssl takes the first CA that has it, whichever
+/// key it has: with the other one in front some versions refuse it. Keybook tries each of them, as Go does, and says that it holds.
+#[tokio::test]
+async fn a_server_that_names_its_ca_by_the_name_only_holds_in_both_orders() {
+    for turned in [false, true] {
+        let place = Place::new(turned);
+        place.signed("apiserver", "ca", "apiserver", &format!("{LEAF}{NO_KEY_ID}"));
+        let matrix = place.matrix();
+        for edge in judged(&place, &matrix).await {
+            assert_eq!(edge.verdict, TrustVerdict::Holds, "turned: {turned}: {edge:#?}");
+            assert!(turned || openssl_says(&place, &matrix, &edge), "{edge:#?}");
         }
     }
 }
